@@ -1,0 +1,73 @@
+"""The program ``imo`` with all its subcommands, the dashboard included."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from imo_engine.command_line import COMMANDS, LazyGroup, run
+from imo_engine.commands.options import model_options, redshift_option
+
+__all__ = ["main", "serve"]
+
+_HELP = "Outliers of spectroscopic surveys: score spectra, explain them, and look at them in a browser."
+
+
+@click.command()
+@click.option(
+    "--spectra",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Your own file or folder (may be repeated); by default the embedded, simulated survey.",
+)
+@click.option("--port", default=5006, show_default=True, help="Port to listen on; 0 picks a free one.")
+@click.option("--address", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--allow-origin", multiple=True, help="HOST:PORT under which other machines open the page.")
+@click.option("--open", "open_browser", is_flag=True, help="Open the page in a browser.")
+@redshift_option
+@model_options
+def serve(
+    spectra: tuple[Path, ...],
+    port: int,
+    address: str,
+    allow_origin: tuple[str, ...],
+    open_browser: bool,
+    redshift: float | None,
+    model: Path | None,
+    autoencoder: Path | None,
+    flow: Path | None,
+    baselines: Path | None,
+    device: str,
+) -> None:
+    """Show ranked outliers in a browser and explain the selected one."""
+    from app.survey import demo_survey, survey_of_files
+
+    if spectra:
+        from imo_engine.commands.options import load_baselines, load_model
+
+        outlier_model = load_model(model, autoencoder, flow, device)
+        click.echo(f"Reading and scoring with {outlier_model.name} on {outlier_model.device_name} ...")
+        survey = survey_of_files(
+            spectra,
+            outlier_model,
+            lambda rows: load_baselines(outlier_model, baselines, model, autoencoder is not None, rows),
+            redshift=redshift,
+        )
+        for row in range(len(survey.spectra)):
+            if survey.spectra.problem[row]:
+                click.echo(f"not scored: target {survey.spectra.target_id[row]}: {survey.spectra.problem[row]}")
+    else:
+        if model or autoencoder or flow or baselines:
+            raise click.UsageError("--model, --autoencoder, --flow and --baselines need --spectra")
+        survey = demo_survey(device=device)
+
+    from app.server import serve as serve_page
+
+    serve_page(survey, address=address, port=port, allow_origin=allow_origin, open_browser=open_browser)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the program and exit with its status."""
+    commands = {**COMMANDS, "serve": ("app.command_line", "serve", "Show ranked outliers in a browser.")}
+    sys.exit(run(LazyGroup(commands, help=_HELP), arguments))

@@ -1,0 +1,1 @@
+"""Bokeh figures of one target: made once a session, then fed through their data sources."""

@@ -1,0 +1,76 @@
+"""Serve the page on this machine, or, when asked to, to others."""
+
+import logging
+import socket
+import webbrowser
+from collections.abc import Sequence
+
+import panel as pn
+
+from app.explainer import Explainer
+from app.main import explorer_page
+from app.survey import Survey
+from imo_engine.errors import ImoError
+
+__all__ = ["serve"]
+
+_UNUSED_SESSION_SECONDS = 90  # longer than the browser's last attempt to reconnect, 63 s
+
+
+def serve(
+    survey: Survey,
+    *,
+    address: str = "127.0.0.1",
+    port: int = 5006,
+    allow_origin: Sequence[str] = (),
+    open_browser: bool = False,
+) -> None:
+    """Serve ``survey`` until interrupted.
+
+    Raises:
+        ImoError: the port is taken, or another address is asked for without saying which origins may connect.
+    """
+    local = address in ("127.0.0.1", "localhost", "::1")
+    if not local and not allow_origin:
+        raise ImoError(
+            f"--address {address} lets other machines connect; also say from which page with --allow-origin HOST:PORT"
+        )
+    port = _free_port(address, port)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    for chatty in ("bokeh", "tornado.access"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    pn.extension("tabulator", reconnect=True, notifications=False)
+    explainer = Explainer(survey)
+    url = f"http://{'127.0.0.1' if local else address}:{port}/"
+    print(f"IMO Explorer: {survey.title}, {len(survey.spectra):,} spectra, at {url} (Ctrl-C stops it)", flush=True)
+    if not local:
+        print(
+            f"This opens the page to other machines; pages served as {', '.join(allow_origin)} may connect.", flush=True
+        )
+    if open_browser:
+        webbrowser.open(url)
+    try:
+        pn.serve(
+            {"/": lambda: explorer_page(survey, explainer)},
+            address=address,
+            port=port,
+            show=False,
+            title="IMO Explorer",
+            websocket_origin=[f"127.0.0.1:{port}", f"localhost:{port}", *allow_origin],
+            unused_session_lifetime_milliseconds=_UNUSED_SESSION_SECONDS * 1000,
+            check_unused_sessions_milliseconds=10_000,
+            verbose=False,
+        )
+    finally:
+        explainer.close()
+
+
+def _free_port(address: str, port: int) -> int:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address, port))
+        except OSError as error:
+            raise ImoError(f"--port {port}: cannot listen on {address}: {error.strerror}") from None
+        return int(probe.getsockname()[1])

@@ -1,0 +1,162 @@
+"""What happens when a target is selected: one object a browser session, usable without a browser."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import param
+
+from app.explainer import (
+    BaselinesReady,
+    Event,
+    Explainer,
+    Failed,
+    Finished,
+    Progress,
+    Queued,
+    Settings,
+    Stopped,
+    Ticket,
+    WindowReady,
+)
+from app.plots.sources import PlotSources
+from app.state import AppState
+
+__all__ = ["Session", "Status"]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Status:
+    """What the computation is doing, for the progress bar.
+
+    Attributes:
+        kind: idle, queued, computing, done, failed, stopped or unscored.
+        text: One line for people.
+        fraction: 0 to 1; None where it cannot be told.
+    """
+
+    kind: str = "idle"
+    text: str = "Select a target"
+    fraction: float | None = None
+
+
+class Session(param.Parameterized):
+    """Follows the selected target: shows its spectrum at once and its attribution as it is computed.
+
+    Only the newest selection counts: every event carries the number of the claim it answers, and those of
+    an earlier claim are dropped.
+    """
+
+    status = param.ClassSelector(class_=Status, default=Status(), doc="State of the computation.")
+
+    def __init__(
+        self,
+        state: AppState,
+        explainer: Explainer,
+        sources: PlotSources,
+        schedule: Callable[[Callable[[], None]], object],
+        settings: Settings | None = None,
+    ) -> None:
+        """Connect the parts.
+
+        Args:
+            state: The session's choices.
+            explainer: The process's queue.
+            sources: The session's plots.
+            schedule: Runs a function soon where the document may be changed; called from any thread.
+            settings: How targets are explained.
+        """
+        super().__init__()
+        self._state = state
+        self._explainer = explainer
+        self._sources = sources
+        self._schedule = schedule
+        self._settings = settings or Settings()
+        self._ticket: Ticket | None = None
+        self._generation = 0
+        state.param.watch(self._on_target, "target_id")
+
+    def cancel(self) -> None:
+        """Stop the running computation; what is there already stays."""
+        if self._ticket is not None:
+            self._explainer.cancel(self._ticket)
+
+    def retry(self) -> None:
+        """Compute the selected target again, after it was stopped or failed."""
+        if self._state.target_id:
+            self._select(self._state.target_id)
+
+    def close(self) -> None:
+        """Let go of everything; the session has ended."""
+        self._generation += 1
+        if self._ticket is not None:
+            self._explainer.release(self._ticket)
+            self._ticket = None
+
+    def _on_target(self, event: param.parameterized.Event) -> None:
+        if event.new:
+            self._select(event.new)
+
+    def _select(self, target_id: str) -> None:
+        self._generation += 1
+        generation = self._generation
+        if self._ticket is not None:
+            self._explainer.release(self._ticket)
+            self._ticket = None
+        survey = self._explainer.survey
+        row = survey.spectra.row(target_id)
+        self._schedule(partial(self._sources.show_spectrum, survey.spectra, row))
+        problem = str(survey.spectra.problem[row])
+        if problem:
+            self.status = Status("unscored", f"Not scored: {problem}")
+            return
+        self.status = Status("queued", "Waiting for the engine", None)
+
+        def listener(event: Event) -> None:
+            self._schedule(partial(self._apply, generation, event))
+
+        self._ticket = self._explainer.request(target_id, listener, self._settings)
+
+    def _apply(self, generation: int, event: Event) -> None:
+        if generation != self._generation:
+            return
+        sources = self._sources
+        match event:
+            case Queued():
+                self.status = Status("queued", "Waiting for the engine")
+            case BaselinesReady(baselines, valid):
+                sources.show_baselines(baselines, valid)
+                self.status = Status("computing", f"{len(baselines)} baselines aligned", 0.0)
+            case WindowReady():
+                sources.show_window(event.window_size, event.values)
+                sources.show_combination(event.combined, event.combined_scatter)
+            case Progress():
+                self.status = Status("computing", _progress_text(event), event.done / event.total)
+            case Finished(attribution):
+                sources.show_attribution(attribution)
+                note = attribution.provenance
+                self.status = Status(
+                    "done",
+                    f"Exact · {len(attribution.baselines)} baselines · {note['evaluations']:,} evaluations "
+                    f"in {note['seconds']:.1f} s on {note['device']}",
+                    1.0,
+                )
+            case Failed(message):
+                self.status = Status("failed", f"Could not be explained: {message}")
+            case Stopped():
+                self.status = Status("stopped", "Stopped; the panels show what was finished", None)
+
+
+def _progress_text(progress: Progress) -> str:
+    left = progress.seconds_left
+    rest = "" if left is None else f" · {_duration(left)} left"
+    return f"W = {progress.window_size} on {progress.device} · {progress.done:,} of {progress.total:,}{rest}"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    return f"{round(seconds / 60)} min"

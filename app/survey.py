@@ -1,0 +1,137 @@
+"""The targets on the page: their spectra, scores and ranks, and the model that scored them."""
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imo_engine.embedded import embedded_file
+from imo_engine.errors import ImoError
+from imo_engine.ranking import read_catalogue
+from imo_engine.readers import read_spectra
+from imo_engine.spectra import Spectra
+
+__all__ = ["Engine", "Survey", "demo_survey", "survey_of_files"]
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from imo_engine.baselines import BaselinePool
+    from imo_engine.model import OutlierModel
+
+DEMO_SPECTRA = "coadd-demo.fits.gz"
+DEMO_CATALOGUE = "demo-catalogue.ecsv"
+
+
+class Engine:
+    """The model and its baselines, loaded once, when first needed, by whichever thread needs them."""
+
+    def __init__(self, load: Callable[[], "tuple[OutlierModel, BaselinePool]"]) -> None:
+        self._load = load
+        self._lock = threading.Lock()
+        self._loaded: tuple[OutlierModel, BaselinePool] | None = None
+
+    def get(self) -> "tuple[OutlierModel, BaselinePool]":
+        """Return model and baselines.
+
+        Raises:
+            ImoError: they cannot be loaded; the next call tries again.
+        """
+        with self._lock:
+            if self._loaded is None:
+                self._loaded = self._load()
+            return self._loaded
+
+
+@dataclass(frozen=True, eq=False)
+class Survey:
+    """Ranked targets.
+
+    Attributes:
+        title: What the page calls them.
+        spectra: n spectra.
+        log_prob: (n,) nats; NaN without a score.
+        rank: (n,) 1 for the lowest log p of the survey; 0 without a score.
+        size: How many spectra the ranks refer to; more than n if only some are shown.
+        simulated: Whether these are simulated spectra, which the page must say.
+        engine: Model and baselines.
+    """
+
+    title: str
+    spectra: Spectra
+    log_prob: NDArray[np.float64]
+    rank: NDArray[np.int64]
+    size: int
+    simulated: bool
+    engine: Engine = field(repr=False)
+
+    def order(self) -> NDArray[np.int64]:
+        """Return positions by rank, those without a score last."""
+        return np.lexsort((np.arange(len(self.rank)), np.where(self.rank > 0, self.rank, np.iinfo(np.int64).max)))
+
+
+def demo_survey(*, device: str = "auto") -> Survey:
+    """Return the embedded, simulated survey; scores come from its catalogue, the model is loaded when needed.
+
+    Raises:
+        ImoError: the installation lacks it.
+    """
+    spectra = read_spectra(embedded_file(DEMO_SPECTRA))
+    catalogue = read_catalogue(embedded_file(DEMO_CATALOGUE))
+    position = {target: row for row, target in enumerate(catalogue["target_id"])}
+    missing = [target for target in spectra.target_id if target not in position]
+    if missing:
+        raise ImoError(f"{DEMO_CATALOGUE}: lacks target {missing[0]} of {DEMO_SPECTRA}")
+    rows = [position[target] for target in spectra.target_id]
+
+    def load() -> "tuple[OutlierModel, BaselinePool]":
+        from imo_engine.commands.options import load_baselines, load_model
+
+        model = load_model(None, None, None, device)
+        return model, load_baselines(model, None, None, False, spectra)
+
+    return Survey(
+        title="Simulated demo survey",
+        spectra=spectra,
+        log_prob=np.asarray(catalogue["log_prob"], float)[rows],
+        rank=np.asarray(catalogue["rank"], np.int64)[rows],
+        size=int(catalogue.meta.get("survey_size", len(catalogue))),
+        simulated=True,
+        engine=Engine(load),
+    )
+
+
+def survey_of_files(
+    paths: Sequence[Path],
+    model: "OutlierModel",
+    baselines: "Callable[[Spectra], BaselinePool]",
+    *,
+    redshift: float | None = None,
+) -> Survey:
+    """Read, score and rank the user's own files.
+
+    Args:
+        paths: Files or folders that :func:`imo_engine.read_spectra` reads.
+        model: Scores them.
+        baselines: Makes the pool, from the spectra if need be; called when first needed.
+        redshift: In place of the files' own.
+
+    Raises:
+        ImoError: a file cannot be used.
+    """
+    from imo_engine.ranking import rank_spectra
+
+    spectra = read_spectra(paths, wavelength=model.wavelength, redshift=redshift)
+    ranking = rank_spectra(model, spectra)
+    names = [path.name for path in paths]
+    return Survey(
+        title=names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more",
+        spectra=spectra,
+        log_prob=ranking.log_prob,
+        rank=ranking.rank,
+        size=int((ranking.rank > 0).sum()),
+        simulated=False,
+        engine=Engine(lambda: (model, baselines(spectra))),
+    )

@@ -1,0 +1,1 @@
+"""The parts of the page; each is thin and knows one thing."""

@@ -1,0 +1,72 @@
+"""What the engine is doing: words, a bar, and a button that stops or repeats it."""
+
+from html import escape
+
+import panel as pn
+import panel_material_ui as pmui
+
+from app.session import Session, Status
+
+__all__ = ["ProgressStrip"]
+
+
+class ProgressStrip(pn.viewable.Viewer):
+    """Follows ``session.status``."""
+
+    def __init__(self, session: Session) -> None:
+        """Build the strip."""
+        super().__init__()
+        self._session = session
+        self.text = pn.pane.HTML(_bar(session.status), sizing_mode="stretch_width", stylesheets=[_STYLE], margin=0)
+        self.button = pmui.Button(
+            label="Cancel",
+            size="small",
+            variant="outlined",
+            margin=(2, 8),
+            visible=False,
+            on_click=self._on_click,
+            sx={"height": "26px", "padding": "0 10px", "minWidth": "0"},
+        )
+        session.param.watch(self._on_status, "status")
+
+    def _on_status(self, event: object) -> None:
+        status = self._session.status
+        self.text.object = _bar(status)
+        running = status.kind in ("queued", "computing")
+        again = status.kind in ("stopped", "failed")
+        self.button.label = "Cancel" if running else "Compute again"
+        self.button.visible = running or again
+
+    def _on_click(self, event: object) -> None:
+        if self._session.status.kind in ("queued", "computing"):
+            self._session.cancel()
+        else:
+            self._session.retry()
+
+    def __panel__(self) -> pn.viewable.Viewable:
+        return pn.Row(
+            self.text, self.button, sizing_mode="stretch_width", height=34, margin=0, styles={"align-items": "center"}
+        )
+
+
+def _bar(status: Status) -> str:
+    percent = 0 if status.fraction is None else round(100 * status.fraction, 1)
+    waiting = " waiting" if status.kind == "queued" else ""
+    return (
+        f'<div class="progress {status.kind}" role="status" aria-live="polite" data-status="{status.kind}">'
+        f'<span class="words">{escape(status.text)}</span>'
+        f'<span class="track"><span class="fill{waiting}" style="width:{percent}%"></span></span></div>'
+    )
+
+
+_STYLE = """
+.progress { display: flex; align-items: center; gap: 14px; padding: 0 8px; font-size: 12.5px; height: 30px;
+  font-variant-numeric: tabular-nums; color: var(--imo-muted); }
+.words { white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
+.track { flex: 1 1 60px; height: 4px; border-radius: 2px; background: var(--imo-line); overflow: hidden; }
+.fill { display: block; height: 100%; background: var(--imo-accent); transition: width 0.25s linear; }
+.fill.waiting { width: 30% !important; animation: slide 1.2s ease-in-out infinite alternate; }
+@keyframes slide { from { margin-left: 0 } to { margin-left: 70% } }
+.idle .track, .done .track, .failed .track, .stopped .track, .unscored .track { visibility: hidden; }
+.failed .words, .unscored .words { color: var(--imo-warning); white-space: normal; }
+"""

@@ -1,0 +1,51 @@
+"""Outliers of spectroscopic surveys: score them, and find out why each is one.
+
+The names below are loaded when first used, so that ``import imo_engine`` stays fast and does not import torch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from imo_engine.attribution import Attribution
+    from imo_engine.baselines import BaselinePool
+    from imo_engine.errors import ImoError
+    from imo_engine.model import OutlierModel
+    from imo_engine.occlusion import inverse_multiscale_occlusion
+    from imo_engine.ranking import rank_spectra
+    from imo_engine.readers import read_spectra
+    from imo_engine.spectra import Spectra
+
+__all__ = [
+    "Attribution",
+    "BaselinePool",
+    "ImoError",
+    "OutlierModel",
+    "Spectra",
+    "inverse_multiscale_occlusion",
+    "rank_spectra",
+    "read_spectra",
+]
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "Attribution": "attribution",
+    "BaselinePool": "baselines",
+    "ImoError": "errors",
+    "OutlierModel": "model",
+    "Spectra": "spectra",
+    "inverse_multiscale_occlusion": "occlusion",
+    "rank_spectra": "ranking",
+    "read_spectra": "readers",
+}
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - any of the names above
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,102 @@
+"""The pool of ordinary spectra that an outlier is compared with, kept as latents.
+
+f(B_j) does not depend on the spectrum under study, so each baseline is encoded once and decoded at
+whatever redshift is asked for.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import safetensors.numpy
+from numpy.typing import ArrayLike, NDArray
+from safetensors import SafetensorError, safe_open
+
+from imo_engine.errors import InputError, ModelFileError
+from imo_engine.files import write_atomically
+from imo_engine.model import OutlierModel
+
+__all__ = ["BaselinePool"]
+
+
+@dataclass(frozen=True, eq=False)
+class BaselinePool:
+    """Latents of n ordinary spectra.
+
+    Attributes:
+        latents: (n, S).
+        redshift: (n,) at which each spectrum was observed.
+        log_prob: (n,) log p of each spectrum as observed, nats.
+        model: Fingerprint of the model that made the latents; they mean nothing to another one.
+    """
+
+    latents: NDArray[np.float32]
+    redshift: NDArray[np.float64]
+    log_prob: NDArray[np.float32]
+    model: str
+
+    def __len__(self) -> int:
+        return len(self.latents)
+
+    @classmethod
+    def from_spectra(cls, model: OutlierModel, flux: ArrayLike, redshift: ArrayLike) -> "BaselinePool":
+        """Encode normalised spectra, (n, N), observed at ``redshift``, (n,)."""
+        latents = model.encode(flux)
+        z = np.array(redshift, dtype=np.float64, ndmin=1)
+        if z.shape != (len(latents),):
+            raise InputError(f"'redshift' has shape {z.shape}, expected ({len(latents)},)")
+        return cls(latents, z, model.latent_log_prob(latents), model.fingerprint)
+
+    @classmethod
+    def load(cls, path: str | Path, model: OutlierModel) -> "BaselinePool":
+        """Read a pool that :meth:`save` wrote.
+
+        Raises:
+            ModelFileError: not such a file, or latents of another model.
+        """
+        try:
+            with safe_open(path, framework="numpy") as file:
+                made_by = (file.metadata() or {}).get("model", "")
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+            pool = cls(tensors["latents"], tensors["redshift"], tensors["log_prob"], made_by)
+        except FileNotFoundError:
+            raise ModelFileError(f"{path}: no such file") from None
+        except (SafetensorError, OSError, KeyError, ValueError) as error:
+            raise ModelFileError(f"{path}: not a pool of baselines: {error}") from None
+        n = len(pool.latents)
+        if pool.latents.shape != (n, model.n_latent) or pool.redshift.shape != (n,) or pool.log_prob.shape != (n,):
+            raise ModelFileError(f"{path}: expected latents (n, {model.n_latent}), found {pool.latents.shape}")
+        if made_by != model.fingerprint:
+            raise ModelFileError(
+                f"{path}: latents of model {made_by or '(unnamed)'}, but the model in use is {model.fingerprint}"
+            )
+        return pool
+
+    def save(self, path: str | Path) -> None:
+        """Write the pool as safetensors.
+
+        Raises:
+            ModelFileError: the disk refuses.
+        """
+        tensors: dict[str, NDArray] = {"latents": self.latents, "redshift": self.redshift, "log_prob": self.log_prob}
+        metadata = {"model": self.model, "contents": json.dumps({"n": len(self)})}
+        try:
+            write_atomically(path, lambda temporary: safetensors.numpy.save_file(tensors, temporary, metadata))
+        except (OSError, SafetensorError) as error:
+            raise ModelFileError(f"{path}: cannot be written: {error}") from None
+
+    def draw(self, count: int, *, seed: int) -> "BaselinePool":
+        """Draw ``count`` different baselines at random; the same seed gives the same ones.
+
+        Raises:
+            InputError: more than there are.
+        """
+        if not 0 < count <= len(self):
+            raise InputError(f"'count' is {count}, but the pool has {len(self)} baselines")
+        chosen = np.random.default_rng(seed).choice(len(self), size=count, replace=False)
+        return self[chosen]
+
+    def __getitem__(self, rows: ArrayLike) -> "BaselinePool":
+        index = np.asarray(rows)
+        return BaselinePool(self.latents[index], self.redshift[index], self.log_prob[index], self.model)

@@ -1,0 +1,77 @@
+"""Evaluate many spectra in batches that fit into memory, and stop promptly when asked to."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from imo_engine.errors import Cancelled, InputError, OutOfMemory
+
+__all__ = ["DEFAULT_MEMORY_BUDGET", "batch_size_for", "run_in_batches"]
+
+DEFAULT_MEMORY_BUDGET = {"cpu": 64 * 2**20, "cuda": 4 * 2**30, "mps": 1 * 2**30}
+"""Bytes of activations by device type. On a CPU a batch that stays near the cache is the fastest."""
+
+
+def batch_size_for(bytes_per_spectrum: int, memory_budget: int | None, device: torch.device) -> int:
+    """Return how many spectra fit into ``memory_budget`` bytes, at least 1.
+
+    Raises:
+        InputError: a budget that is not positive.
+    """
+    budget = DEFAULT_MEMORY_BUDGET.get(device.type, 2**28) if memory_budget is None else memory_budget
+    if budget <= 0:
+        raise InputError(f"'memory_budget' is {budget}; expected a positive number of bytes")
+    return max(1, budget // bytes_per_spectrum)
+
+
+def run_in_batches(
+    evaluate: Callable[[int, int], Tensor],
+    count: int,
+    batch_size: int,
+    *,
+    should_stop: Callable[[], bool] | None = None,
+    on_batch: Callable[[int], None] | None = None,
+) -> Tensor:
+    """Join ``evaluate(start, stop)`` over 0..count; a batch that does not fit into memory is halved.
+
+    Args:
+        evaluate: Returns a tensor whose first axis has ``stop - start`` entries.
+        count: Number of items, at least 1.
+        batch_size: Items per call at the start.
+        should_stop: Asked before each batch.
+        on_batch: Told after each batch how many items are done.
+
+    Raises:
+        Cancelled: ``should_stop`` returned True.
+        OutOfMemory: a single item does not fit.
+    """
+    parts: list[Tensor] = []
+    start = 0
+    while start < count:
+        if should_stop is not None and should_stop():
+            raise Cancelled(f"stopped after {start} of {count} evaluations")
+        stop = min(start + batch_size, count)
+        try:
+            parts.append(evaluate(start, stop))
+        except (RuntimeError, MemoryError) as error:
+            if not _is_out_of_memory(error):
+                raise
+            if stop - start == 1:
+                raise OutOfMemory(f"no memory left for a single spectrum: {error}") from None
+            batch_size = max(1, (stop - start) // 2)
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+            continue
+        start = stop
+        if on_batch is not None:
+            on_batch(start)
+    return torch.cat(parts)
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    # torch raises OutOfMemoryError on CUDA, but plain RuntimeErrors on CPU and MPS
+    text = str(error).lower()
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
+        "out of memory" in text or "not enough memory" in text or "can't allocate memory" in text
+    )

@@ -1,0 +1,85 @@
+"""``imo explain``: inverse multiscale occlusion of one target, written as netCDF."""
+
+from pathlib import Path
+
+import click
+import numpy as np
+
+from imo_engine.commands.options import integers, load_baselines, load_model, model_options, redshift_option
+from imo_engine.errors import InputError
+from imo_engine.readers import read_spectra
+
+__all__ = ["explain"]
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--target-id", help="Which target of FILE; not needed if there is only one.")
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Attribution to write (.nc).")
+@click.option("--windows", default="1,4,16,64,256", show_default=True, callback=integers, help="Window sizes, pixels.")
+@click.option("--offsets", callback=integers, help="Where the first full chunk begins, one for each window size.")
+@click.option("--stride", type=int, help="Pixels from chunk to chunk, for overlapping windows.")
+@click.option(
+    "--weights",
+    type=click.Choice(["inverse_variance", "inverse_standard_deviation"]),
+    default="inverse_variance",
+    show_default=True,
+    help="How window sizes are combined.",
+)
+@click.option("--n-baselines", default=8, show_default=True, help="How many baselines to draw from the pool.")
+@click.option("--seed", default=0, show_default=True, help="Seed of that draw.")
+@redshift_option
+@model_options
+def explain(
+    file: Path,
+    target_id: str | None,
+    output: Path,
+    windows: tuple[int, ...],
+    offsets: tuple[int, ...] | None,
+    stride: int | None,
+    weights: str,
+    n_baselines: int,
+    seed: int,
+    redshift: float | None,
+    model: Path | None,
+    autoencoder: Path | None,
+    flow: Path | None,
+    baselines: Path | None,
+    device: str,
+) -> None:
+    """Find out which parts of one spectrum of FILE make it an outlier."""
+    from imo_engine.occlusion import inverse_multiscale_occlusion
+
+    outlier_model = load_model(model, autoencoder, flow, device)
+    spectra = read_spectra(file, wavelength=outlier_model.wavelength, redshift=redshift)
+    if target_id is None and len(spectra) != 1:
+        raise InputError(f"{file} has {len(spectra)} targets; say which with --target-id")
+    row = 0 if target_id is None else spectra.row(target_id)
+    if spectra.problem[row]:
+        raise InputError(f"target {spectra.target_id[row]}: {spectra.problem[row]}")
+    target = spectra[[row]]
+    pool = load_baselines(outlier_model, baselines, model, autoencoder is not None, spectra)
+    flux = outlier_model.prepare(target)
+    with click.progressbar(length=100, label=f"{outlier_model.device_name}", show_eta=True) as bar:
+        result = inverse_multiscale_occlusion(
+            outlier_model,
+            flux[0],
+            float(target.redshift[0]),
+            pool.draw(min(n_baselines, len(pool)), seed=seed),
+            windows,
+            offsets=offsets,
+            stride=stride,
+            weights=weights,
+            valid=target.measured[0],
+            on_progress=lambda done, total: bar.update(100 * done // total - bar.pos),
+        )
+    result.provenance["target_id"] = str(target.target_id[0])
+    result.provenance["source"] = str(target.source[0])
+    result.provenance["log_prob"] = float(outlier_model.log_prob(flux)[0])
+    result.to_netcdf(output)
+    peak = int(np.nanargmax(result.combined))
+    wave = result.wavelength[peak]
+    click.echo(
+        f"{output}: {result.provenance['evaluations']} evaluations in {result.provenance['seconds']:.1f} s; highest "
+        f"attribution at {wave:.1f} Angstrom observed, {wave / (1 + result.redshift):.1f} rest frame"
+    )

@@ -1,0 +1,105 @@
+"""Options that several subcommands share, and what they stand for."""
+
+from collections.abc import Callable
+from functools import reduce
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import numpy as np
+
+from imo_engine.embedded import EMBEDDED_MODEL, embedded_file
+from imo_engine.errors import InputError, ModelFileError
+
+if TYPE_CHECKING:
+    from imo_engine.baselines import BaselinePool
+    from imo_engine.model import OutlierModel
+    from imo_engine.spectra import Spectra
+
+__all__ = ["integers", "load_baselines", "load_model", "model_options", "redshift_option"]
+
+_POOL = "baselines.safetensors"
+
+
+def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --model, --autoencoder, --flow, --baselines and --device to a command."""
+    options = [
+        click.option(
+            "--model", type=click.Path(path_type=Path), help="Our own model file; by default the embedded one."
+        ),
+        click.option("--autoencoder", type=click.Path(path_type=Path), help="Published spender autoencoder (.pt)."),
+        click.option("--flow", type=click.Path(path_type=Path), help="Published flow that goes with it (.pt)."),
+        click.option(
+            "--baselines",
+            type=click.Path(path_type=Path),
+            help="Pool of baselines: .safetensors of ours, or .npy of normalised spectra (n, N). By default the pool "
+            "beside the model, else the scored spectra themselves.",
+        ),
+        click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps."),
+    ]
+    return reduce(lambda decorated, option: option(decorated), reversed(options), command)
+
+
+def redshift_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --redshift to a command."""
+    return click.option("--redshift", type=float, help="Redshift of every spectrum, in place of the files' own.")(
+        command
+    )
+
+
+def load_model(model: Path | None, autoencoder: Path | None, flow: Path | None, device: str) -> "OutlierModel":
+    """Load the model that the options name.
+
+    Raises:
+        InputError: options that exclude or need each other.
+        ModelFileError: a file that cannot be used.
+    """
+    from imo_engine.model import OutlierModel
+
+    if (autoencoder is None) != (flow is None):
+        raise InputError("--autoencoder and --flow go together; one of them is missing")
+    if autoencoder is not None and flow is not None:
+        if model is not None:
+            raise InputError("give either --model or --autoencoder with --flow, not both")
+        return OutlierModel.from_published(autoencoder, flow, device=device)
+    return OutlierModel.load(embedded_file(EMBEDDED_MODEL) if model is None else model, device=device)
+
+
+def load_baselines(
+    model: "OutlierModel", baselines: Path | None, model_file: Path | None, published: bool, spectra: "Spectra"
+) -> "BaselinePool":
+    """Load the pool that the options name; without any, the scorable spectra themselves become the pool.
+
+    Raises:
+        ModelFileError: a file that cannot be used.
+        InputError: neither a pool nor at least two spectra.
+    """
+    from imo_engine.baselines import BaselinePool
+
+    if baselines is None and not published:
+        beside = (embedded_file(EMBEDDED_MODEL) if model_file is None else model_file).with_name(_POOL)
+        baselines = beside if beside.is_file() else None
+    if baselines is None:
+        usable = spectra[spectra.scorable]
+        if len(usable) < 2:
+            raise InputError("no --baselines, and fewer than two spectra that could serve as baselines")
+        return BaselinePool.from_spectra(model, model.prepare(usable), usable.redshift)
+    if baselines.suffix != ".npy":
+        return BaselinePool.load(baselines, model)
+    try:
+        flux = np.load(baselines, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise ModelFileError(f"{baselines}: not a plain NumPy array: {error}") from None
+    if flux.ndim != 2 or flux.shape[1] != len(model.wavelength):
+        raise ModelFileError(f"{baselines}: expected (n, {len(model.wavelength)}) fluxes, found {flux.shape}")
+    return BaselinePool.from_spectra(model, flux, np.full(len(flux), np.nan))
+
+
+def integers(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[int, ...] | None:
+    """Turn "1,4,16" into (1, 4, 16)."""
+    if value is None:
+        return None
+    try:
+        return tuple(int(part) for part in value.split(","))
+    except ValueError:
+        raise click.BadParameter("expected numbers of pixels separated by commas, such as 1,4,16") from None

@@ -1,0 +1,42 @@
+"""``imo rank``: score spectra and write a catalogue, lowest log p first."""
+
+from pathlib import Path
+
+import click
+import numpy as np
+
+from imo_engine.commands.options import load_model, model_options, redshift_option
+from imo_engine.readers import read_spectra
+
+__all__ = ["rank"]
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Catalogue to write (.ecsv).")
+@redshift_option
+@model_options
+def rank(
+    files: tuple[Path, ...],
+    output: Path,
+    redshift: float | None,
+    model: Path | None,
+    autoencoder: Path | None,
+    flow: Path | None,
+    baselines: Path | None,
+    device: str,
+) -> None:
+    """Score the spectra of FILES (DESI coadds with their redrock beside them, SDSS spec files, folders of these)."""
+    from imo_engine.ranking import rank_spectra
+
+    outlier_model = load_model(model, autoencoder, flow, device)
+    spectra = read_spectra(files, wavelength=outlier_model.wavelength, redshift=redshift)
+    ranking = rank_spectra(outlier_model, spectra)
+    ranking.write(output)
+    scored = ranking.rank > 0
+    click.echo(f"{output}: {scored.sum()} of {len(spectra)} spectra scored with {ranking.model}")
+    if scored.any():
+        lowest = int(np.argmin(np.where(scored, ranking.log_prob, np.inf)))
+        click.echo(f"lowest log p: {ranking.log_prob[lowest]:.2f}, target {spectra.target_id[lowest]}")
+    for row in np.flatnonzero(~scored):
+        click.echo(f"not scored: target {spectra.target_id[row]} ({spectra.source[row]}): {spectra.problem[row]}")

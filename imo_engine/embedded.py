@@ -1,0 +1,22 @@
+"""Where the files that ship with the program are: the embedded model, its baselines and the demo survey."""
+
+from pathlib import Path
+
+from imo_engine.errors import ImoError
+
+__all__ = ["EMBEDDED_MODEL", "embedded_file"]
+
+EMBEDDED_MODEL = "model.safetensors"
+
+
+def embedded_file(name: str) -> Path:
+    """Return the path of a file that ships with the program.
+
+    Raises:
+        ImoError: the installation lacks it.
+    """
+    here = Path(__file__).resolve().parent
+    for folder in (here / "embedded", here.parent / "data"):  # installed from a wheel; a checkout
+        if (folder / name).is_file():
+            return folder / name
+    raise ImoError(f"{name}: this installation of IMO Explorer lacks its embedded data")

@@ -1,0 +1,44 @@
+"""The errors of this package.
+
+All of them say in one line what was wrong, in which file or argument, and what was expected::
+
+    ImoError                 anything this package refuses, catch this one
+    +- InputError            an argument has the wrong shape, range or type (also a ValueError)
+    +- SpectrumFileError     a file of spectra, redshifts or labels cannot be used
+    +- ModelFileError        a file of weights or a model cannot be used
+    +- OutOfMemory           not even one spectrum at a time fits into memory (also a MemoryError)
+    +- Cancelled             the caller asked to stop; no result was produced
+"""
+
+__all__ = [
+    "Cancelled",
+    "ImoError",
+    "InputError",
+    "ModelFileError",
+    "OutOfMemory",
+    "SpectrumFileError",
+]
+
+
+class ImoError(Exception):
+    """Root of the errors that this package raises on purpose."""
+
+
+class InputError(ImoError, ValueError):
+    """An argument has the wrong shape, range or type."""
+
+
+class SpectrumFileError(ImoError):
+    """A file of spectra, redshifts or labels cannot be used; the message begins with its name."""
+
+
+class ModelFileError(ImoError):
+    """A file of weights or a model cannot be used; the message begins with its name."""
+
+
+class OutOfMemory(ImoError, MemoryError):
+    """The device has no memory for a single spectrum."""
+
+
+class Cancelled(ImoError):
+    """The caller asked to stop before the result was complete."""

@@ -1,0 +1,395 @@
+"""The outlier model: encoder f, decoder g and flow h, with log p(x) = h(f(x)); NumPy in, NumPy out."""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, fields
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors.torch
+import torch
+from numpy.typing import ArrayLike, NDArray
+from safetensors import SafetensorError
+from torch import Tensor
+
+from imo_engine.autoencoder import AutoencoderConfig, SpectrumDecoder, SpectrumEncoder
+from imo_engine.batching import batch_size_for, run_in_batches
+from imo_engine.devices import choose_device, device_name, full_precision
+from imo_engine.errors import InputError, ModelFileError
+from imo_engine.files import write_atomically
+from imo_engine.flow import FlowConfig, MaskedAutoregressiveFlow
+from imo_engine.published import read_autoencoder, read_flow
+from imo_engine.spectra import MASKED_PIXEL_POLICIES, Spectra, fill_masked
+
+__all__ = ["OutlierModel"]
+
+_FORMAT, _VERSION = "imo-explorer-model", 1
+_MAX_CONFIG_BYTES = 1 << 20
+
+
+class OutlierModel:
+    """Encoder, decoder and flow on one wavelength grid and one device.
+
+    Attributes:
+        wavelength: (N,) vacuum Angstrom, observed frame.
+        masked_pixels: What the encoder was trained to see at masked pixels (:func:`imo_engine.spectra.fill_masked`).
+        provenance: Where the weights come from, in words: ``name``, ``trained_on`` and whatever else was noted.
+    """
+
+    def __init__(
+        self,
+        encoder: SpectrumEncoder,
+        decoder: SpectrumDecoder,
+        flow: MaskedAutoregressiveFlow,
+        wavelength: ArrayLike,
+        *,
+        masked_pixels: str = "keep",
+        provenance: Mapping[str, Any] | None = None,
+        device: str = "auto",
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        """Put the three networks together.
+
+        Raises:
+            InputError: widths of latents that differ, a wavelength grid that does not increase, weights that
+                are not finite, an unknown policy for masked pixels or a device that is not there.
+        """
+        widths = (encoder.config.n_latent, decoder.config.n_latent, flow.config.n_latent)
+        if len(set(widths)) != 1:
+            raise InputError(f"encoder, decoder and flow have {widths[0]}, {widths[1]} and {widths[2]} latents")
+        if masked_pixels not in MASKED_PIXEL_POLICIES:
+            raise InputError(f"'masked_pixels' is {masked_pixels!r}; expected one of {MASKED_PIXEL_POLICIES}")
+        _checked_grid(decoder.wave_rest.detach().cpu().numpy(), "wave_rest")
+        _check_weights({"encoder": encoder, "decoder": decoder, "flow": flow})
+        self.wavelength: NDArray[np.float64] = _checked_grid(wavelength)
+        self._grid = torch.from_numpy(self.wavelength.copy())
+        self.wavelength.flags.writeable = False
+        self.masked_pixels = masked_pixels
+        self.provenance = dict(provenance or {})
+        self.device = choose_device(device)
+        self.dtype = dtype
+        for network in (encoder, decoder, flow):
+            network.to(self.device, dtype).eval().requires_grad_(False)
+        self.encoder, self.decoder, self.flow = encoder, decoder, flow
+
+    @classmethod
+    def from_published(
+        cls,
+        autoencoder: str | Path,
+        flow: str | Path,
+        wavelength: ArrayLike | None = None,
+        device: str = "auto",
+    ) -> "OutlierModel":
+        """Read a spender autoencoder and an nflows flow, ``.pt`` files.
+
+        Args:
+            autoencoder: Checkpoint with ``encoder.*`` and ``decoder.*`` weights.
+            flow: State dict of a masked affine autoregressive flow.
+            wavelength: (N,) vacuum Angstrom, observed frame; by default the checkpoint's own.
+            device: "auto", "cpu", "cuda", "cuda:N" or "mps".
+
+        Raises:
+            ModelFileError: a file is missing, holds other things, or has no wavelengths where none are given.
+            InputError: ``wavelength`` does not increase, or a device that is not there.
+        """
+        choose_device(device)
+        grid = None if wavelength is None else _checked_grid(wavelength)
+        encoder, decoder, own_wavelength = read_autoencoder(autoencoder)
+        density = read_flow(flow)
+        if grid is None and own_wavelength is None:
+            raise ModelFileError(f"{autoencoder}: holds no encoder.instrument.wave_obs; give 'wavelength'")
+        provenance = {
+            "name": f"{Path(autoencoder).stem} + {Path(flow).stem}",
+            "trained_on": "see the publisher of these weights",
+        }
+        try:
+            grid = own_wavelength.numpy() if own_wavelength is not None and grid is None else grid
+            return cls(encoder, decoder, density, grid, provenance=provenance, device=device)
+        except InputError as error:
+            raise ModelFileError(f"{autoencoder} with {flow}: {error}") from None
+
+    @classmethod
+    def load(cls, path: str | Path, device: str = "auto", dtype: torch.dtype = torch.float32) -> "OutlierModel":
+        """Read a model that :meth:`save` wrote: ``NAME.safetensors`` with ``NAME.json`` beside it.
+
+        Raises:
+            ModelFileError: a file is missing, truncated, or does not fit its description.
+            InputError: a device that is not there.
+        """
+        choose_device(device)
+        path = Path(path)
+        description = path.with_suffix(".json")
+        config = _read_config(description)
+        try:
+            tensors = safetensors.torch.load_file(path)
+        except FileNotFoundError:
+            raise ModelFileError(f"{path}: no such file") from None
+        except (SafetensorError, OSError, ValueError) as error:
+            raise ModelFileError(f"{path}: not a complete safetensors file: {error}") from None
+        try:
+            encoder, decoder, flow = _empty_networks(config, len(tensors))
+        except (KeyError, TypeError, ValueError, RuntimeError, OverflowError) as error:
+            raise ModelFileError(f"{description}: does not describe a model: {error}") from None
+        _fill_all({"encoder": encoder, "decoder": decoder, "flow": flow}, tensors, path)
+        try:
+            return cls(
+                encoder,
+                decoder,
+                flow,
+                tensors["wavelength"].to(torch.float64).numpy(),
+                masked_pixels=config["masked_pixels"],
+                provenance=config["provenance"],
+                device=device,
+                dtype=dtype,
+            )
+        except InputError as error:
+            raise ModelFileError(f"{path} with {description.name}: {error}") from None
+
+    def save(self, path: str | Path) -> None:
+        """Write ``NAME.safetensors`` and its description ``NAME.json``; an interrupted write leaves the old files.
+
+        Raises:
+            ModelFileError: the name does not end in .safetensors, or the disk refuses.
+        """
+        path = Path(path)
+        if path.suffix != ".safetensors":
+            raise ModelFileError(f"{path}: the name of a model ends in .safetensors")
+        tensors = {name: value.cpu().contiguous() for name, value in self._tensors().items()}
+        config = {
+            "format": _FORMAT,
+            "version": _VERSION,
+            "autoencoder": asdict(self.encoder.config),
+            "flow": asdict(self.flow.config),
+            "masked_pixels": self.masked_pixels,
+            "provenance": self.provenance,
+        }
+        try:
+            write_atomically(path, lambda temporary: safetensors.torch.save_file(tensors, temporary))
+            text = json.dumps(config, indent=1, ensure_ascii=False) + "\n"
+            write_atomically(path.with_suffix(".json"), lambda temporary: temporary.write_text(text, encoding="utf-8"))
+        except (OSError, SafetensorError) as error:
+            raise ModelFileError(f"{path}: cannot be written: {error}") from None
+
+    @property
+    def n_latent(self) -> int:
+        """Number of latents."""
+        return self.encoder.config.n_latent
+
+    @property
+    def name(self) -> str:
+        """What the model is called."""
+        return str(self.provenance.get("name", "unnamed model"))
+
+    @property
+    def device_name(self) -> str:
+        """The device's name for people."""
+        return device_name(self.device)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Sixteen hex digits that change with any weight, wavelength or policy."""
+        digest = hashlib.sha256(self.masked_pixels.encode())
+        for name, tensor in sorted(self._tensors().items()):
+            digest.update(name.encode())
+            digest.update(tensor.cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()[:16]
+
+    def encode(self, flux: ArrayLike, *, memory_budget: int | None = None) -> NDArray[np.float32]:
+        """Map normalised flux, (n, N), to latents, (n, S).
+
+        Raises:
+            InputError: another shape, or values that are not finite.
+        """
+        spectra = self.checked_flux(flux)
+
+        def batch(start: int, stop: int) -> Tensor:
+            return self.encoder(spectra[start:stop].to(self.device, self.dtype))
+
+        return self._run(batch, len(spectra), memory_budget, (self.n_latent,))
+
+    def reconstruct(self, flux: ArrayLike, redshift: ArrayLike, *, memory_budget: int | None = None) -> NDArray:
+        """Encode normalised flux, (n, N), and decode it at ``redshift``, (n,): (n, N), observed frame.
+
+        Pixels that the rest-frame grid does not reach are 0 (see :meth:`covered`).
+        """
+        return self.decode(self.encode(flux, memory_budget=memory_budget), redshift, memory_budget=memory_budget)
+
+    def decode(self, latents: ArrayLike, redshift: ArrayLike, *, memory_budget: int | None = None) -> NDArray:
+        """Decode latents, (n, S), at ``redshift``, (n,): normalised flux (n, N), observed frame.
+
+        Raises:
+            InputError: another shape, or a redshift that is not finite or not above -1.
+        """
+        table = self._checked_latents(latents)
+        z = _checked_redshift(redshift, len(table))
+
+        def batch(start: int, stop: int) -> Tensor:
+            rest = self.decoder(table[start:stop].to(self.device, self.dtype))
+            return self.decoder.observe(rest, z[start:stop], self._grid)
+
+        return self._run(batch, len(table), memory_budget, (len(self.wavelength),))
+
+    def log_prob(self, flux: ArrayLike, *, memory_budget: int | None = None) -> NDArray[np.float32]:
+        """Return log p of normalised flux, (n, N): (n,), nats."""
+        return self.latent_log_prob(self.encode(flux, memory_budget=memory_budget))
+
+    def latent_log_prob(self, latents: ArrayLike) -> NDArray[np.float32]:
+        """Return log p of latents, (n, S): (n,), nats."""
+        table = self._checked_latents(latents)
+        with torch.inference_mode(), full_precision(self.device):
+            return self.flow(table.to(self.device, self.dtype)).cpu().numpy()
+
+    def covered(self, redshift: float) -> NDArray[np.bool_]:
+        """Tell which observed pixels, (N,), the decoder's rest-frame grid reaches at ``redshift``."""
+        z = _checked_redshift([redshift], 1)
+        return self.decoder.covered(z, self._grid)[0].numpy()
+
+    def prepare(self, spectra: Spectra) -> NDArray[np.float32]:
+        """Return flux, (n, N), with masked pixels as this model was trained to see them.
+
+        Raises:
+            InputError: spectra on another wavelength grid.
+        """
+        grid = spectra.wavelength
+        if grid.shape != self.wavelength.shape or not np.allclose(grid, self.wavelength, rtol=0, atol=1e-3):
+            raise InputError(
+                f"the spectra have {len(grid)} pixels from {grid[0]:.1f} to {grid[-1]:.1f} Angstrom, the model "
+                f"{len(self.wavelength)} from {self.wavelength[0]:.1f} to {self.wavelength[-1]:.1f}"
+            )
+        return fill_masked(spectra.flux, spectra.measured, self.masked_pixels)
+
+    def checked_flux(self, flux: ArrayLike, argument: str = "flux") -> Tensor:
+        """Return ``flux`` as a tensor (n, N) on the CPU, or say what is wrong with the ``argument``."""
+        array = np.asarray(flux)
+        if array.ndim != 2 or array.shape[1] != len(self.wavelength):
+            raise InputError(f"'{argument}' has shape {array.shape}, expected (n, {len(self.wavelength)})")
+        if not np.issubdtype(array.dtype, np.number) or np.iscomplexobj(array):
+            raise InputError(f"'{argument}' has type {array.dtype}, expected real numbers")
+        with np.errstate(over="ignore"):  # what float32 cannot hold is not finite either
+            array = np.ascontiguousarray(array, dtype=np.float64 if self.dtype == torch.float64 else np.float32)
+        bad = ~np.isfinite(array).all(axis=1)
+        if bad.any():
+            raise InputError(
+                f"'{argument}' row {int(np.flatnonzero(bad)[0])} has values that are not finite; "
+                "mask them, or fill them with imo_engine.spectra.fill_masked"
+            )
+        return torch.from_numpy(array)
+
+    def batch_size(self, memory_budget: int | None) -> int:
+        """Return how many forward passes of the encoder fit into ``memory_budget`` bytes."""
+        item_size = torch.finfo(self.dtype).bits // 8
+        cost = self.encoder.bytes_per_spectrum(len(self.wavelength), item_size)
+        return batch_size_for(cost, memory_budget, self.device)
+
+    def _run(
+        self, batch: Callable[[int, int], Tensor], count: int, memory_budget: int | None, shape: tuple[int, ...]
+    ) -> NDArray:
+        if count == 0:
+            return np.zeros((0, *shape), np.float32)
+        with torch.inference_mode(), full_precision(self.device):
+            return run_in_batches(batch, count, self.batch_size(memory_budget)).cpu().numpy()
+
+    def _checked_latents(self, latents: ArrayLike) -> Tensor:
+        array = np.array(latents, dtype=np.float32 if self.dtype == torch.float32 else np.float64)
+        if array.ndim != 2 or array.shape[1] != self.n_latent:
+            raise InputError(f"'latents' has shape {array.shape}, expected (n, {self.n_latent})")
+        return torch.from_numpy(array)
+
+    def _tensors(self) -> dict[str, Tensor]:
+        networks = {"encoder": self.encoder, "decoder": self.decoder, "flow": self.flow}
+        tensors = {
+            f"{part}.{name}": value for part, net in networks.items() for name, value in net.state_dict().items()
+        }
+        return tensors | {"wavelength": torch.tensor(self.wavelength)}
+
+
+def _checked_grid(wavelength: ArrayLike, argument: str = "wavelength") -> NDArray[np.float64]:
+    grid = np.array(wavelength, dtype=np.float64)
+    if grid.ndim != 1 or len(grid) < 2 or not np.isfinite(grid).all() or (np.diff(grid) <= 0).any():
+        raise InputError(f"'{argument}' has shape {grid.shape}; expected one axis of increasing Angstroms")
+    return grid
+
+
+def _check_weights(networks: Mapping[str, torch.nn.Module]) -> None:
+    for part, net in networks.items():
+        for name, tensor in net.state_dict().items():
+            if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+                raise InputError(f"{part}.{name} has values that are not finite")
+            if name == "permutations" and (tensor.sort().values != torch.arange(tensor.shape[-1]).to(tensor)).any():
+                raise InputError(f"{part}.{name} are not permutations")
+
+
+def _checked_redshift(redshift: ArrayLike, count: int) -> Tensor:
+    z = np.array(redshift, dtype=np.float64, ndmin=1)
+    if z.shape != (count,):
+        raise InputError(f"'redshift' has shape {z.shape}, expected ({count},)")
+    if not (np.isfinite(z) & (z > -1)).all():
+        raise InputError(f"'redshift' is {z[~(np.isfinite(z) & (z > -1))][0]}; expected a finite number above -1")
+    return torch.from_numpy(z)
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    try:
+        if os.path.getsize(path) > _MAX_CONFIG_BYTES:
+            raise ModelFileError(f"{path}: larger than {_MAX_CONFIG_BYTES} bytes, not the description of a model")
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ModelFileError(f"{path}: no such file; a model is NAME.safetensors with NAME.json beside it") from None
+    except (OSError, ValueError) as error:
+        raise ModelFileError(f"{path}: not a JSON description of a model: {error}") from None
+    if not isinstance(config, dict) or config.get("format") != _FORMAT:
+        raise ModelFileError(f"{path}: expected a description with format {_FORMAT!r}")
+    if config.get("version") != _VERSION:
+        raise ModelFileError(f"{path}: version {config.get('version')!r}, this program reads {_VERSION}")
+    expected = {"autoencoder": dict, "flow": dict, "masked_pixels": str, "provenance": dict}
+    for name, kind in expected.items():
+        if not isinstance(config.get(name), kind):
+            raise ModelFileError(f"{path}: {name!r} is {'missing' if name not in config else 'of the wrong type'}")
+    return config
+
+
+def _empty_networks(
+    config: Mapping[str, Any], n_tensors: int
+) -> tuple[SpectrumEncoder, SpectrumDecoder, MaskedAutoregressiveFlow]:
+    """Build the networks that a description calls for, without memory for their weights.
+
+    A description may ask for more than there is; what the file of weights holds decides.
+    """
+    autoencoder = AutoencoderConfig(**_known(AutoencoderConfig, config["autoencoder"]))
+    flow = FlowConfig(**_known(FlowConfig, config["flow"]))
+    depths = (flow.n_transforms, flow.n_blocks, len(autoencoder.encoder_hidden), len(autoencoder.decoder_hidden))
+    if max(depths) > n_tensors:
+        raise ValueError("more layers than the file has weights")
+    with torch.device("meta"):
+        rest = torch.zeros(autoencoder.n_rest, dtype=torch.float64)
+        return SpectrumEncoder(autoencoder), SpectrumDecoder(autoencoder, rest), MaskedAutoregressiveFlow(flow)
+
+
+def _known(config_type: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    names = {f.name for f in fields(config_type)}
+    unknown = set(values) - names
+    if unknown:
+        raise ValueError(f"unknown entries {sorted(unknown)}")
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+
+
+def _fill_all(networks: Mapping[str, torch.nn.Module], tensors: Mapping[str, Tensor], path: Path) -> None:
+    expected = {f"{part}.{name}" for part, net in networks.items() for name in net.state_dict()} | {"wavelength"}
+    if expected != tensors.keys():
+        odd = sorted(expected ^ tensors.keys())
+        raise ModelFileError(f"{path}: {odd[0]} is {'missing' if odd[0] in expected else 'not part of the model'}")
+    if not tensors["wavelength"].is_floating_point():
+        raise ModelFileError(f"{path}: wavelength is {tensors['wavelength'].dtype}")
+    for part, net in networks.items():
+        for name, tensor in net.state_dict().items():
+            given = tensors[f"{part}.{name}"]
+            if given.shape != tensor.shape or given.is_floating_point() != tensor.is_floating_point():
+                raise ModelFileError(
+                    f"{path}: {part}.{name} is {given.dtype} {tuple(given.shape)}, expected {tuple(tensor.shape)}"
+                )
+        own = {n: tensors[f"{part}.{n}"].to(t.dtype, copy=True) for n, t in net.state_dict().items()}
+        net.load_state_dict(own, assign=True)

@@ -1,0 +1,274 @@
+"""Inverse multiscale occlusion (Shen & Melchior 2023, arXiv:2310.20012), Algorithm 1."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from imo_engine.attribution import WEIGHTINGS, Attribution
+from imo_engine.baselines import BaselinePool
+from imo_engine.batching import run_in_batches
+from imo_engine.devices import full_precision
+from imo_engine.errors import Cancelled, InputError
+from imo_engine.model import OutlierModel
+from imo_engine.tiling import Tiling, tile
+
+__all__ = ["PAPER_OFFSETS", "PAPER_WINDOW_SIZES", "WindowResult", "inverse_multiscale_occlusion"]
+
+PAPER_WINDOW_SIZES = (1, 4, 16, 64, 256)
+"""Window sizes of the paper's Figure 2, pixels."""
+PAPER_OFFSETS = (0, 2, 10, 42, 170)
+"""By how much the authors shift the tiles of each of these window sizes in that figure, pixels."""
+
+
+@dataclass(frozen=True, eq=False)
+class WindowResult:
+    """One finished window size, handed to ``on_window`` while the others are still being computed.
+
+    Attributes:
+        index: Its position in ``window_sizes``.
+        window_size: Pixels.
+        values: (baseline, pixel), nats per pixel; NaN where there is no meaning.
+    """
+
+    index: int
+    window_size: int
+    values: NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class _Study:
+    """The spectrum under study and its aligned baselines on the device."""
+
+    model: OutlierModel
+    flux: Tensor  # (pixel,)
+    aligned: Tensor  # (baseline, pixel)
+    valid: Tensor  # (pixel,)
+
+    def hybrid_log_prob(self, baseline: Tensor, start: Tensor, stop: Tensor) -> Tensor:
+        """Return log p, (batch,), of baseline R_j with its pixels [start, stop) replaced by the spectrum's."""
+        pixel = torch.arange(len(self.flux), device=self.flux.device)
+        replaced = (pixel >= start[:, None]) & (pixel < stop[:, None]) & self.valid
+        hybrid = torch.where(replaced, self.flux, self.aligned[baseline])
+        return self.model.flow(self.model.encoder(hybrid))
+
+
+def inverse_multiscale_occlusion(
+    model: OutlierModel,
+    flux: ArrayLike,
+    redshift: float,
+    baselines: ArrayLike | BaselinePool,
+    window_sizes: Sequence[int] = PAPER_WINDOW_SIZES,
+    *,
+    offsets: Sequence[int] | None = None,
+    stride: int | None = None,
+    weights: str = "inverse_variance",
+    valid: ArrayLike | None = None,
+    memory_budget: int | None = None,
+    on_baselines: Callable[[NDArray[np.float32], NDArray[np.bool_]], None] | None = None,
+    on_window: Callable[[WindowResult], None] | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> Attribution:
+    """Find out which parts of a spectrum make an ordinary spectrum improbable.
+
+    Each chunk [i, u) of each baseline ``R_j = g(f(B_j), z)`` is replaced by the same chunk of the spectrum
+    and gets ``(p_j - log p of the result) / pixels replaced``. Window sizes are computed from the coarsest
+    to the finest.
+
+    Args:
+        model: Encoder, decoder and flow.
+        flux: (N,) normalised flux of the spectrum under study, observed frame.
+        redshift: Its redshift.
+        baselines: (M, N) normalised spectra of ordinary objects at their own redshifts, or a pool of
+            their latents; at least 2.
+        window_sizes: Pixels, all different.
+        offsets: Where the first full chunk begins, one for each window size; 0 by default. The chunk
+            [0, offset) before it is divided by its own length (the authors' released code writes its
+            value over a full window and overwrites part of it later).
+        stride: Pixels from one chunk to the next; values are averaged where chunks overlap. Window sizes
+            below it keep their plain tiles. By default every chunk begins where the last one ended.
+        weights: "inverse_variance" (the paper) or "inverse_standard_deviation" (the authors' notebook).
+        valid: (N,) pixels that may be put into baselines; by default all finite ones. Others keep the
+            baseline's flux and get NaN, as do pixels that the decoder's rest-frame grid does not reach.
+        memory_budget: Bytes of activations per batch; by default 64 MiB on a CPU, 4 GiB on CUDA. A batch
+            that does not fit is halved.
+        on_baselines: Called with the aligned baselines (M, N) and the valid pixels (N,) before the windows.
+        on_window: Called with each finished window size.
+        on_progress: Called after each batch with evaluations done and in all.
+        should_stop: Asked before each batch.
+
+    Returns:
+        Values of every window size, baseline and pixel, and their combination.
+
+    Raises:
+        InputError: arguments that do not fit together; the message names the argument.
+        Cancelled: ``should_stop`` returned True.
+        OutOfMemory: not even one spectrum fits into memory.
+    """
+    began = time.perf_counter()
+    tilings = _tilings(len(model.wavelength), window_sizes, offsets, stride)
+    if weights not in WEIGHTINGS:
+        raise InputError(f"'weights' is {weights!r}; expected one of {', '.join(WEIGHTINGS)}")
+    flux_array, usable = _checked_spectrum(model, flux, redshift, valid)
+    if should_stop is not None and should_stop():
+        raise Cancelled("stopped before the first evaluation")
+
+    pool = _latents(model, baselines, memory_budget)
+    redshifts = np.full(len(pool), float(redshift))
+    aligned = model.decode(pool, redshifts, memory_budget=memory_budget)
+    baseline_log_prob = model.log_prob(aligned, memory_budget=memory_budget).astype(np.float64)
+    if on_baselines is not None:
+        on_baselines(aligned, usable)
+
+    def on_device(array: NDArray) -> Tensor:
+        tensor = torch.from_numpy(array)
+        return tensor.to(model.device, model.dtype if tensor.is_floating_point() else tensor.dtype)
+
+    study = _Study(model, on_device(flux_array), on_device(aligned), on_device(usable))
+    values = np.full((len(tilings), len(pool), len(flux_array)), np.nan)
+    total = len(pool) * sum(int(_occupied(tiling, usable).sum()) for tiling in tilings)
+    done = 0
+    for index in sorted(range(len(tilings)), key=lambda k: -tilings[k].window_size):
+
+        def report(count: int, before: int = done) -> None:
+            if on_progress is not None:
+                on_progress(before + count, total)
+
+        values[index], count = _one_window(
+            study, tilings[index], usable, baseline_log_prob, memory_budget, should_stop, report
+        )
+        done += count
+        if on_window is not None:
+            on_window(WindowResult(index, tilings[index].window_size, values[index]))
+
+    return Attribution(
+        values=values,
+        baselines=aligned.astype(np.float32, copy=False),
+        baseline_log_prob=baseline_log_prob,
+        flux=flux_array.astype(np.float32, copy=False),
+        redshift=float(redshift),
+        wavelength=model.wavelength,
+        valid=usable,
+        window_sizes=tuple(t.window_size for t in tilings),
+        offsets=tuple(offsets) if offsets is not None else (0,) * len(tilings),
+        strides=tuple(t.window_size if stride is None else min(stride, t.window_size) for t in tilings),
+        weighting=weights,
+        provenance={
+            "model": model.name,
+            "model_fingerprint": model.fingerprint,
+            "device": model.device_name,
+            "evaluations": done,
+            "seconds": round(time.perf_counter() - began, 3),
+        },
+    )
+
+
+def _one_window(
+    study: _Study,
+    tiling: Tiling,
+    usable: NDArray[np.bool_],
+    baseline_log_prob: NDArray[np.float64],
+    memory_budget: int | None,
+    should_stop: Callable[[], bool] | None,
+    report: Callable[[int], None],
+) -> tuple[NDArray[np.float64], int]:
+    """Return values (baseline, pixel) of one window size and the number of evaluations."""
+    n_baseline = len(baseline_log_prob)
+    occupied = _occupied(tiling, usable)
+    chunks = np.flatnonzero(occupied)
+    result = np.full((n_baseline, len(tiling)), np.nan)
+    count = n_baseline * len(chunks)
+    if count:
+        device = study.flux.device
+        starts = torch.from_numpy(np.tile(tiling.starts[chunks], n_baseline)).to(device)
+        stops = torch.from_numpy(np.tile(tiling.stops[chunks], n_baseline)).to(device)
+        which = torch.arange(n_baseline, device=device).repeat_interleave(len(chunks))
+
+        def batch(first: int, last: int) -> Tensor:
+            return study.hybrid_log_prob(which[first:last], starts[first:last], stops[first:last])
+
+        with torch.inference_mode(), full_precision(device):
+            log_prob = run_in_batches(
+                batch, count, study.model.batch_size(memory_budget), should_stop=should_stop, on_batch=report
+            )
+        log_prob_of = log_prob.cpu().numpy().astype(np.float64).reshape(n_baseline, len(chunks))
+        pixels = _replaced_pixels(tiling, usable)[chunks]
+        result[:, chunks] = (baseline_log_prob[:, None] - log_prob_of) / pixels
+    return np.where(usable, tiling.paint(result), np.nan), count
+
+
+def _replaced_pixels(tiling: Tiling, usable: NDArray[np.bool_]) -> NDArray[np.int64]:
+    before = np.concatenate([[0], np.cumsum(usable)])
+    return before[tiling.stops] - before[tiling.starts]
+
+
+def _occupied(tiling: Tiling, usable: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    return _replaced_pixels(tiling, usable) > 0
+
+
+def _tilings(
+    n_pixel: int, window_sizes: Sequence[int], offsets: Sequence[int] | None, stride: int | None
+) -> list[Tiling]:
+    sizes = [int(size) for size in window_sizes]
+    if not sizes or len(set(sizes)) != len(sizes) or min(sizes) < 1:
+        raise InputError(f"'window_sizes' is {tuple(window_sizes)}; expected different numbers of pixels above 0")
+    if max(sizes) > n_pixel:
+        raise InputError(f"'window_sizes' has {max(sizes)}, but the spectrum has {n_pixel} pixels")
+    shifts = [0] * len(sizes) if offsets is None else [int(offset) for offset in offsets]
+    if len(shifts) != len(sizes):
+        raise InputError(f"'offsets' has {len(shifts)} entries but 'window_sizes' has {len(sizes)}")
+    if stride is not None and stride < 1:
+        raise InputError(f"'stride' is {stride}; expected a number of pixels above 0")
+    return [
+        tile(n_pixel, size, offset=shift, stride=None if stride is None else min(stride, size))
+        for size, shift in zip(sizes, shifts, strict=True)
+    ]
+
+
+def _checked_spectrum(
+    model: OutlierModel, flux: ArrayLike, redshift: float, valid: ArrayLike | None
+) -> tuple[NDArray, NDArray[np.bool_]]:
+    array = np.asarray(flux)
+    n_pixel = len(model.wavelength)
+    if array.shape != (n_pixel,):
+        raise InputError(f"'flux' has shape {array.shape}, expected ({n_pixel},)")
+    if not np.issubdtype(array.dtype, np.number) or np.iscomplexobj(array):
+        raise InputError(f"'flux' has type {array.dtype}, expected real numbers")
+    with np.errstate(over="ignore"):  # what float32 cannot hold is not finite either
+        array = array.astype(np.float64 if model.dtype == torch.float64 else np.float32)
+    usable = np.isfinite(array)
+    if valid is not None:
+        given = np.asarray(valid, dtype=bool)
+        if given.shape != (n_pixel,):
+            raise InputError(f"'valid' has shape {given.shape}, expected ({n_pixel},)")
+        usable &= given
+    usable &= model.covered(redshift)
+    if not usable.any():
+        raise InputError(
+            f"'flux' has no valid pixel that the model reaches at redshift {redshift:g} "
+            f"(rest frame {float(model.decoder.wave_rest[0]):.0f}-{float(model.decoder.wave_rest[-1]):.0f} Angstrom)"
+        )
+    return np.where(np.isfinite(array), array, 0).astype(array.dtype), usable
+
+
+def _latents(model: OutlierModel, baselines: ArrayLike | BaselinePool, memory_budget: int | None) -> NDArray:
+    if isinstance(baselines, BaselinePool):
+        if baselines.model != model.fingerprint:
+            raise InputError("'baselines' is a pool of latents of another model")
+        latents: NDArray = baselines.latents
+    else:
+        array = np.asarray(baselines)
+        if array.ndim != 2 or array.shape[1] != len(model.wavelength):
+            raise InputError(f"'baselines' has shape {array.shape}, expected (M, {len(model.wavelength)})")
+        model.checked_flux(array, "baselines")
+        latents = model.encode(array, memory_budget=memory_budget)
+    if len(latents) < 2:
+        raise InputError(
+            f"'baselines' has {len(latents)}; at least 2 are needed, their scatter weighs the window sizes"
+        )
+    return latents

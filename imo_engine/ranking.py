@@ -1,0 +1,115 @@
+"""Rank the spectra of a survey by log p; rank 1 is the least probable."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from astropy.table import MaskedColumn, Table
+from numpy.typing import NDArray
+
+from imo_engine.errors import ImoError, SpectrumFileError
+from imo_engine.files import write_atomically
+from imo_engine.model import OutlierModel
+from imo_engine.spectra import Spectra
+
+__all__ = ["Ranking", "rank_spectra", "read_catalogue"]
+
+_REQUIRED = ("target_id", "log_prob")
+
+
+@dataclass(frozen=True, eq=False)
+class Ranking:
+    """log p and rank of n spectra, in the order of the spectra.
+
+    Attributes:
+        spectra: The n spectra.
+        log_prob: (n,) nats; NaN where the spectrum could not be scored.
+        rank: (n,) 1 for the lowest log p, 0 where the spectrum could not be scored.
+        latents: (n, S); NaN where the spectrum could not be scored.
+        model: Name and fingerprint of the model.
+    """
+
+    spectra: Spectra
+    log_prob: NDArray[np.float64]
+    rank: NDArray[np.int64]
+    latents: NDArray[np.float32]
+    model: str
+
+    def order(self) -> NDArray[np.int64]:
+        """Return positions from the lowest log p to the highest, those without a score last."""
+        return np.lexsort((np.arange(len(self.rank)), np.where(self.rank > 0, self.rank, len(self.rank) + 1)))
+
+    def to_table(self) -> Table:
+        """Return the catalogue, lowest log p first; identifiers are strings."""
+        order = self.order()
+        spectra = self.spectra
+        unscored = self.rank[order] == 0
+        table = Table(
+            {
+                "rank": MaskedColumn(self.rank[order], mask=unscored, description="1 = lowest log p"),
+                "target_id": spectra.target_id[order],
+                "redshift": spectra.redshift[order],
+                "log_prob": MaskedColumn(
+                    self.log_prob[order], mask=unscored, unit="nat", format=".6g", description="log p of the spectrum"
+                ),
+                "ra": MaskedColumn(spectra.ra[order], unit="deg", format=".7f"),
+                "dec": MaskedColumn(spectra.dec[order], unit="deg", format=".7f"),
+                "norm": MaskedColumn(
+                    spectra.norm[order], format=".6g", description="median flux at rest 5300-5850 Angstrom, file's unit"
+                ),
+                "problem": MaskedColumn(spectra.problem[order], description="why there is no score"),
+                "note": MaskedColumn(spectra.note[order]),
+                "source": spectra.source[order],
+            },
+            meta={"model": self.model, "scored": int((~unscored).sum())},
+        )
+        return table
+
+    def write(self, path: str | Path) -> None:
+        """Write the catalogue as ECSV.
+
+        Raises:
+            ImoError: the disk refuses.
+        """
+        table = self.to_table()
+        try:
+            write_atomically(path, lambda name: table.write(name, format="ascii.ecsv", overwrite=True))
+        except OSError as error:
+            raise ImoError(f"{path}: cannot be written: {error}") from None
+
+
+def rank_spectra(model: OutlierModel, spectra: Spectra, *, memory_budget: int | None = None) -> Ranking:
+    """Score spectra with ``model`` and rank them; those with a problem get no score.
+
+    Raises:
+        InputError: spectra on another wavelength grid.
+    """
+    n = len(spectra)
+    latents = np.full((n, model.n_latent), np.nan, np.float32)
+    log_prob = np.full(n, np.nan)
+    good = np.flatnonzero(spectra.scorable)
+    if len(good):
+        latents[good] = model.encode(model.prepare(spectra[good]), memory_budget=memory_budget)
+        log_prob[good] = model.latent_log_prob(latents[good])
+    rank = np.zeros(n, np.int64)
+    scored = good[np.isfinite(log_prob[good])]
+    rank[scored[np.argsort(log_prob[scored], kind="stable")]] = np.arange(1, len(scored) + 1)
+    return Ranking(spectra, log_prob, rank, latents, f"{model.name} ({model.fingerprint})")
+
+
+def read_catalogue(path: str | Path) -> Table:
+    """Read a catalogue that :meth:`Ranking.write` wrote; ``target_id`` comes back as strings.
+
+    Raises:
+        SpectrumFileError: not such a file.
+    """
+    try:
+        table = Table.read(path, format="ascii.ecsv")
+    except (OSError, ValueError, KeyError) as error:
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise SpectrumFileError(f"{path}: not an ECSV catalogue: {first}") from None
+    missing = [name for name in _REQUIRED if name not in table.colnames]
+    if missing:
+        raise SpectrumFileError(f"{path}: column {', '.join(missing)} is missing")
+    table["target_id"] = np.array([str(value) for value in table["target_id"]], dtype=np.str_)
+    return table

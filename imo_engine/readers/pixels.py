@@ -1,0 +1,86 @@
+"""Flux and inverse variance on a wavelength grid, and how they get onto another one."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["MIN_IVAR", "Pixels", "resample"]
+
+MIN_IVAR = 1e-6
+"""Pixels of this inverse variance or less count as masked, as in the preparation of the published models."""
+
+_LIMIT = 1e38
+_COINCIDENT = 1e-6
+_WIDEST_GAP = 3.0
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """Spectra of n targets on N pixels; where ``ivar`` is 0 nothing was measured and ``flux`` is 0."""
+
+    flux: NDArray[np.float64]
+    """(n, N)"""
+    ivar: NDArray[np.float64]
+    """(n, N)"""
+
+    @classmethod
+    def from_file(cls, flux: ArrayLike, ivar: ArrayLike, mask: ArrayLike | None = None) -> "Pixels":
+        """Keep the good pixels of spectra as they are in a file.
+
+        Args:
+            flux: (n, N)
+            ivar: (n, N)
+            mask: (n, N), 0 where the survey found nothing wrong.
+        """
+        flux, ivar = np.array(flux, np.float64, ndmin=2), np.array(ivar, np.float64, ndmin=2)
+        # comparisons with NaN are false; what single precision cannot hold is damage, not a measurement
+        good = (np.abs(flux) < _LIMIT) & (ivar > MIN_IVAR) & (ivar < _LIMIT)
+        if mask is not None:
+            good &= np.array(mask, ndmin=2) == 0
+        flux[~good] = 0.0
+        ivar[~good] = 0.0
+        return cls(flux, ivar)
+
+    @property
+    def has_data(self) -> NDArray[np.bool_]:
+        """(n,) whether there is any good pixel."""
+        return np.any(self.ivar > 0, axis=1)
+
+
+def resample(pixels: Pixels, wavelength: NDArray[np.float64], grid: NDArray[np.float64]) -> Pixels:
+    """Interpolate spectra linearly from ``wavelength``, (N,), to ``grid``, (M,); both increase.
+
+    A pixel of the grid between two pixels of the spectrum counts as measured only if both are good and
+    they are neighbours (no gap of more than three median pixel widths). A pixel that coincides with one of
+    the spectrum's needs only that one, so a spectrum that is on the grid already comes back unchanged.
+
+    The variance is interpolated linearly, with the weights of the flux, and multiplied by the ratio of
+    the old pixel width to the new one where the new pixels are narrower::
+
+        variance = ((1 - t) variance_left + t variance_right) max(1, old width / new width)
+
+    Error propagation would give the weights (1 - t)**2 and t**2 instead. That is right for one pixel alone
+    but makes neighbours, which now share their noise, look like independent measurements; a chi**2 that
+    sums over the finer pixels would then count the same photons several times. With the formula above the
+    information per Angstrom, 1 / (variance * width), is that of the spectrum, and never more. (For a
+    coarser grid it is less: two pixels are interpolated and the others in between are not used.)
+    """
+    if len(wavelength) < 2:
+        return Pixels(*np.zeros((2, len(pixels.flux), len(grid))))
+    left = np.clip(np.searchsorted(wavelength, grid, side="right") - 1, 0, len(wavelength) - 2)
+    width = np.diff(wavelength)
+    t = (grid - wavelength[left]) / width[left]
+    on_left, on_right = np.abs(t) <= _COINCIDENT, np.abs(t - 1) <= _COINCIDENT
+    t = np.where(on_left, 0.0, np.where(on_right, 1.0, t))
+    within = on_left | on_right | ((t > 0) & (t < 1) & (width[left] <= _WIDEST_GAP * np.median(width)))
+    t = np.clip(t, 0.0, 1.0)
+    stretch = np.maximum(1.0, width[left] / np.gradient(grid))
+
+    variance = np.divide(1.0, pixels.ivar, out=np.zeros_like(pixels.ivar), where=pixels.ivar > 0)
+    good = pixels.ivar > 0
+    measured = within & (good[:, left] | on_right) & (good[:, left + 1] | on_left)
+    flux = (1 - t) * pixels.flux[:, left] + t * pixels.flux[:, left + 1]
+    variance = ((1 - t) * variance[:, left] + t * variance[:, left + 1]) * stretch
+    flux[~measured] = 0.0
+    return Pixels(flux, np.divide(1.0, variance, out=np.zeros_like(variance), where=measured))
