@@ -105,7 +105,9 @@ class SpectrumDecoder(nn.Module):
         elif config.decoder_activation == "leaky_relu":
             activations = [nn.LeakyReLU() for _ in range(len(config.decoder_hidden) + 1)]
         else:
-            raise InputError(f"'decoder_activation' is {config.decoder_activation!r}; expected speculator or leaky_relu")
+            raise InputError(
+                f"'decoder_activation' is {config.decoder_activation!r}; expected speculator or leaky_relu"
+            )
         self.mlp = _dense((config.n_latent, *config.decoder_hidden, config.n_rest), activations)
         self.register_buffer("wave_rest", wave_rest)
         if config.lsf_size:

@@ -64,9 +64,13 @@ class BaselinePool:
             raise ModelFileError(f"{path}: no such file") from None
         except (SafetensorError, OSError, KeyError, ValueError) as error:
             raise ModelFileError(f"{path}: not a pool of baselines: {error}") from None
-        n = len(pool.latents)
+        n = pool.redshift.size
         if pool.latents.shape != (n, model.n_latent) or pool.redshift.shape != (n,) or pool.log_prob.shape != (n,):
             raise ModelFileError(f"{path}: expected latents (n, {model.n_latent}), found {pool.latents.shape}")
+        for name in ("latents", "log_prob"):
+            values = getattr(pool, name)
+            if not np.issubdtype(values.dtype, np.floating) or not np.isfinite(values).all():
+                raise ModelFileError(f"{path}: {name} of type {values.dtype} are not finite numbers")
         if made_by != model.fingerprint:
             raise ModelFileError(
                 f"{path}: latents of model {made_by or '(unnamed)'}, but the model in use is {model.fingerprint}"

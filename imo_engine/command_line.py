@@ -13,6 +13,9 @@ __all__ = ["COMMANDS", "LazyGroup", "run"]
 COMMANDS = {
     "rank": ("imo_engine.commands.rank", "rank", "Score spectra and write a catalogue."),
     "explain": ("imo_engine.commands.explain", "explain", "Explain one target and write its attribution."),
+    "simulate": ("imo_engine.commands.simulate", "simulate", "Simulate a survey with outliers of known causes."),
+    "train": ("imo_engine.commands.train", "train", "Train a model on simulated or real spectra."),
+    "evaluate": ("imo_engine.commands.evaluate", "evaluate", "Measure the model against what is known."),
 }
 """Name: module, command object, one line of help. A module is imported only when its command is used."""
 
@@ -20,8 +23,8 @@ COMMANDS = {
 class LazyGroup(click.Group):
     """A group of commands that are imported when they are used, so that ``imo --help`` is quick."""
 
-    def __init__(self, commands: dict[str, tuple[str, str, str]], *, help: str) -> None:  # noqa: A002 - click's name
-        super().__init__(name="imo", help=help)
+    def __init__(self, commands: dict[str, tuple[str, str, str]], *, help: str, name: str = "imo") -> None:
+        super().__init__(name=name, help=help)
         self.lazy = commands
 
     def list_commands(self, ctx: click.Context) -> list[str]:

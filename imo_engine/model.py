@@ -1,34 +1,26 @@
 """The outlier model: encoder f, decoder g and flow h, with log p(x) = h(f(x)); NumPy in, NumPy out."""
 
 import hashlib
-import json
-import os
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors.torch
 import torch
 from numpy.typing import ArrayLike, NDArray
-from safetensors import SafetensorError
 from torch import Tensor
 
-from imo_engine.autoencoder import AutoencoderConfig, SpectrumDecoder, SpectrumEncoder
+from imo_engine.autoencoder import SpectrumDecoder, SpectrumEncoder
 from imo_engine.batching import batch_size_for, run_in_batches
 from imo_engine.devices import choose_device, device_name, full_precision
 from imo_engine.errors import InputError, ModelFileError
-from imo_engine.files import write_atomically
-from imo_engine.flow import FlowConfig, MaskedAutoregressiveFlow
+from imo_engine.flow import MaskedAutoregressiveFlow
+from imo_engine.model_files import StoredModel, named_tensors, read_model, write_model
 from imo_engine.published import read_autoencoder, read_flow
 from imo_engine.spectra import MASKED_PIXEL_POLICIES, Spectra, fill_masked
 
 __all__ = ["OutlierModel"]
-
-_FORMAT, _VERSION = "imo-explorer-model", 1
-_MAX_CONFIG_BYTES = 1 << 20
 
 
 class OutlierModel:
@@ -97,18 +89,20 @@ class OutlierModel:
             InputError: ``wavelength`` does not increase, or a device that is not there.
         """
         choose_device(device)
-        grid = None if wavelength is None else _checked_grid(wavelength)
+        if wavelength is not None:
+            wavelength = _checked_grid(wavelength)
         encoder, decoder, own_wavelength = read_autoencoder(autoencoder)
         density = read_flow(flow)
-        if grid is None and own_wavelength is None:
-            raise ModelFileError(f"{autoencoder}: holds no encoder.instrument.wave_obs; give 'wavelength'")
+        if wavelength is None:
+            if own_wavelength is None:
+                raise ModelFileError(f"{autoencoder}: holds no encoder.instrument.wave_obs; give 'wavelength'")
+            wavelength = own_wavelength.numpy()
         provenance = {
             "name": f"{Path(autoencoder).stem} + {Path(flow).stem}",
             "trained_on": "see the publisher of these weights",
         }
         try:
-            grid = own_wavelength.numpy() if own_wavelength is not None and grid is None else grid
-            return cls(encoder, decoder, density, grid, provenance=provenance, device=device)
+            return cls(encoder, decoder, density, wavelength, provenance=provenance, device=device)
         except InputError as error:
             raise ModelFileError(f"{autoencoder} with {flow}: {error}") from None
 
@@ -121,58 +115,34 @@ class OutlierModel:
             InputError: a device that is not there.
         """
         choose_device(device)
-        path = Path(path)
-        description = path.with_suffix(".json")
-        config = _read_config(description)
-        try:
-            tensors = safetensors.torch.load_file(path)
-        except FileNotFoundError:
-            raise ModelFileError(f"{path}: no such file") from None
-        except (SafetensorError, OSError, ValueError) as error:
-            raise ModelFileError(f"{path}: not a complete safetensors file: {error}") from None
-        try:
-            encoder, decoder, flow = _empty_networks(config, len(tensors))
-        except (KeyError, TypeError, ValueError, RuntimeError, OverflowError) as error:
-            raise ModelFileError(f"{description}: does not describe a model: {error}") from None
-        _fill_all({"encoder": encoder, "decoder": decoder, "flow": flow}, tensors, path)
+        stored = read_model(path)
         try:
             return cls(
-                encoder,
-                decoder,
-                flow,
-                tensors["wavelength"].to(torch.float64).numpy(),
-                masked_pixels=config["masked_pixels"],
-                provenance=config["provenance"],
+                stored.encoder,
+                stored.decoder,
+                stored.flow,
+                stored.wavelength,
+                masked_pixels=stored.masked_pixels,
+                provenance=stored.provenance,
                 device=device,
                 dtype=dtype,
             )
         except InputError as error:
-            raise ModelFileError(f"{path} with {description.name}: {error}") from None
+            raise ModelFileError(f"{path} with its description: {error}") from None
 
     def save(self, path: str | Path) -> None:
-        """Write ``NAME.safetensors`` and its description ``NAME.json``; an interrupted write leaves the old files.
+        """Write ``NAME.safetensors`` and its description ``NAME.json``; a failed write leaves the old files.
 
         Raises:
             ModelFileError: the name does not end in .safetensors, or the disk refuses.
+            InputError: the provenance holds something that JSON does not.
         """
-        path = Path(path)
-        if path.suffix != ".safetensors":
-            raise ModelFileError(f"{path}: the name of a model ends in .safetensors")
-        tensors = {name: value.cpu().contiguous() for name, value in self._tensors().items()}
-        config = {
-            "format": _FORMAT,
-            "version": _VERSION,
-            "autoencoder": asdict(self.encoder.config),
-            "flow": asdict(self.flow.config),
-            "masked_pixels": self.masked_pixels,
-            "provenance": self.provenance,
-        }
-        try:
-            write_atomically(path, lambda temporary: safetensors.torch.save_file(tensors, temporary))
-            text = json.dumps(config, indent=1, ensure_ascii=False) + "\n"
-            write_atomically(path.with_suffix(".json"), lambda temporary: temporary.write_text(text, encoding="utf-8"))
-        except (OSError, SafetensorError) as error:
-            raise ModelFileError(f"{path}: cannot be written: {error}") from None
+        write_model(
+            path,
+            StoredModel(
+                self.encoder, self.decoder, self.flow, self.wavelength, self.masked_pixels, dict(self.provenance)
+            ),
+        )
 
     @property
     def n_latent(self) -> int:
@@ -193,7 +163,7 @@ class OutlierModel:
     def fingerprint(self) -> str:
         """Sixteen hex digits that change with any weight, wavelength or policy."""
         digest = hashlib.sha256(self.masked_pixels.encode())
-        for name, tensor in sorted(self._tensors().items()):
+        for name, tensor in sorted(named_tensors(self.encoder, self.decoder, self.flow, self.wavelength).items()):
             digest.update(name.encode())
             digest.update(tensor.cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()[:16]
@@ -299,13 +269,6 @@ class OutlierModel:
             raise InputError(f"'latents' has shape {array.shape}, expected (n, {self.n_latent})")
         return torch.from_numpy(array)
 
-    def _tensors(self) -> dict[str, Tensor]:
-        networks = {"encoder": self.encoder, "decoder": self.decoder, "flow": self.flow}
-        tensors = {
-            f"{part}.{name}": value for part, net in networks.items() for name, value in net.state_dict().items()
-        }
-        return tensors | {"wavelength": torch.tensor(self.wavelength)}
-
 
 def _checked_grid(wavelength: ArrayLike, argument: str = "wavelength") -> NDArray[np.float64]:
     grid = np.array(wavelength, dtype=np.float64)
@@ -330,66 +293,3 @@ def _checked_redshift(redshift: ArrayLike, count: int) -> Tensor:
     if not (np.isfinite(z) & (z > -1)).all():
         raise InputError(f"'redshift' is {z[~(np.isfinite(z) & (z > -1))][0]}; expected a finite number above -1")
     return torch.from_numpy(z)
-
-
-def _read_config(path: Path) -> dict[str, Any]:
-    try:
-        if os.path.getsize(path) > _MAX_CONFIG_BYTES:
-            raise ModelFileError(f"{path}: larger than {_MAX_CONFIG_BYTES} bytes, not the description of a model")
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ModelFileError(f"{path}: no such file; a model is NAME.safetensors with NAME.json beside it") from None
-    except (OSError, ValueError) as error:
-        raise ModelFileError(f"{path}: not a JSON description of a model: {error}") from None
-    if not isinstance(config, dict) or config.get("format") != _FORMAT:
-        raise ModelFileError(f"{path}: expected a description with format {_FORMAT!r}")
-    if config.get("version") != _VERSION:
-        raise ModelFileError(f"{path}: version {config.get('version')!r}, this program reads {_VERSION}")
-    expected = {"autoencoder": dict, "flow": dict, "masked_pixels": str, "provenance": dict}
-    for name, kind in expected.items():
-        if not isinstance(config.get(name), kind):
-            raise ModelFileError(f"{path}: {name!r} is {'missing' if name not in config else 'of the wrong type'}")
-    return config
-
-
-def _empty_networks(
-    config: Mapping[str, Any], n_tensors: int
-) -> tuple[SpectrumEncoder, SpectrumDecoder, MaskedAutoregressiveFlow]:
-    """Build the networks that a description calls for, without memory for their weights.
-
-    A description may ask for more than there is; what the file of weights holds decides.
-    """
-    autoencoder = AutoencoderConfig(**_known(AutoencoderConfig, config["autoencoder"]))
-    flow = FlowConfig(**_known(FlowConfig, config["flow"]))
-    depths = (flow.n_transforms, flow.n_blocks, len(autoencoder.encoder_hidden), len(autoencoder.decoder_hidden))
-    if max(depths) > n_tensors:
-        raise ValueError("more layers than the file has weights")
-    with torch.device("meta"):
-        rest = torch.zeros(autoencoder.n_rest, dtype=torch.float64)
-        return SpectrumEncoder(autoencoder), SpectrumDecoder(autoencoder, rest), MaskedAutoregressiveFlow(flow)
-
-
-def _known(config_type: type, values: Mapping[str, Any]) -> dict[str, Any]:
-    names = {f.name for f in fields(config_type)}
-    unknown = set(values) - names
-    if unknown:
-        raise ValueError(f"unknown entries {sorted(unknown)}")
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
-
-
-def _fill_all(networks: Mapping[str, torch.nn.Module], tensors: Mapping[str, Tensor], path: Path) -> None:
-    expected = {f"{part}.{name}" for part, net in networks.items() for name in net.state_dict()} | {"wavelength"}
-    if expected != tensors.keys():
-        odd = sorted(expected ^ tensors.keys())
-        raise ModelFileError(f"{path}: {odd[0]} is {'missing' if odd[0] in expected else 'not part of the model'}")
-    if not tensors["wavelength"].is_floating_point():
-        raise ModelFileError(f"{path}: wavelength is {tensors['wavelength'].dtype}")
-    for part, net in networks.items():
-        for name, tensor in net.state_dict().items():
-            given = tensors[f"{part}.{name}"]
-            if given.shape != tensor.shape or given.is_floating_point() != tensor.is_floating_point():
-                raise ModelFileError(
-                    f"{path}: {part}.{name} is {given.dtype} {tuple(given.shape)}, expected {tuple(tensor.shape)}"
-                )
-        own = {n: tensors[f"{part}.{n}"].to(t.dtype, copy=True) for n, t in net.state_dict().items()}
-        net.load_state_dict(own, assign=True)

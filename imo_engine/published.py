@@ -41,8 +41,8 @@ def read_autoencoder(path: str | Path) -> tuple[SpectrumEncoder, SpectrumDecoder
         raise ModelFileError(f"{path}: not a spender autoencoder ({error} is missing or has the wrong shape)") from None
 
     features = config.conv_widths[2] // 2
-    first = state["encoder.mlp.0.weight"]
-    if first.shape[1] == features + 1:  # the first models also saw the redshift, as last input
+    first = state.get("encoder.mlp.0.weight")
+    if first is not None and first.shape[1:] == (features + 1,):  # the first models also saw the redshift, last
         state["encoder.mlp.0.weight"] = first[:, :features]
     lsf = state.pop("encoder.instrument.lsf.weight", None)
     if lsf is not None:
@@ -132,7 +132,9 @@ def _autoencoder_config(state: dict[str, Tensor]) -> AutoencoderConfig:
         encoder_hidden=_hidden_widths(state, "encoder.mlp."),
         decoder_hidden=_hidden_widths(state, "decoder.mlp."),
         n_rest=len(state["decoder.wave_rest"]),
-        decoder_activation="speculator" if "decoder.mlp.1.beta" in state else "leaky_relu",
+        decoder_activation="speculator"
+        if any(re.match(r"decoder\.mlp\.\d+\.beta", n) for n in state)
+        else "leaky_relu",
         lsf_size=state["encoder.instrument.lsf.weight"].numel() if "encoder.instrument.lsf.weight" in state else 0,
     )
 

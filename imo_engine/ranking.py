@@ -1,10 +1,10 @@
 """Rank the spectra of a survey by log p; rank 1 is the least probable."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from astropy.table import MaskedColumn, Table
+from astropy.table import Column, MaskedColumn, Table
 from numpy.typing import NDArray
 
 from imo_engine.errors import ImoError, SpectrumFileError
@@ -22,7 +22,7 @@ class Ranking:
     """log p and rank of n spectra, in the order of the spectra.
 
     Attributes:
-        spectra: The n spectra.
+        spectra: The n spectra; those without a score have a problem.
         log_prob: (n,) nats; NaN where the spectrum could not be scored.
         rank: (n,) 1 for the lowest log p, 0 where the spectrum could not be scored.
         latents: (n, S); NaN where the spectrum could not be scored.
@@ -93,23 +93,31 @@ def rank_spectra(model: OutlierModel, spectra: Spectra, *, memory_budget: int | 
         log_prob[good] = model.latent_log_prob(latents[good])
     rank = np.zeros(n, np.int64)
     scored = good[np.isfinite(log_prob[good])]
+    if len(scored) < len(good):  # the networks themselves overflow on wild fluxes
+        reason = np.where(spectra.scorable & ~np.isfinite(log_prob), "the model gives no finite log p", spectra.problem)
+        spectra = replace(spectra, problem=reason)
+        log_prob[spectra.problem != ""] = np.nan
     rank[scored[np.argsort(log_prob[scored], kind="stable")]] = np.arange(1, len(scored) + 1)
     return Ranking(spectra, log_prob, rank, latents, f"{model.name} ({model.fingerprint})")
 
 
 def read_catalogue(path: str | Path) -> Table:
-    """Read a catalogue that :meth:`Ranking.write` wrote; ``target_id`` comes back as strings.
+    """Read a catalogue that :meth:`Ranking.write` wrote; ``target_id`` and all words as plain strings.
 
     Raises:
         SpectrumFileError: not such a file.
     """
     try:
         table = Table.read(path, format="ascii.ecsv")
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise SpectrumFileError(f"{path}: not an ECSV catalogue: {first}") from None
     missing = [name for name in _REQUIRED if name not in table.colnames]
     if missing:
         raise SpectrumFileError(f"{path}: column {', '.join(missing)} is missing")
     table["target_id"] = np.array([str(value) for value in table["target_id"]], dtype=np.str_)
+    for name in table.colnames:  # astropy reads an empty string as a masked one
+        column = table[name]
+        if column.dtype.kind == "U" and isinstance(column, MaskedColumn):
+            table[name] = Column(column.filled(""), description=column.description)
     return table

@@ -159,6 +159,7 @@ def normalise(
     scaled_ivar[~good] = 0.0
     for i in np.flatnonzero(~np.any(good, axis=1)).tolist():
         problems[i] = problems[i] or "cannot be normalised: its numbers are beyond single precision"
+        norm[i] = np.nan
 
     def column(values: ArrayLike | None) -> NDArray[np.float64]:
         return np.full(n, np.nan) if values is None else np.array(values, dtype=np.float64, ndmin=1)

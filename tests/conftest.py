@@ -1,0 +1,39 @@
+"""Fixtures that several test modules share."""
+
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def shared_data():
+    """Folder of real survey data beside the repository; a test that needs it is skipped where it is absent."""
+    folder = Path(__file__).parents[2] / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip("../shared/data is not on this machine")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def shared_oracles():
+    """Folder of numbers from the authors' code beside the repository; as above."""
+    folder = Path(__file__).parents[2] / "shared" / "oracles"
+    if not folder.is_dir():
+        pytest.skip("../shared/oracles is not on this machine")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_model():
+    """A random model of 300 pixels and 3 latents in float64; nobody may change it."""
+    from networks import tiny_model
+
+    return tiny_model()
+
+
+@pytest.fixture
+def fresh_model():
+    """The same, but a test's own, to be tampered with."""
+    from networks import tiny_model
+
+    return tiny_model()
