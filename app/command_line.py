@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from imo_engine.command_line import COMMANDS, LazyGroup, run
-from imo_engine.commands.options import model_options, redshift_option
+from imo_engine.commands.options import integers, model_options, redshift_option
 
 __all__ = ["main", "serve"]
 
@@ -21,10 +21,18 @@ _HELP = "Outliers of spectroscopic surveys: score spectra, explain them, and loo
     type=click.Path(path_type=Path),
     help="Your own file or folder (may be repeated); by default the embedded, simulated survey.",
 )
-@click.option("--port", default=5006, show_default=True, help="Port to listen on; 0 picks a free one.")
+@click.option(
+    "--port",
+    default=5006,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="Port to listen on; 0 picks a free one.",
+)
 @click.option("--address", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--allow-origin", multiple=True, help="HOST:PORT under which other machines open the page.")
 @click.option("--open", "open_browser", is_flag=True, help="Open the page in a browser.")
+@click.option("--windows", default="1,4,16,64,256", show_default=True, callback=integers, help="Window sizes, pixels.")
+@click.option("--n-baselines", default=8, show_default=True, type=click.IntRange(2), help="Baselines for each target.")
 @redshift_option
 @model_options
 def serve(
@@ -33,6 +41,8 @@ def serve(
     address: str,
     allow_origin: tuple[str, ...],
     open_browser: bool,
+    windows: tuple[int, ...],
+    n_baselines: int,
     redshift: float | None,
     model: Path | None,
     autoencoder: Path | None,
@@ -62,9 +72,11 @@ def serve(
             raise click.UsageError("--model, --autoencoder, --flow and --baselines need --spectra")
         survey = demo_survey(device=device)
 
+    from app.explainer import Settings
     from app.server import serve as serve_page
 
-    serve_page(survey, address=address, port=port, allow_origin=allow_origin, open_browser=open_browser)
+    settings = Settings(window_sizes=windows, n_baselines=n_baselines)
+    serve_page(survey, settings, address=address, port=port, allow_origin=allow_origin, open_browser=open_browser)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -120,6 +120,7 @@ class _Job:
     key: _Key
     stop: threading.Event = field(default_factory=threading.Event)
     listeners: dict[int, Listener] = field(default_factory=dict)
+    alive: dict[int, Callable[[], bool]] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)  # what a late listener has missed, progress excepted
 
 
@@ -135,7 +136,7 @@ class Explainer:
     """Queue of computations for one survey; safe to use from any thread.
 
     Listeners are called from the worker thread, or within :meth:`request` for what is known already; they
-    must be quick and must not raise.
+    must be quick. What one of them raises is logged and does not reach the others.
     """
 
     def __init__(self, survey: Survey, *, keep: int = 64) -> None:
@@ -148,8 +149,23 @@ class Explainer:
         self._finished: OrderedDict[_Key, Attribution] = OrderedDict()
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="imo-engine")
 
-    def request(self, target_id: str, listener: Listener, settings: Settings | None = None) -> Ticket:
-        """Ask for an attribution; ``listener`` receives what is known at once, and the rest as it comes."""
+    def request(
+        self,
+        target_id: str,
+        listener: Listener,
+        settings: Settings | None = None,
+        *,
+        alive: Callable[[], bool] = lambda: True,
+    ) -> Ticket:
+        """Ask for an attribution.
+
+        Args:
+            target_id: Which target.
+            listener: Receives what is known at once, and the rest as it comes.
+            settings: How to explain it.
+            alive: Tells whether somebody still looks. A computation that nobody looks at gives way when
+                another one waits (a browser that was closed is noticed only after a while).
+        """
         key = (target_id, settings or Settings())
         ticket = Ticket(next(self._numbers), key)
         with self._lock:
@@ -167,13 +183,17 @@ class Explainer:
             for event in job.events:
                 listener(event)
             job.listeners[ticket.number] = listener
+            job.alive[ticket.number] = alive
         return ticket
 
     def release(self, ticket: Ticket) -> None:
         """Give up a claim; nothing more is sent, and a computation nobody waits for stops."""
         with self._lock:
             job = self._jobs.get(ticket.key)
-            if job is not None and job.listeners.pop(ticket.number, None) is not None and not job.listeners:
+            if job is None or job.listeners.pop(ticket.number, None) is None:
+                return
+            del job.alive[ticket.number]
+            if not job.listeners:
                 job.stop.set()
 
     def cancel(self, ticket: Ticket) -> None:
@@ -197,15 +217,25 @@ class Explainer:
             if not isinstance(event, Progress):
                 job.events.append(event)
             for listener in list(job.listeners.values()):
-                listener(event)
+                try:
+                    listener(event)
+                except Exception:  # one broken session must not stop the others, nor leave the job unfinished
+                    log.exception("telling a session about target %s failed", job.key[0])
+
+    def _should_stop(self, job: _Job) -> bool:
+        if job.stop.is_set():
+            return True
+        with self._lock:
+            others_wait = any(other is not job and other.listeners for other in self._jobs.values())
+            return others_wait and not any(looks() for looks in job.alive.values())
 
     def _work(self, job: _Job) -> None:
         try:
-            if job.stop.is_set():
+            if self._should_stop(job):
                 raise Cancelled("nobody waits for it")
             attribution = self._explain(job)
         except Cancelled:
-            self._end(job, None)
+            self._end(job, Stopped())
         except ImoError as error:
             self._end(job, Failed(str(error)))
         except Exception as error:
@@ -218,10 +248,9 @@ class Explainer:
                     self._finished.popitem(last=False)
             self._end(job, Finished(attribution))
 
-    def _end(self, job: _Job, event: Event | None) -> None:
+    def _end(self, job: _Job, event: Event) -> None:
         with self._lock:
-            if event is not None:
-                self._send(job, event)
+            self._send(job, event)
             if self._jobs.get(job.key) is job:
                 del self._jobs[job.key]
 
@@ -266,5 +295,5 @@ class Explainer:
             on_baselines=lambda baselines, valid: self._send(job, BaselinesReady(baselines, valid)),
             on_window=on_window,
             on_progress=on_progress,
-            should_stop=job.stop.is_set,
+            should_stop=lambda: self._should_stop(job),
         )

@@ -4,9 +4,10 @@ from functools import partial
 
 import panel as pn
 import panel_material_ui as pmui
+from bokeh.document import Document
 from bokeh.themes import Theme
 
-from app.explainer import Explainer
+from app.explainer import Explainer, Settings
 from app.plots.colours import DARK, LIGHT, Colours
 from app.plots.sources import PlotSources
 from app.plots.stack import PlotStack
@@ -24,17 +25,19 @@ _HEADER = 48
 _OWN_LOOK = ("Axis", "ColorBar", "Figure", "Grid", "Legend", "Plot", "Title")
 
 
-def explorer_page(survey: Survey, explainer: Explainer) -> pn.viewable.Viewable:
+def explorer_page(survey: Survey, explainer: Explainer, settings: Settings) -> pn.viewable.Viewable:
     """Return the page of a new session."""
     document = pn.state.curdoc
     document.theme = Theme(json={"attrs": dict.fromkeys(_OWN_LOOK, {})})  # PlotStack.paint does what the page's would
     state = AppState()
-    sources = PlotSources(survey.spectra.wavelength, (1, 4, 16, 64, 256), 8)
+    sources = PlotSources(survey.spectra.wavelength, settings.window_sizes, settings.n_baselines)
     dark = pn.state.session_args.get("theme", [b""])[0] == b"dark"
     stack = PlotStack(sources)
     stack.paint(DARK if dark else LIGHT)
     stack.attach(document)
-    session = Session(state, explainer, sources, document.add_next_tick_callback)
+    session = Session(
+        state, explainer, sources, document.add_next_tick_callback, settings, alive=partial(_has_browser, document)
+    )
     table = RankedTable(survey, state)
 
     left = pmui.Column(
@@ -83,6 +86,12 @@ def explorer_page(survey: Survey, explainer: Explainer) -> pn.viewable.Viewable:
     if table.first():
         pn.state.onload(lambda: table.select(table.first()))
     return page
+
+
+def _has_browser(document: Document) -> bool:
+    context = document.session_context
+    session = None if context is None else context.session
+    return session is not None and session.connection_count > 0
 
 
 def _heading(survey: Survey) -> pn.viewable.Viewable:

@@ -2,12 +2,11 @@
 
 import logging
 import socket
-import webbrowser
 from collections.abc import Sequence
 
 import panel as pn
 
-from app.explainer import Explainer
+from app.explainer import Explainer, Settings
 from app.main import explorer_page
 from app.survey import Survey
 from imo_engine.errors import ImoError
@@ -19,13 +18,14 @@ _UNUSED_SESSION_SECONDS = 90  # longer than the browser's last attempt to reconn
 
 def serve(
     survey: Survey,
+    settings: Settings,
     *,
     address: str = "127.0.0.1",
     port: int = 5006,
     allow_origin: Sequence[str] = (),
     open_browser: bool = False,
 ) -> None:
-    """Serve ``survey`` until interrupted.
+    """Serve ``survey``, explained with ``settings``, until interrupted.
 
     Raises:
         ImoError: the port is taken, or another address is asked for without saying which origins may connect.
@@ -47,14 +47,12 @@ def serve(
         print(
             f"This opens the page to other machines; pages served as {', '.join(allow_origin)} may connect.", flush=True
         )
-    if open_browser:
-        webbrowser.open(url)
     try:
         pn.serve(
-            {"/": lambda: explorer_page(survey, explainer)},
+            {"/": lambda: explorer_page(survey, explainer, settings)},
             address=address,
             port=port,
-            show=False,
+            show=open_browser,  # once it listens
             title="IMO Explorer",
             websocket_origin=[f"127.0.0.1:{port}", f"localhost:{port}", *allow_origin],
             unused_session_lifetime_milliseconds=_UNUSED_SESSION_SECONDS * 1000,

@@ -59,6 +59,8 @@ class Session(param.Parameterized):
         sources: PlotSources,
         schedule: Callable[[Callable[[], None]], object],
         settings: Settings | None = None,
+        *,
+        alive: Callable[[], bool] = lambda: True,
     ) -> None:
         """Connect the parts.
 
@@ -68,6 +70,7 @@ class Session(param.Parameterized):
             sources: The session's plots.
             schedule: Runs a function soon where the document may be changed; called from any thread.
             settings: How targets are explained.
+            alive: Whether a browser is connected.
         """
         super().__init__()
         self._state = state
@@ -75,6 +78,7 @@ class Session(param.Parameterized):
         self._sources = sources
         self._schedule = schedule
         self._settings = settings or Settings()
+        self._alive = alive
         self._ticket: Ticket | None = None
         self._generation = 0
         state.param.watch(self._on_target, "target_id")
@@ -108,7 +112,7 @@ class Session(param.Parameterized):
             self._ticket = None
         survey = self._explainer.survey
         row = survey.spectra.row(target_id)
-        self._schedule(partial(self._sources.show_spectrum, survey.spectra, row))
+        self._schedule(partial(self._show_spectrum, generation, row))
         problem = str(survey.spectra.problem[row])
         if problem:
             self.status = Status("unscored", f"Not scored: {problem}")
@@ -118,7 +122,11 @@ class Session(param.Parameterized):
         def listener(event: Event) -> None:
             self._schedule(partial(self._apply, generation, event))
 
-        self._ticket = self._explainer.request(target_id, listener, self._settings)
+        self._ticket = self._explainer.request(target_id, listener, self._settings, alive=self._alive)
+
+    def _show_spectrum(self, generation: int, row: int) -> None:
+        if generation == self._generation:
+            self._sources.show_spectrum(self._explainer.survey.spectra, row)
 
     def _apply(self, generation: int, event: Event) -> None:
         if generation != self._generation:

@@ -4,8 +4,10 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+from astropy.table import Column
 from numpy.typing import NDArray
 
 from imo_engine.embedded import embedded_file
@@ -16,7 +18,6 @@ from imo_engine.spectra import Spectra
 
 __all__ = ["Engine", "Survey", "demo_survey", "survey_of_files"]
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from imo_engine.baselines import BaselinePool
     from imo_engine.model import OutlierModel
@@ -95,8 +96,8 @@ def demo_survey(*, device: str = "auto") -> Survey:
     return Survey(
         title="Simulated demo survey",
         spectra=spectra,
-        log_prob=np.asarray(catalogue["log_prob"], float)[rows],
-        rank=np.asarray(catalogue["rank"], np.int64)[rows],
+        log_prob=_filled(catalogue["log_prob"], np.nan, float)[rows],
+        rank=_filled(catalogue["rank"], 0, np.int64)[rows],
         size=int(catalogue.meta.get("survey_size", len(catalogue))),
         simulated=True,
         engine=Engine(load),
@@ -135,3 +136,8 @@ def survey_of_files(
         simulated=False,
         engine=Engine(lambda: (model, baselines(spectra))),
     )
+
+
+def _filled(column: Column, value: float, kind: type) -> NDArray:
+    """Return a catalogue's column as an array, ``value`` where it is empty."""
+    return np.ma.filled(np.ma.asarray(column).astype(kind), value)

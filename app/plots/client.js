@@ -45,7 +45,9 @@ function fitSpectrum(from, to) {
 function fitAttribution(name, column) {
   const from = pixel(wavelength.start), to = pixel(wavelength.end)
   const values = finite(attribution.data[column], from, to)
-  if (values.length) setRange(panels[name].y_range, values[0], values[values.length - 1], true)
+  if (!values.length) return
+  const low = Math.min(values[0], 0), high = Math.max(values[values.length - 1], 0)
+  setRange(panels[name].y_range, low, high + 0.2 * (high - low), true)  // room for the legend
 }
 
 function fit() {

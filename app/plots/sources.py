@@ -31,7 +31,7 @@ class PlotSources:
         x = wavelength.astype(np.float32)
         empty = np.full(n, np.nan, np.float32)
         columns = ["combined", "combined_lower", "combined_upper", *(f"w{size}" for size in self.window_sizes)]
-        self.target = ColumnDataSource({"z": [float("nan")]})
+        self.target = ColumnDataSource({"z": [float("nan")], "id": [""]})
         self.spectrum = ColumnDataSource({"x": x, "flux": empty, "lower": empty, "upper": empty})
         self.attribution = ColumnDataSource({"x": x, **dict.fromkeys(columns, empty)})
         gaps = np.full(n_baselines * (n + 1), np.nan, np.float32)
@@ -51,7 +51,8 @@ class PlotSources:
         sigma = np.divide(1, np.sqrt(ivar), out=np.zeros_like(ivar), where=ivar > 0)
         self.clear_attribution()
         self.spectrum.data.update(flux=shown, lower=middle - sigma, upper=middle + sigma)
-        self.target.data = {"z": [float(spectra.redshift[row])]}
+        # with the identifier: another target is a change of this source even at the same redshift
+        self.target.data = {"z": [float(spectra.redshift[row])], "id": [str(spectra.target_id[row])]}
 
     def clear_attribution(self) -> None:
         """Empty everything that is computed."""

@@ -36,6 +36,7 @@ class RankedTable(pn.viewable.Viewer):
             text_align={"rank": "right", "z": "right", "−log p": "right"},
             header_align={"rank": "right", "z": "right", "−log p": "right"},
             layout="fit_columns",
+            pagination=None,  # one list; the browser draws only the rows in sight
             configuration={"rowHeight": 28, "placeholder": "No spectra"},
             sizing_mode="stretch_both",
             min_height=200,
