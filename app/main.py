@@ -110,13 +110,9 @@ def _heading(survey: Survey) -> pn.viewable.Viewable:
 
 
 def _badge(survey: Survey) -> pn.viewable.Viewable:
-    words = "Simulated data" if survey.simulated else ""
-    return pn.pane.HTML(
-        f'<span style="border:1px solid currentColor;border-radius:4px;padding:2px 8px;font-size:12px">{words}</span>'
-        if words
-        else "",
-        margin=(0, 10),
-    )
+    style = "color:#ffffff;border:1px solid #8fa6ba;border-radius:4px;padding:2px 8px;font-size:12px"
+    words = f'<span style="{style}">Simulated data</span>' if survey.simulated else ""
+    return pn.pane.HTML(words, margin=(0, 10))
 
 
 def _variables() -> str:

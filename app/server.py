@@ -5,6 +5,7 @@ import socket
 from collections.abc import Sequence
 
 import panel as pn
+from tornado.websocket import WebSocketClosedError
 
 from app.explainer import Explainer, Settings
 from app.main import explorer_page
@@ -39,6 +40,7 @@ def serve(
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     for chatty in ("bokeh", "tornado.access"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    logging.getLogger("asyncio").addFilter(_not_a_closed_browser)
     pn.extension("tabulator", reconnect=True, notifications=False)
     explainer = Explainer(survey)
     url = f"http://{'127.0.0.1' if local else address}:{port}/"
@@ -61,6 +63,11 @@ def serve(
         )
     finally:
         explainer.close()
+
+
+def _not_a_closed_browser(record: logging.LogRecord) -> bool:
+    # a browser that goes away in the middle of a message is an everyday event, which tornado reports as an error
+    return not (record.exc_info and isinstance(record.exc_info[1], WebSocketClosedError))
 
 
 def _free_port(address: str, port: int) -> int:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from astropy.table import Column, MaskedColumn, Table
@@ -9,8 +10,10 @@ from numpy.typing import NDArray
 
 from imo_engine.errors import ImoError, SpectrumFileError
 from imo_engine.files import write_atomically
-from imo_engine.model import OutlierModel
 from imo_engine.spectra import Spectra
+
+if TYPE_CHECKING:  # a catalogue can be read without importing torch
+    from imo_engine.model import OutlierModel
 
 __all__ = ["Ranking", "rank_spectra", "read_catalogue"]
 
@@ -78,7 +81,7 @@ class Ranking:
             raise ImoError(f"{path}: cannot be written: {error}") from None
 
 
-def rank_spectra(model: OutlierModel, spectra: Spectra, *, memory_budget: int | None = None) -> Ranking:
+def rank_spectra(model: "OutlierModel", spectra: Spectra, *, memory_budget: int | None = None) -> Ranking:
     """Score spectra with ``model`` and rank them; those with a problem get no score.
 
     Raises:

@@ -27,6 +27,12 @@ function setRange(range, low, high, zero) {
   range.setv({start: low - pad, end: high + pad})
 }
 
+// Room for legend and line labels, in pixels, as a share of the data's height.
+function headroom(panel, pixels) {
+  const share = Math.min(0.45, pixels / (panel.inner_height || 120))
+  return share / (1 - share)
+}
+
 // Spectrum: extremes that stand out of the noise count, so that emission lines fit and a noisy edge does not.
 function fitSpectrum(from, to) {
   const {flux, upper} = spectrum.data
@@ -39,7 +45,7 @@ function fitSpectrum(from, to) {
     high = Math.max(high, flux[i] - 3 * sigma)
     low = Math.min(low, flux[i] + 3 * sigma)
   }
-  setRange(panels.spectrum.y_range, low, high + 0.38 * (high - low), false)  // room for legend and line labels
+  setRange(panels.spectrum.y_range, low, high + headroom(panels.spectrum, 58) * (high - low), false)
 }
 
 function fitAttribution(name, column) {
@@ -47,7 +53,7 @@ function fitAttribution(name, column) {
   const values = finite(attribution.data[column], from, to)
   if (!values.length) return
   const low = Math.min(values[0], 0), high = Math.max(values[values.length - 1], 0)
-  setRange(panels[name].y_range, low, high + 0.2 * (high - low), true)  // room for the legend
+  setRange(panels[name].y_range, low, high + headroom(panels[name], 16) * (high - low), true)
 }
 
 function fit() {
@@ -169,8 +175,8 @@ window.imoExplorer = {
   hover(x) {
     if (!(x >= first && x <= last)) return
     const i = pixel(x)
-    let text = `${x.toFixed(1)} Å observed`
-    if (known()) text += ` · ${(x / (1 + redshift())).toFixed(1)} Å rest`
+    let text = `${x.toFixed(1)} Å`
+    if (known()) text += ` · rest ${(x / (1 + redshift())).toFixed(1)} Å`
     text += ` · flux ${number(spectrum.data.flux[i])} · IMO ${number(attribution.data.combined[i])}`
     let nearest = -1
     for (let k = 0; k < lines.data.x.length; k++) {

@@ -73,8 +73,9 @@ def empty_panel(axes: Axes, name: str, y_label: str) -> figure:
         tools="",
         x_axis_location=None,
         lod_threshold=None,
-        background_fill_alpha=0,  # the page shows through, so a change of theme leaves no trace
+        background_fill_alpha=0,  # the page shows through, whatever its theme
         border_fill_alpha=0,
+        styles={"clip-path": "inset(1px 0 0 1px)"},  # Bokeh never clears the first row and column of its canvas
     )
     wheel, box = WheelZoomTool(dimensions="width"), BoxZoomTool(dimensions="width")
     panel.add_tools(wheel, box, PanTool(dimensions="width"), CrosshairTool(overlay=axes.crosshair, dimensions="height"))
@@ -96,13 +97,11 @@ def empty_panel(axes: Axes, name: str, y_label: str) -> figure:
     return panel
 
 
-def add_markers(panel: figure, lines: ColumnDataSource, *, alpha: float, level: str = "underlay") -> None:
+def add_markers(panel: figure, lines: ColumnDataSource, *, alpha: float) -> None:
     """Mark spectral lines: emission solid, absorption dashed."""
     for family, dash in (("emission", "solid"), ("absorption", "dashed")):
         view = CDSView(filter=GroupFilter(column_name="family", group=family))
-        panel.vspan(
-            x="x", source=lines, view=view, name=family, line_dash=dash, line_width=1, line_alpha=alpha, level=level
-        )
+        panel.vspan(x="x", source=lines, view=view, name=family, line_dash=dash, line_width=1, line_alpha=alpha)
 
 
 def add_legend(panel: figure, entries: dict[str, list[Any]]) -> None:

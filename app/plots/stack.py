@@ -131,9 +131,8 @@ class PlotStack:
             dh=len(sizes),
             source=self.sources.scale_map,
             color_mapper=self.mapper,
-            level="glyph",
         )
-        add_markers(panel, self.sources.lines, alpha=0.25, level="overlay")
+        add_markers(panel, self.sources.lines, alpha=0.25)
         panel.y_range.update(start=-0.5, end=len(sizes) - 0.5)
         panel.yaxis.ticker = FixedTicker(ticks=list(range(len(sizes))))
         panel.yaxis.major_label_overrides = {row: str(size) for row, size in enumerate(sizes)}

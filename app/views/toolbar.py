@@ -21,7 +21,7 @@ def toolbar() -> pn.viewable.Viewable:
     frames = "".join(
         f'<button type="button" data-group="frame" data-value="{name}" aria-pressed="{pressed}"'
         f" onclick=\"window.imoExplorer.frame('{name}')\">{label}</button>"
-        for name, label, pressed in (("observed", "Observed", "true"), ("rest", "Rest frame", "false"))
+        for name, label, pressed in (("observed", "Observed", "true"), ("rest", "Rest", "false"))
     )
     html = (
         f'<div class="bar"><span class="group" role="group" aria-label="Zoom to lines">{views}</span>'
@@ -48,6 +48,7 @@ button:hover { background: var(--imo-hover); }
 button[aria-pressed="true"] { background: var(--imo-accent); border-color: var(--imo-accent);
   color: var(--imo-on-accent); }
 button:focus-visible { outline: 2px solid var(--imo-accent); outline-offset: 1px; z-index: 1; }
+@media (max-width: 1400px) { button { padding: 3px 7px; } .bar { gap: 7px; } }
 .readout { flex: 1 1 auto; text-align: right; font-size: 12px; color: var(--imo-muted); white-space: nowrap;
   overflow: hidden; text-overflow: ellipsis; font-variant-numeric: tabular-nums; }
 """
