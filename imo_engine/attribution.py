@@ -90,9 +90,9 @@ class Attribution:
 
     @cached_property
     def signal_to_scatter(self) -> NDArray[np.float64]:
-        """(window, pixel): mean over standard deviation; 0 where the baselines do not scatter at all."""
+        """(window, pixel): mean over standard deviation; 0 where baselines do not scatter at all, NaN if invalid."""
         scatter = np.sqrt(self.variance)
-        return np.divide(self.mean, scatter, out=np.zeros_like(self.mean), where=scatter > 0)
+        return np.divide(self.mean, scatter, out=np.where(np.isfinite(self.mean), 0.0, np.nan), where=scatter > 0)
 
     def to_xarray(self) -> "xarray.Dataset":
         """Return everything as a labelled dataset: dimensions window, baseline and pixel, units as attributes."""

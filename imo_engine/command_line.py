@@ -55,6 +55,9 @@ def run(group: click.Group, arguments: Sequence[str] | None = None) -> int:
         return result if isinstance(result, int) else 0
     except click.exceptions.Exit as error:
         return error.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:
+        print(error.format_message())
+        return 2
     except click.UsageError as error:
         hint = f" (see imo {error.ctx.info_name} --help)" if error.ctx and error.ctx.parent else " (see imo --help)"
         print(f"imo: {error.format_message()}{hint}", file=sys.stderr)

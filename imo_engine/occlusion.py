@@ -95,7 +95,7 @@ def inverse_multiscale_occlusion(
         weights: "inverse_variance" (the paper) or "inverse_standard_deviation" (the authors' notebook).
         valid: (N,) pixels that may be put into baselines; by default all finite ones. Others keep the
             baseline's flux and get NaN, as do pixels that the decoder's rest-frame grid does not reach.
-        memory_budget: Bytes of activations per batch; by default 64 MiB on a CPU, 4 GiB on CUDA. A batch
+        memory_budget: Bytes of activations per batch; by default 16 MiB on a CPU, 4 GiB on CUDA. A batch
             that does not fit is halved.
         on_baselines: Called with the aligned baselines (M, N) and the valid pixels (N,) before the windows.
         on_window: Called with each finished window size.

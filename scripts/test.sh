@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/setup.sh
-install_into_venv "[test,simulate]"
+install_into_venv "[test,simulate,parquet]"
 
 if ! command -v chromium chromium-browser google-chrome >/dev/null; then
     say "no Chromium found"

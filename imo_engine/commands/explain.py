@@ -5,7 +5,14 @@ from pathlib import Path
 import click
 import numpy as np
 
-from imo_engine.commands.options import integers, load_baselines, load_model, model_options, redshift_option
+from imo_engine.commands.options import (
+    check_output,
+    integers,
+    load_baselines,
+    load_model,
+    model_options,
+    redshift_option,
+)
 from imo_engine.errors import InputError
 from imo_engine.readers import read_spectra
 
@@ -27,7 +34,7 @@ __all__ = ["explain"]
     help="How window sizes are combined.",
 )
 @click.option("--n-baselines", default=8, show_default=True, help="How many baselines to draw from the pool.")
-@click.option("--seed", default=0, show_default=True, help="Seed of that draw.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of that draw.")
 @redshift_option
 @model_options
 def explain(
@@ -50,6 +57,7 @@ def explain(
     """Find out which parts of one spectrum of FILE make it an outlier."""
     from imo_engine.occlusion import inverse_multiscale_occlusion
 
+    check_output(output)
     outlier_model = load_model(model, autoencoder, flow, device)
     spectra = read_spectra(file, wavelength=outlier_model.wavelength, redshift=redshift)
     if target_id is None and len(spectra) != 1:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile
 
 import click
 import numpy as np
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from imo_engine.model import OutlierModel
     from imo_engine.spectra import Spectra
 
-__all__ = ["integers", "load_baselines", "load_model", "model_options", "redshift_option"]
+__all__ = ["check_output", "integers", "load_baselines", "load_model", "model_options", "redshift_option"]
 
 _POOL = "baselines.safetensors"
 
@@ -87,9 +88,12 @@ def load_baselines(
     if baselines.suffix != ".npy":
         return BaselinePool.load(baselines, model)
     try:
-        flux = np.load(baselines, allow_pickle=False)
-    except (OSError, ValueError) as error:
+        with baselines.open("rb") as file:
+            flux = np.load(file, allow_pickle=False)
+    except (OSError, ValueError, EOFError, BadZipFile) as error:
         raise ModelFileError(f"{baselines}: not a plain NumPy array: {error}") from None
+    if not isinstance(flux, np.ndarray):
+        raise ModelFileError(f"{baselines}: holds several arrays; expected one of (n, {len(model.wavelength)}) fluxes")
     if flux.ndim != 2 or flux.shape[1] != len(model.wavelength):
         raise ModelFileError(f"{baselines}: expected (n, {len(model.wavelength)}) fluxes, found {flux.shape}")
     return BaselinePool.from_spectra(model, flux, np.full(len(flux), np.nan))
@@ -103,3 +107,15 @@ def integers(context: click.Context, parameter: click.Parameter, value: str | No
         return tuple(int(part) for part in value.split(","))
     except ValueError:
         raise click.BadParameter("expected numbers of pixels separated by commas, such as 1,4,16") from None
+
+
+def check_output(path: Path) -> None:
+    """Refuse an output that could not be written, before anything is computed.
+
+    Raises:
+        InputError: its folder does not exist, or it is a folder itself.
+    """
+    if not path.absolute().parent.is_dir():
+        raise InputError(f"{path}: there is no folder {path.absolute().parent}")
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder; expected the name of a file")

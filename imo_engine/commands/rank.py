@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 import numpy as np
 
-from imo_engine.commands.options import load_model, model_options, redshift_option
+from imo_engine.commands.options import check_output, load_model, model_options, redshift_option
 from imo_engine.readers import read_spectra
 
 __all__ = ["rank"]
@@ -29,6 +29,7 @@ def rank(
     """Score the spectra of FILES (DESI coadds with their redrock beside them, SDSS spec files, folders of these)."""
     from imo_engine.ranking import rank_spectra
 
+    check_output(output)
     outlier_model = load_model(model, autoencoder, flow, device)
     spectra = read_spectra(files, wavelength=outlier_model.wavelength, redshift=redshift)
     ranking = rank_spectra(outlier_model, spectra)

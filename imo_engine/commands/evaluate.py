@@ -1,0 +1,11 @@
+"""``imo evaluate``: measure the model against what is known."""
+
+from imo_engine.command_line import LazyGroup
+
+__all__ = ["evaluate"]
+
+evaluate = LazyGroup(
+    {"model": ("imo_engine.commands.evaluate_model", "evaluate_model", "Is the model's idea of ordinary credible?")},
+    name="evaluate",
+    help="Measure the model against what is known.",
+)
