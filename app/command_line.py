@@ -51,8 +51,10 @@ def serve(
     device: str,
 ) -> None:
     """Show ranked outliers in a browser and explain the selected one."""
+    from app.server import check_address
     from app.survey import demo_survey, survey_of_files
 
+    check_address(address, port, allow_origin)  # before minutes of scoring
     if spectra:
         from imo_engine.commands.options import load_baselines, load_model
 

@@ -12,8 +12,9 @@ from app.main import explorer_page
 from app.survey import Survey
 from imo_engine.errors import ImoError
 
-__all__ = ["serve"]
+__all__ = ["check_address", "serve"]
 
+_LOCAL = ("127.0.0.1", "localhost")
 _UNUSED_SESSION_SECONDS = 90  # longer than the browser's last attempt to reconnect, 63 s
 
 
@@ -31,12 +32,8 @@ def serve(
     Raises:
         ImoError: the port is taken, or another address is asked for without saying which origins may connect.
     """
-    local = address in ("127.0.0.1", "localhost", "::1")
-    if not local and not allow_origin:
-        raise ImoError(
-            f"--address {address} lets other machines connect; also say from which page with --allow-origin HOST:PORT"
-        )
-    port = _free_port(address, port)
+    local = address in _LOCAL
+    port = check_address(address, port, allow_origin)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     for chatty in ("bokeh", "tornado.access"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
@@ -63,6 +60,19 @@ def serve(
         )
     finally:
         explainer.close()
+
+
+def check_address(address: str, port: int, allow_origin: Sequence[str]) -> int:
+    """Return the port to listen on, a free one for 0.
+
+    Raises:
+        ImoError: as :func:`serve`.
+    """
+    if address not in _LOCAL and not allow_origin:
+        raise ImoError(
+            f"--address {address} lets other machines connect; also say from which page with --allow-origin HOST:PORT"
+        )
+    return _free_port(address, port)
 
 
 def _not_a_closed_browser(record: logging.LogRecord) -> bool:

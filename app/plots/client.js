@@ -148,8 +148,16 @@ function number(value) {
   return size !== 0 && (size < 0.001 || size >= 10000) ? value.toExponential(1) : value.toPrecision(3)
 }
 
+// A view that was reached less than 0.3 s ago counts too when something else is asked for.
+function settle() {
+  if (quiet === null) return
+  clearTimeout(quiet)
+  remember()
+}
+
 window.imoExplorer = {
   view(name) {
+    settle()
     const wanted = views[name]
     if (wanted.low === null) { show(first - 0.01 * (last - first), last + 0.01 * (last - first)); press("view", name); return }
     if (!known()) { say(`${wanted.label}: the redshift is not known`); return }
@@ -159,7 +167,7 @@ window.imoExplorer = {
     press("view", name)
   },
   undo() {
-    if (quiet !== null) { clearTimeout(quiet); remember() }
+    settle()
     const before = history.pop()
     if (!before) { say("no earlier view"); return }
     settled = before

@@ -40,7 +40,7 @@ return `${Number(digits)}·10${raised}`.replace("-", "−")
 
 @dataclass(frozen=True, eq=False)
 class Axes:
-    """What the panels share.
+    """What the panels share; the browser alone moves, shows and hides it, so that none of it is synced.
 
     Attributes:
         wavelength: Range of the observed frame.
@@ -52,7 +52,9 @@ class Axes:
 
     wavelength: Range1d
     rest: Range1d
-    crosshair: Span = field(default_factory=lambda: Span(dimension="height", line_width=1, line_alpha=0.6))
+    crosshair: Span = field(
+        default_factory=lambda: Span(dimension="height", line_width=1, line_alpha=0.6, syncable=False)
+    )
     observed: list[Model] = field(default_factory=list)
     rest_frame: list[Model] = field(default_factory=list)
 
@@ -84,7 +86,8 @@ def empty_panel(axes: Axes, name: str, y_label: str) -> figure:
     panel.xgrid.visible = False  # replaced by one grid a frame, whose ticks are round numbers in that frame
     for range_name, models in (("default", axes.observed), ("rest", axes.rest_frame)):
         ticker = BasicTicker(desired_num_ticks=12)
-        grid = Grid(dimension=0, x_range_name=range_name, ticker=ticker, visible=range_name == "default")
+        shown = range_name == "default"
+        grid = Grid(dimension=0, x_range_name=range_name, ticker=ticker, visible=shown, syncable=False)
         panel.add_layout(grid)
         models.append(grid)
     for axis in panel.yaxis:
@@ -149,6 +152,7 @@ def add_outer_axis(axes: Axes, panel: figure, place: str, *, frame_while_observe
             major_label_text_font_size="11px",
             axis_label_standoff=2,
             visible=first,
+            syncable=False,
         )
         axis.ticker.desired_num_ticks = 12
         panel.add_layout(axis, place)

@@ -51,8 +51,9 @@ class PlotSources:
         sigma = np.divide(1, np.sqrt(ivar), out=np.zeros_like(ivar), where=ivar > 0)
         self.clear_attribution()
         self.spectrum.data.update(flux=shown, lower=middle - sigma, upper=middle + sigma)
-        # with the identifier: another target is a change of this source even at the same redshift
-        self.target.data = {"z": [float(spectra.redshift[row])], "id": [str(spectra.target_id[row])]}
+        target = {"z": [float(spectra.redshift[row])], "id": [str(spectra.target_id[row])]}
+        if self.target.data != target:  # a change sets the view back, which another computation must not do
+            self.target.data = target
 
     def clear_attribution(self) -> None:
         """Empty everything that is computed."""

@@ -1,0 +1,181 @@
+"""Who can reach the page: this machine only, and only the page itself, unless the user says otherwise."""
+
+import http.client
+import re
+import signal
+import socket
+from contextlib import closing
+
+import psutil
+import pytest
+from browser import serving, write_desi_model
+from fits_files import write_sdss
+from test_survey import tiny_survey
+
+import app.server
+from app.command_line import main
+from app.explainer import Settings
+from imo_engine.errors import ImoError
+
+KEY = "dGhlIHNhbXBsZSBub25jZQ=="
+
+
+@pytest.fixture(scope="module")
+def arguments(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("survey")
+    model = write_desi_model(folder)
+    spectra = write_sdss(folder / "spec-x.fits")
+    return ["--spectra", str(spectra), "--model", str(model), "--device", "cpu", "--n-baselines", "2"]
+
+
+@pytest.fixture(scope="module")
+def server(arguments):
+    with serving(*arguments) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def page(server):
+    status, page = get(server)
+    assert status == 200
+    return page
+
+
+def get(server, path="/", **headers):
+    with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)) as connection:
+        connection.request("GET", path, headers=headers)
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+
+
+def open_websocket(server, page, origin):
+    """Try to open the socket of ``page`` as a browser that shows ``origin`` would; return the HTTP status."""
+    token = re.search(r'"token":\s*"([^"]+)"', page)[1]
+    status, _ = get(
+        server,
+        "/ws",
+        Origin=origin,
+        Connection="Upgrade",
+        Upgrade="websocket",
+        **{"Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": KEY, "Sec-WebSocket-Protocol": f"bokeh, {token}"},
+    )
+    return status
+
+
+class TestRefusals:
+    """Status 1 and one line, before anything is served."""
+
+    @pytest.fixture
+    def refused(self, capfd, arguments):
+        def check(*more):
+            with pytest.raises(SystemExit) as ended:
+                main(["serve", *arguments, *more])
+            errors = capfd.readouterr().err
+            assert ended.value.code == 1
+            assert errors.count("\n") == 1 and errors.startswith("imo: "), errors
+            return errors
+
+        return check
+
+    @pytest.mark.parametrize("address", ["0.0.0.0", "192.0.2.7", "::"])
+    def test_other_machines_need_an_origin(self, refused, address):
+        errors = refused("--address", address)
+        assert address in errors and "--allow-origin" in errors
+
+    def test_a_port_that_is_taken(self, refused):
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = taken.getsockname()[1]
+            errors = refused("--port", str(port))
+            assert f"--port {port}" in errors and "in use" in errors
+
+    def test_an_address_that_is_not_this_machine_s(self, refused):
+        errors = refused("--address", "192.0.2.7", "--allow-origin", "x:1", "--port", "0")  # RFC 5737: nobody's
+        assert "192.0.2.7" in errors
+
+
+class TestListening:
+    def test_on_loopback_only(self, server):
+        process = psutil.Process(server.process.pid)
+        everything = [process, *process.children(recursive=True)]
+        sockets = [s for one in everything for s in one.net_connections("inet") if s.status == psutil.CONN_LISTEN]
+        assert {(s.laddr.ip, s.laddr.port) for s in sockets} == {("127.0.0.1", server.port)}
+
+    def test_serves_the_page(self, page):
+        assert "<title>IMO Explorer</title>" in page
+
+    def test_the_page_loads_nothing_from_elsewhere(self, page):
+        loaded = re.findall(r"""<(?:script|link|img)[^>]+(?:src|href)=["'](https?:)?//([^/"']+)""", page)
+        assert loaded == []
+
+
+class TestOrigins:
+    @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+    def test_the_page_itself_may_connect(self, server, page, host):
+        assert open_websocket(server, page, f"http://{host}:{server.port}") == 101
+
+    @pytest.mark.parametrize(
+        "origin",
+        [
+            "http://evil",
+            "https://evil.example",
+            "http://127.0.0.1:1",
+            "http://127.0.0.1:{port}.evil.example",
+            "http://localhost:{port}.evil.example",
+            "http://evil.example:{port}",
+            "null",
+        ],
+    )
+    def test_others_may_not(self, server, page, origin):
+        assert open_websocket(server, page, origin.format(port=server.port)) == 403
+
+
+class TestOptions:
+    """What reaches Panel's server, without starting it."""
+
+    @pytest.fixture
+    def serve(self, monkeypatch):
+        def call(**options):
+            passed = {}
+            monkeypatch.setattr(app.server.pn, "serve", lambda panels, **given: passed.update(given))
+            monkeypatch.setattr(app.server.pn, "extension", lambda *names, **given: None)
+            app.server.serve(tiny_survey(), Settings(), port=0, **options)
+            return passed
+
+        return call
+
+    def test_by_default_only_the_page_itself_may_connect(self, serve, capsys):
+        passed = serve()
+        port = passed["port"]
+        assert passed["address"] == "127.0.0.1"
+        assert passed["websocket_origin"] == [f"127.0.0.1:{port}", f"localhost:{port}"]
+        assert not passed["show"]
+        printed = capsys.readouterr().out
+        assert f"Tiny, 4 spectra, at http://127.0.0.1:{port}/" in printed
+        assert "other machines" not in printed
+
+    def test_another_address_says_what_it_opens(self, serve, capsys):
+        passed = serve(address="127.0.0.2", allow_origin=["explorer.example:443"])
+        assert passed["address"] == "127.0.0.2"
+        assert "explorer.example:443" in passed["websocket_origin"]
+        printed = capsys.readouterr().out
+        assert "opens the page to other machines" in printed
+        assert "explorer.example:443" in printed
+
+    def test_sessions_outlive_the_browser_s_attempts_to_come_back(self, serve):
+        assert serve()["unused_session_lifetime_milliseconds"] > 63_000
+
+    def test_a_browser_opens_when_asked_for(self, serve):
+        assert serve(open_browser=True)["show"]
+
+    def test_another_address_without_origin_is_refused(self, serve):
+        with pytest.raises(ImoError, match="--allow-origin"):
+            serve(address="0.0.0.0")
+
+
+def test_an_interrupt_ends_it_quietly(arguments):
+    with serving(*arguments) as server:
+        get(server)
+        server.process.send_signal(signal.SIGINT)
+        assert server.process.wait(30) == 0
+    assert "Traceback" not in server.log
+    assert "ERROR" not in server.log
