@@ -18,14 +18,14 @@ def main(folder: Path) -> None:
     with serving() as server, chromium() as browser:
         page = visit(browser, server.url)
         page.wait_for_status("done", timeout=900)
-        page.page.wait_for_timeout(500)
+        page.page.wait_for_timeout(3000)
         page.page.screenshot(path=folder / "light.png")
         page.page.locator('button[data-value="halpha"]').click()
         page.page.wait_for_timeout(500)
         page.page.screenshot(path=folder / "halpha.png")
         dark = visit(browser, f"{server.url}?theme=dark")
         dark.wait_for_status("done", timeout=900)
-        dark.page.wait_for_timeout(500)
+        dark.page.wait_for_timeout(3000)
         dark.page.screenshot(path=folder / "dark.png")
 
 

@@ -68,21 +68,26 @@ class PlotSources:
 
     def show_window(self, window_size: int, values: NDArray[np.float32]) -> None:
         """Show one window size: values, (M, N), and their mean."""
-        self.singles.data[f"w{window_size}"] = self._joined(values)
-        mean = values.mean(axis=0)
-        self.attribution.data[f"w{window_size}"] = mean.astype(np.float32)
-        scatter = values.std(axis=0)
-        image = self.scale_map.data["image"][0].copy()
-        row = self.window_sizes[::-1].index(window_size)
-        image[row] = np.divide(mean, scatter, out=np.full_like(mean, np.nan), where=scatter > 0)
-        self.scale_map.data["image"] = [image]
+        self._show_windows({window_size: values})
 
     def show_attribution(self, attribution: Attribution) -> None:
-        """Show a finished attribution: whatever is not there yet, and the combination."""
-        for index, size in enumerate(attribution.window_sizes):
-            self.show_window(size, attribution.values[index].astype(np.float32))
+        """Show a finished attribution."""
+        sizes = attribution.window_sizes
+        self._show_windows({size: attribution.values[k].astype(np.float32) for k, size in enumerate(sizes)})
         self.show_baselines(attribution.baselines, attribution.valid)
         self.show_combination(attribution.combined, attribution.combined_scatter)
+
+    def _show_windows(self, windows: dict[int, NDArray[np.float32]]) -> None:
+        # each source changes once, so that the browser paints once
+        means = {size: values.mean(axis=0) for size, values in windows.items()}
+        image = self.scale_map.data["image"][0].copy()
+        for size, values in windows.items():
+            scatter, mean = values.std(axis=0), means[size]
+            row = self.window_sizes[::-1].index(size)
+            image[row] = np.divide(mean, scatter, out=np.full_like(mean, np.nan), where=scatter > 0)
+        self.singles.data.update({f"w{size}": self._joined(values) for size, values in windows.items()})
+        self.attribution.data.update({f"w{size}": mean.astype(np.float32) for size, mean in means.items()})
+        self.scale_map.data["image"] = [image]
 
     def show_combination(self, combined: NDArray[np.float64], scatter: NDArray[np.float64]) -> None:
         """Show the combination, (N,), with its scatter over baselines, (N,)."""
