@@ -19,13 +19,9 @@ LAYERS = [
     {"published", "model_files", "devices", "batching"},
     {"model"},
     {"baselines", "ranking", "tiling"},
-    {"attribution", "encoder_stages"},
-    {"statistics_effect"},
-    {"local_update"},
+    {"attribution"},
     {"occlusion"},
     {"training"},
-    {"evaluation"},
-    {"benchmark"},
     {"command_line"},  # it names its commands in words and imports them when they are used
     {"commands"},
 ]

@@ -44,8 +44,7 @@ class Target:
 
     def continuum(self) -> Array:
         """Return the noiseless flux without lines, (N,)."""
-        bare = self._expected(np.zeros(len(LINE_WAVELENGTHS)))
-        return bare
+        return self._expected(np.zeros(len(LINE_WAVELENGTHS)))
 
     def expected(self) -> Array:
         """Return the noiseless flux, (N,), 1e-17 erg/s/cm2/Angstrom."""

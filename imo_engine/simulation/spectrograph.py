@@ -5,7 +5,7 @@ of 1.8 square arcseconds, a line profile of about 1.8 Angstrom FWHM in all arms,
 electrons. Flux is in 1e-17 erg/s/cm2/Angstrom, wavelengths are vacuum, observed frame.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -43,11 +43,6 @@ class Exposure:
     mask: dict[str, NDArray[np.int32]]
     noise: dict[str, Array]
     calibration: dict[str, Array]
-
-    def with_expected(self, expected: dict[str, Array]) -> "Exposure":
-        """Return the same exposure of other targets: same noise, ivar, masks and calibration error."""
-        flux = {arm: expected[arm] * self.calibration[arm] + self.noise[arm] for arm in expected}
-        return replace(self, flux=flux)
 
 
 @cache

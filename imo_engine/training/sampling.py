@@ -1,6 +1,5 @@
 """Batches of normalised, filled spectra for training: endless draws from a library, or a fixed set of real ones."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -135,11 +134,3 @@ def _cut_off(ivar: NDArray[np.float64], rng: np.random.Generator) -> None:
         elif draw < 0.4:
             start = int(rng.integers(0, len(grid)))
             ivar[row, start : start + int(rng.integers(20, 200))] = 0
-
-
-def batches(
-    sampler: LibrarySampler | SpectraSampler, count: int, size: int, *, seed: int, start: int = 0
-) -> Iterator[Batch]:
-    """Yield ``count`` batches, the same for the same seed wherever one starts."""
-    for number in range(start, count):
-        yield sampler.draw(size, rng=np.random.default_rng([seed, number]))
