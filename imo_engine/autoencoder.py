@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from imo_engine.errors import InputError
 
-__all__ = ["AutoencoderConfig", "Speculator", "SpectrumDecoder", "SpectrumEncoder"]
+__all__ = ["AutoencoderConfig", "Speculator", "SpectrumDecoder", "SpectrumEncoder", "pooled_length"]
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,21 @@ class AutoencoderConfig:
     n_rest: int = 9780
     decoder_activation: str = "speculator"
     lsf_size: int = 0
+    normalisation: str = "instance"
+    """Of the encoder's convolutions: "instance" as published, or "none", which keeps each of them local."""
+    n_position: int = 0
+    """Positions of the third convolution that have biases of their own; 0 as published."""
+
+
+def pooled_length(n_pixel: int, conv_sizes: tuple[int, int, int] = AutoencoderConfig.conv_sizes) -> int:
+    """Return how many positions the third convolution has for spectra of ``n_pixel`` pixels.
+
+    >>> pooled_length(7781)
+    142
+    """
+    for size in conv_sizes[:2]:
+        n_pixel = (n_pixel + 2 * (size // 2)) // size
+    return n_pixel
 
 
 class Speculator(nn.Module):
@@ -61,31 +76,58 @@ class SpectrumEncoder(nn.Module):
         super().__init__()
         if config.conv_widths[2] % 2:
             raise InputError(f"'conv_widths' ends in {config.conv_widths[2]}; half are values, half attention")
+        if config.normalisation not in ("instance", "none"):
+            raise InputError(f"'normalisation' is {config.normalisation!r}; expected instance or none")
         self.config = config
         inputs = (1, *config.conv_widths[:2])
         blocks = [
-            nn.Sequential(nn.Conv1d(n_in, n_out, size, padding=size // 2), nn.InstanceNorm1d(n_out), nn.PReLU(n_out))
+            nn.Sequential(
+                nn.Conv1d(n_in, n_out, size, padding=size // 2),
+                nn.InstanceNorm1d(n_out) if config.normalisation == "instance" else nn.Identity(),
+                nn.PReLU(n_out),
+            )
             for n_in, n_out, size in zip(inputs, config.conv_widths, config.conv_sizes, strict=True)
         ]
         self.conv1, self.conv2, self.conv3 = blocks
         self.pool1, self.pool2 = (nn.MaxPool1d(size, padding=size // 2) for size in config.conv_sizes[:2])
         hidden = config.encoder_hidden
+        if config.n_position:
+            self.position = nn.Parameter(torch.zeros(config.conv_widths[2], config.n_position))
         self.mlp = _dense(
             (config.conv_widths[2] // 2, *hidden, config.n_latent), [*(nn.PReLU(n) for n in hidden), nn.Identity()]
         )
 
     def forward(self, flux: Tensor) -> Tensor:
         """Encode spectra at their own redshifts."""
+        return self.mlp(self.pooled(flux))
+
+    def pooled(self, flux: Tensor) -> Tensor:
+        """Return what the convolutions and the attention leave of spectra, (batch, width / 2)."""
         x = self.pool1(self.conv1(flux.unsqueeze(1)))
-        x = self.conv3(self.pool2(self.conv2(x)))
+        convolution, norm, activation = self.conv3
+        return self.attend(activation(self.placed(norm(convolution(self.pool2(self.conv2(x)))))))
+
+    def parts(self, stage: int) -> tuple[nn.Conv1d, nn.Module, nn.PReLU]:
+        """Return convolution, normalisation (or the identity) and activation of stage 0, 1 or 2."""
+        convolution, norm, activation = (self.conv1, self.conv2, self.conv3)[stage].children()
+        if not (isinstance(convolution, nn.Conv1d) and isinstance(activation, nn.PReLU)):
+            raise TypeError(f"a stage of {convolution}, {norm} and {activation} is not the encoder's")
+        return convolution, norm, activation
+
+    def placed(self, x: Tensor) -> Tensor:
+        """Add the third convolution's biases of each position, if it has them, to (batch, width, position)."""
+        return x + self.position if self.config.n_position else x
+
+    def attend(self, x: Tensor) -> Tensor:
+        """Average the third stage's output, (batch, width, position), over positions with its own weights."""
         value, attention = x.chunk(2, dim=1)
-        return self.mlp(torch.sum(value * torch.softmax(attention, dim=-1), dim=-1))
+        return torch.sum(value * torch.softmax(attention, dim=-1), dim=-1)
 
     def bytes_per_spectrum(self, n_pixel: int, item_size: int = 4) -> int:
         """Estimate the peak memory of one spectrum's forward pass without gradients.
 
         The first stage holds three arrays of (conv_widths[0], n_pixel): before and after the
-        normalisation, and the activation.
+        normalisation, and the activation. :mod:`imo_engine.encoding` needs about as much for the second.
         """
         return 3 * self.config.conv_widths[0] * n_pixel * item_size
 

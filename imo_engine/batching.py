@@ -9,7 +9,7 @@ from imo_engine.errors import Cancelled, InputError, OutOfMemory
 
 __all__ = ["DEFAULT_MEMORY_BUDGET", "batch_size_for", "run_in_batches"]
 
-DEFAULT_MEMORY_BUDGET = {"cpu": 16 * 2**20, "cuda": 4 * 2**30, "mps": 1 * 2**30}
+DEFAULT_MEMORY_BUDGET = {"cpu": 48 * 2**20, "cuda": 4 * 2**30, "mps": 1 * 2**30}
 """Bytes of activations by device type. On a CPU a batch that stays near the cache is the fastest."""
 
 

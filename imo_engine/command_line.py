@@ -15,6 +15,7 @@ COMMANDS = {
     "explain": ("imo_engine.commands.explain", "explain", "Explain one target and write its attribution."),
     "simulate": ("imo_engine.commands.simulate", "simulate", "Simulate a survey with outliers of known causes."),
     "train": ("imo_engine.commands.train", "train", "Train a model on simulated or real spectra."),
+    "benchmark": ("imo_engine.commands.benchmark", "benchmark", "Measure the engine's speed, memory and accuracy."),
     "evaluate": ("imo_engine.commands.evaluate", "evaluate", "Measure the model against what is known."),
 }
 """Name: module, command object, one line of help. A module is imported only when its command is used."""

@@ -11,9 +11,11 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from imo_engine.autoencoder import SpectrumDecoder, SpectrumEncoder
+from imo_engine.autoencoder import SpectrumDecoder, SpectrumEncoder, pooled_length
 from imo_engine.batching import batch_size_for, run_in_batches
+from imo_engine.checks import check_weights, checked_grid, checked_redshift
 from imo_engine.devices import choose_device, device_name, full_precision
+from imo_engine.encoding import QuickEncoder
 from imo_engine.errors import InputError, ModelFileError
 from imo_engine.flow import MaskedAutoregressiveFlow
 from imo_engine.model_files import StoredModel, named_tensors, read_model, write_model
@@ -55,9 +57,14 @@ class OutlierModel:
             raise InputError(f"encoder, decoder and flow have {widths[0]}, {widths[1]} and {widths[2]} latents")
         if masked_pixels not in MASKED_PIXEL_POLICIES:
             raise InputError(f"'masked_pixels' is {masked_pixels!r}; expected one of {MASKED_PIXEL_POLICIES}")
-        _checked_grid(decoder.wave_rest.detach().cpu().numpy(), "wave_rest")
-        _check_weights({"encoder": encoder, "decoder": decoder, "flow": flow})
-        self.wavelength: NDArray[np.float64] = _checked_grid(wavelength)
+        checked_grid(decoder.wave_rest.detach().cpu().numpy(), "wave_rest")
+        check_weights({"encoder": encoder, "decoder": decoder, "flow": flow})
+        self.wavelength: NDArray[np.float64] = checked_grid(wavelength)
+        positions = encoder.config.n_position
+        if positions and positions != pooled_length(len(self.wavelength), encoder.config.conv_sizes):
+            raise InputError(
+                f"the encoder has biases of {positions} positions, not those of {len(self.wavelength)} pixels"
+            )
         self._grid = torch.from_numpy(self.wavelength.copy())
         self.wavelength.flags.writeable = False
         self.masked_pixels = masked_pixels
@@ -90,7 +97,7 @@ class OutlierModel:
         """
         choose_device(device)
         if wavelength is not None:
-            wavelength = _checked_grid(wavelength)
+            wavelength = checked_grid(wavelength)
         encoder, decoder, own_wavelength = read_autoencoder(autoencoder)
         density = read_flow(flow)
         if wavelength is None:
@@ -160,6 +167,11 @@ class OutlierModel:
         return device_name(self.device)
 
     @cached_property
+    def quick_encoder(self) -> QuickEncoder:
+        """The encoder's convolutions and attention, prepared for many spectra."""
+        return QuickEncoder(self.encoder)
+
+    @cached_property
     def fingerprint(self) -> str:
         """Sixteen hex digits that change with any weight, wavelength or policy."""
         digest = hashlib.sha256(self.masked_pixels.encode())
@@ -175,9 +187,10 @@ class OutlierModel:
             InputError: another shape, or values that are not finite.
         """
         spectra = self.checked_flux(flux)
+        quick = self.quick_encoder
 
         def batch(start: int, stop: int) -> Tensor:
-            return self.encoder(spectra[start:stop].to(self.device, self.dtype))
+            return self.encoder.mlp(quick(spectra[start:stop].to(self.device, self.dtype)))
 
         return self._run(batch, len(spectra), memory_budget, (self.n_latent,))
 
@@ -195,7 +208,7 @@ class OutlierModel:
             InputError: another shape, or a redshift that is not finite or not above -1.
         """
         table = self._checked_latents(latents)
-        z = _checked_redshift(redshift, len(table))
+        z = checked_redshift(redshift, len(table))
 
         def batch(start: int, stop: int) -> Tensor:
             rest = self.decoder(table[start:stop].to(self.device, self.dtype))
@@ -215,7 +228,7 @@ class OutlierModel:
 
     def covered(self, redshift: float) -> NDArray[np.bool_]:
         """Tell which observed pixels, (N,), the decoder's rest-frame grid reaches at ``redshift``."""
-        z = _checked_redshift([redshift], 1)
+        z = checked_redshift([redshift], 1)
         return self.decoder.covered(z, self._grid)[0].numpy()
 
     def prepare(self, spectra: Spectra) -> NDArray[np.float32]:
@@ -268,28 +281,3 @@ class OutlierModel:
         if array.ndim != 2 or array.shape[1] != self.n_latent:
             raise InputError(f"'latents' has shape {array.shape}, expected (n, {self.n_latent})")
         return torch.from_numpy(array)
-
-
-def _checked_grid(wavelength: ArrayLike, argument: str = "wavelength") -> NDArray[np.float64]:
-    grid = np.array(wavelength, dtype=np.float64)
-    if grid.ndim != 1 or len(grid) < 2 or not np.isfinite(grid).all() or (np.diff(grid) <= 0).any():
-        raise InputError(f"'{argument}' has shape {grid.shape}; expected one axis of increasing Angstroms")
-    return grid
-
-
-def _check_weights(networks: Mapping[str, torch.nn.Module]) -> None:
-    for part, net in networks.items():
-        for name, tensor in net.state_dict().items():
-            if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
-                raise InputError(f"{part}.{name} has values that are not finite")
-            if name == "permutations" and (tensor.sort().values != torch.arange(tensor.shape[-1]).to(tensor)).any():
-                raise InputError(f"{part}.{name} are not permutations")
-
-
-def _checked_redshift(redshift: ArrayLike, count: int) -> Tensor:
-    z = np.array(redshift, dtype=np.float64, ndmin=1)
-    if z.shape != (count,):
-        raise InputError(f"'redshift' has shape {z.shape}, expected ({count},)")
-    if not (np.isfinite(z) & (z > -1)).all():
-        raise InputError(f"'redshift' is {z[~(np.isfinite(z) & (z > -1))][0]}; expected a finite number above -1")
-    return torch.from_numpy(z)

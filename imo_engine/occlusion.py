@@ -7,17 +7,22 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from torch import Tensor
 
 from imo_engine.attribution import WEIGHTINGS, Attribution
 from imo_engine.baselines import BaselinePool
-from imo_engine.batching import run_in_batches
-from imo_engine.devices import full_precision
 from imo_engine.errors import Cancelled, InputError
+from imo_engine.evaluators.choice import choose_evaluator
+from imo_engine.evaluators.replacement import Chunks, Evaluator, Replacement
 from imo_engine.model import OutlierModel
 from imo_engine.tiling import Tiling, tile
 
-__all__ = ["PAPER_OFFSETS", "PAPER_WINDOW_SIZES", "WindowResult", "inverse_multiscale_occlusion"]
+__all__ = [
+    "PAPER_OFFSETS",
+    "PAPER_WINDOW_SIZES",
+    "WindowResult",
+    "checked_spectrum",
+    "inverse_multiscale_occlusion",
+]
 
 PAPER_WINDOW_SIZES = (1, 4, 16, 64, 256)
 """Window sizes of the paper's Figure 2, pixels."""
@@ -40,23 +45,6 @@ class WindowResult:
     values: NDArray[np.float64]
 
 
-@dataclass(frozen=True, eq=False)
-class _Study:
-    """The spectrum under study and its aligned baselines on the device."""
-
-    model: OutlierModel
-    flux: Tensor  # (pixel,)
-    aligned: Tensor  # (baseline, pixel)
-    valid: Tensor  # (pixel,)
-
-    def hybrid_log_prob(self, baseline: Tensor, start: Tensor, stop: Tensor) -> Tensor:
-        """Return log p, (batch,), of baseline R_j with its pixels [start, stop) replaced by the spectrum's."""
-        pixel = torch.arange(len(self.flux), device=self.flux.device)
-        replaced = (pixel >= start[:, None]) & (pixel < stop[:, None]) & self.valid
-        hybrid = torch.where(replaced, self.flux, self.aligned[baseline])
-        return self.model.flow(self.model.encoder(hybrid))
-
-
 def inverse_multiscale_occlusion(
     model: OutlierModel,
     flux: ArrayLike,
@@ -67,6 +55,7 @@ def inverse_multiscale_occlusion(
     offsets: Sequence[int] | None = None,
     stride: int | None = None,
     weights: str = "inverse_variance",
+    evaluator: str = "exact",
     valid: ArrayLike | None = None,
     memory_budget: int | None = None,
     on_baselines: Callable[[NDArray[np.float32], NDArray[np.bool_]], None] | None = None,
@@ -93,9 +82,11 @@ def inverse_multiscale_occlusion(
         stride: Pixels from one chunk to the next; values are averaged where chunks overlap. Window sizes
             below it keep their plain tiles. By default every chunk begins where the last one ended.
         weights: "inverse_variance" (the paper) or "inverse_standard_deviation" (the authors' notebook).
+        evaluator: "exact", the fastest way to the definition; "full_passes", whole spectra through any
+            encoder; "frozen_statistics", every normalisation held at the baseline's own mean and variance.
         valid: (N,) pixels that may be put into baselines; by default all finite ones. Others keep the
             baseline's flux and get NaN, as do pixels that the decoder's rest-frame grid does not reach.
-        memory_budget: Bytes of activations per batch; by default 16 MiB on a CPU, 4 GiB on CUDA. A batch
+        memory_budget: Bytes of activations per batch; by default 48 MiB on a CPU, 4 GiB on CUDA. A batch
             that does not fit is halved.
         on_baselines: Called with the aligned baselines (M, N) and the valid pixels (N,) before the windows.
         on_window: Called with each finished window size.
@@ -114,22 +105,19 @@ def inverse_multiscale_occlusion(
     tilings = _tilings(len(model.wavelength), window_sizes, offsets, stride)
     if weights not in WEIGHTINGS:
         raise InputError(f"'weights' is {weights!r}; expected one of {', '.join(WEIGHTINGS)}")
-    flux_array, usable = _checked_spectrum(model, flux, redshift, valid)
+    flux_array, usable = checked_spectrum(model, flux, redshift, valid)
     if should_stop is not None and should_stop():
         raise Cancelled("stopped before the first evaluation")
 
     pool = _latents(model, baselines, memory_budget)
     redshifts = np.full(len(pool), float(redshift))
     aligned = model.decode(pool, redshifts, memory_budget=memory_budget)
-    baseline_log_prob = model.log_prob(aligned, memory_budget=memory_budget).astype(np.float64)
     if on_baselines is not None:
         on_baselines(aligned, usable)
 
-    def on_device(array: NDArray) -> Tensor:
-        tensor = torch.from_numpy(array)
-        return tensor.to(model.device, model.dtype if tensor.is_floating_point() else tensor.dtype)
-
-    study = _Study(model, on_device(flux_array), on_device(aligned), on_device(usable))
+    replacement = Replacement.of(model, aligned, flux_array, usable)
+    chosen = choose_evaluator(evaluator, replacement, memory_budget=memory_budget)
+    baseline_log_prob = chosen.base_log_prob()
     values = np.full((len(tilings), len(pool), len(flux_array)), np.nan)
     total = len(pool) * sum(int(_occupied(tiling, usable).sum()) for tiling in tilings)
     done = 0
@@ -139,9 +127,7 @@ def inverse_multiscale_occlusion(
             if on_progress is not None:
                 on_progress(before + count, total)
 
-        values[index], count = _one_window(
-            study, tilings[index], usable, baseline_log_prob, memory_budget, should_stop, report
-        )
+        values[index], count = _one_window(chosen, tilings[index], usable, baseline_log_prob, should_stop, report)
         done += count
         if on_window is not None:
             on_window(WindowResult(index, tilings[index].window_size, values[index]))
@@ -162,6 +148,7 @@ def inverse_multiscale_occlusion(
             "model": model.name,
             "model_fingerprint": model.fingerprint,
             "device": model.device_name,
+            "evaluator": chosen.name,
             "evaluations": done,
             "seconds": round(time.perf_counter() - began, 3),
         },
@@ -169,36 +156,27 @@ def inverse_multiscale_occlusion(
 
 
 def _one_window(
-    study: _Study,
+    evaluator: Evaluator,
     tiling: Tiling,
     usable: NDArray[np.bool_],
     baseline_log_prob: NDArray[np.float64],
-    memory_budget: int | None,
     should_stop: Callable[[], bool] | None,
     report: Callable[[int], None],
 ) -> tuple[NDArray[np.float64], int]:
     """Return values (baseline, pixel) of one window size and the number of evaluations."""
     n_baseline = len(baseline_log_prob)
-    occupied = _occupied(tiling, usable)
-    chunks = np.flatnonzero(occupied)
+    occupied = np.flatnonzero(_occupied(tiling, usable))
     result = np.full((n_baseline, len(tiling)), np.nan)
-    count = n_baseline * len(chunks)
+    count = n_baseline * len(occupied)
     if count:
-        device = study.flux.device
-        starts = torch.from_numpy(np.tile(tiling.starts[chunks], n_baseline)).to(device)
-        stops = torch.from_numpy(np.tile(tiling.stops[chunks], n_baseline)).to(device)
-        which = torch.arange(n_baseline, device=device).repeat_interleave(len(chunks))
-
-        def batch(first: int, last: int) -> Tensor:
-            return study.hybrid_log_prob(which[first:last], starts[first:last], stops[first:last])
-
-        with torch.inference_mode(), full_precision(device):
-            log_prob = run_in_batches(
-                batch, count, study.model.batch_size(memory_budget), should_stop=should_stop, on_batch=report
-            )
-        log_prob_of = log_prob.cpu().numpy().astype(np.float64).reshape(n_baseline, len(chunks))
-        pixels = _replaced_pixels(tiling, usable)[chunks]
-        result[:, chunks] = (baseline_log_prob[:, None] - log_prob_of) / pixels
+        chunks = Chunks(
+            np.repeat(np.arange(n_baseline), len(occupied)),
+            np.tile(tiling.starts[occupied], n_baseline),
+            np.tile(tiling.stops[occupied], n_baseline),
+        )
+        log_prob = evaluator.log_prob(chunks, should_stop=should_stop, on_batch=report)
+        pixels = _replaced_pixels(tiling, usable)[occupied]
+        result[:, occupied] = (baseline_log_prob[:, None] - log_prob.reshape(n_baseline, -1)) / pixels
     return np.where(usable, tiling.paint(result), np.nan), count
 
 
@@ -230,9 +208,14 @@ def _tilings(
     ]
 
 
-def _checked_spectrum(
+def checked_spectrum(
     model: OutlierModel, flux: ArrayLike, redshift: float, valid: ArrayLike | None
 ) -> tuple[NDArray, NDArray[np.bool_]]:
+    """Return flux, (N,), 0 where it is not finite, and the pixels that can be put into baselines, (N,).
+
+    Raises:
+        InputError: another shape or type, or no such pixel.
+    """
     array = np.asarray(flux)
     n_pixel = len(model.wavelength)
     if array.shape != (n_pixel,):

@@ -13,19 +13,30 @@ ROOT = Path(__file__).parents[1]
 
 LAYERS = [
     {"errors", "instrument", "spectral_lines"},
-    {"files", "embedded"},
+    {"files", "embedded", "surroundings"},
     {"spectra"},
     {"readers", "simulation", "autoencoder", "flow"},
-    {"published", "model_files", "devices", "batching"},
+    {"published", "model_files", "devices", "batching", "fourier", "convolutions", "checks"},
+    {"encoding"},
     {"model"},
-    {"baselines", "ranking", "tiling"},
+    {"baselines", "ranking", "tiling", "peaks"},
     {"attribution"},
+    {"changes", "strength"},
+    {"verdicts"},
+    {"features"},
+    {"evaluators"},
     {"occlusion"},
-    {"training"},
+    {"probe", "machine"},
+    {"benchmark"},
+    {"benchmark_growth"},
+    {"methods", "training"},
     {"command_line"},  # it names its commands in words and imports them when they are used
     {"commands"},
 ]
 """The engine from left to right: a module imports only from layers before its own, and from its own folder."""
+
+SERVICES = ("survey", "explainer", "computation", "events", "result_cache", "turns")
+"""Modules of the app that are used without widgets and without a browser."""
 
 MAX_LINES = 300
 
@@ -105,7 +116,7 @@ def test_the_app_is_main_views_plots_state(module):
     above = ("app.main", "app.server", "app.command_line")
     if part.startswith("state"):
         forbidden = (*above, "app.views", "app.plots", "panel", "panel_material_ui", "bokeh", "holoviews")
-    elif part in ("survey", "explainer"):  # services: no widgets, no browser are needed to use them
+    elif part in SERVICES:
         forbidden = (*above, "app.views", "app.plots", "panel", "panel_material_ui", "bokeh", "holoviews")
     elif part == "plots":
         forbidden = (*above, "app.views", "panel", "panel_material_ui")

@@ -94,7 +94,7 @@ def test_stops_between_attempts_that_do_not_fit():
 def test_batch_size():
     assert batch_size_for(1000, 10_500, CPU) == 10
     assert batch_size_for(1000, 1, CPU) == 1
-    assert batch_size_for(2**20, None, CPU) == 16
+    assert batch_size_for(2**20, None, CPU) == 48
     assert batch_size_for(2**20, None, torch.device("cuda")) == 4096
     for budget in (0, -5):
         with pytest.raises(InputError, match=f"'memory_budget' is {budget}"):

@@ -15,6 +15,13 @@ __all__ = ["train"]
 @click.option("--seed", default=1, show_default=True, type=click.IntRange(0))
 @click.option("--latents", default=10, show_default=True, type=click.IntRange(4, 32))
 @click.option("--widths", default="32,64,128", show_default=True, help="Channels of the three convolutions.")
+@click.option(
+    "--normalisation",
+    default="none",
+    show_default=True,
+    type=click.Choice(["none", "instance"]),
+    help="Of the convolutions: none keeps them local, instance is spender's.",
+)
 @click.option("--batch", default=64, show_default=True, type=click.IntRange(2))
 @click.option("--teacher-steps", default=1600, show_default=True, type=click.IntRange(1), help="Simulation only.")
 @click.option("--encoder-steps", default=1500, show_default=True, type=click.IntRange(0), help="Simulation only.")
@@ -24,6 +31,7 @@ __all__ = ["train"]
 @click.option(
     "--draws", default=6, show_default=True, type=click.IntRange(1), help="Noisy draws of a galaxy for the flow."
 )
+@click.option("--flow-seed", type=click.IntRange(0), help="Of the flow's weights and batches; by default --seed.")
 @click.option("--epochs", default=60, show_default=True, type=click.IntRange(1), help="Of the flow, at most.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
 def train(
@@ -32,6 +40,7 @@ def train(
     seed: int,
     latents: int,
     widths: str,
+    normalisation: str,
     batch: int,
     teacher_steps: int,
     encoder_steps: int,
@@ -39,6 +48,7 @@ def train(
     refine_steps: int,
     refine_cycles: int,
     draws: int,
+    flow_seed: int | None,
     epochs: int,
     device: str,
 ) -> None:
@@ -64,6 +74,8 @@ def train(
         seed=seed,
         n_latent=latents,
         conv_widths=(channels[0], channels[1], channels[2]),
+        normalisation=normalisation,
+        position_biases=normalisation == "none",
         batch=batch,
         teacher_steps=teacher_steps,
         encoder_steps=encoder_steps,
@@ -88,6 +100,7 @@ def train(
         "trained_on": data.description,
         "method": method,
         "seed": seed,
+        "flow_seed": seed if flow_seed is None else flow_seed,
         "steps": {
             "teacher": teacher_steps,
             "encoder": encoder_steps,
@@ -101,6 +114,7 @@ def train(
         data,
         seed=seed,
         draws=draws,
+        flow_seed=flow_seed,
         epochs=epochs,
         provenance=provenance,
         device=device,

@@ -12,7 +12,7 @@ import tempfile
 import threading
 import warnings
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -23,17 +23,31 @@ from astropy.utils.exceptions import AstropyWarning
 from numpy.typing import NDArray
 
 from imo_engine.errors import ImoError, SpectrumFileError
-from imo_engine.readers.fits_layout import Extent, fits_layout
+from imo_engine.readers.fits_layout import Extent, datasum, fits_layout
 
-__all__ = ["MAX_EXPANSION", "MAX_GUNZIPPED", "FitsFile", "open_fits", "printable"]
+__all__ = [
+    "MAX_EXPANSION",
+    "MAX_GUNZIPPED",
+    "GZIP",
+    "FitsFile",
+    "gunzip",
+    "one_error",
+    "open_fits",
+    "plain_file",
+    "printable",
+]
 
+GZIP = b"\x1f\x8b"
+"""How a gzip file begins."""
 MAX_GUNZIPPED = 4 << 30
 """Bytes that a gzip file may unpack to."""
 MAX_EXPANSION = 50
 """How many times its own size a gzip file may unpack to, if that is more than 64 MiB."""
 
+Check = Callable[[bytes, str], None]
+"""Is given the first bytes of a file and its name, and raises SpectrumFileError if it should not be read."""
+
 _PIECE = 1 << 20
-_GZIP = b"\x1f\x8b"
 _FOREIGN = {
     b"PK\x03\x04": "a zip archive; unpack it first",
     b"BZh": "a bzip2 file; unpack it first",
@@ -170,7 +184,7 @@ class FitsFile:
         Only a remark: astropy keeps the old sum when somebody cuts rows out of a table.
         """
         stated = str(self._hdus[number].header.get("DATASUM", "")).strip()
-        if stated.isdecimal() and int(stated) != _datasum(self._file, self._layout[number]):
+        if stated.isdecimal() and int(stated) != datasum(self._file, self._layout[number]):
             self.remarks.append(f"{self._label(number)} was changed or damaged after its checksum was made")
 
 
@@ -182,41 +196,47 @@ def open_fits(path: Path) -> Iterator[FitsFile]:
         SpectrumFileError: ``<file name>: what was wrong``, in one line.
     """
     name = printable(path.name)
-    with ExitStack() as stack:
-        try:
-            stack.enter_context(_ASTROPY)
-            stack.enter_context(warnings.catch_warnings())
-            warnings.simplefilter("error", AstropyWarning)
-            # a display format or unit that astropy drops does not touch the numbers
-            warnings.filterwarnings("ignore", "Invalid keyword for column", AstropyWarning)
-            file = stack.enter_context(_plain_file(path, name))
-            layout = fits_layout(file, name, file.seek(0, os.SEEK_END))
-            file.seek(0)
-            hdus = stack.enter_context(
-                fits.open(
-                    file,
-                    mode="readonly",
-                    memmap=False,
-                    lazy_load_hdus=False,
-                    ignore_missing_end=False,
-                    ignore_missing_simple=False,
-                    disable_image_compression=True,
-                )
+    with one_error(name, "FITS file"), ExitStack() as stack:
+        stack.enter_context(_ASTROPY)
+        stack.enter_context(warnings.catch_warnings())
+        warnings.simplefilter("error", AstropyWarning)
+        # a display format or unit that astropy drops does not touch the numbers
+        warnings.filterwarnings("ignore", "Invalid keyword for column", AstropyWarning)
+        file = stack.enter_context(plain_file(path, name, _check_beginning))
+        layout = fits_layout(file, name, file.seek(0, os.SEEK_END))
+        file.seek(0)
+        hdus = stack.enter_context(
+            fits.open(
+                file,
+                mode="readonly",
+                memmap=False,
+                lazy_load_hdus=False,
+                ignore_missing_end=False,
+                ignore_missing_simple=False,
+                disable_image_compression=True,
             )
-            yield FitsFile(path, file, hdus, layout)
-        except ImoError:
-            raise
-        except FileNotFoundError as error:
-            raise SpectrumFileError(f"{name}: no such file") from error
-        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise SpectrumFileError(f"{name}: truncated or damaged gzip file") from error
-        except OSError as error:
-            raise SpectrumFileError(f"{name}: cannot be read: {_one_line(error)}") from error
-        except MemoryError as error:
-            raise SpectrumFileError(f"{name}: not enough memory to read it") from error
-        except Exception as error:
-            # astropy and NumPy answer damaged headers with any exception there is
-            raise SpectrumFileError(f"{name}: damaged FITS file: {_one_line(error)}") from error
+        )
+        yield FitsFile(path, file, hdus, layout)
+
+
+@contextmanager
+def one_error(name: str, kind: str) -> Iterator[None]:
+    """Turn whatever goes wrong while the file ``name`` is read into a SpectrumFileError of one line."""
+    try:
+        yield
+    except ImoError:
+        raise
+    except FileNotFoundError as error:
+        raise SpectrumFileError(f"{name}: no such file") from error
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise SpectrumFileError(f"{name}: truncated or damaged gzip file") from error
+    except OSError as error:
+        raise SpectrumFileError(f"{name}: cannot be read: {_one_line(error)}") from error
+    except MemoryError as error:
+        raise SpectrumFileError(f"{name}: not enough memory to read it") from error
+    except Exception as error:
+        # astropy and NumPy answer damaged headers with any exception there is
+        raise SpectrumFileError(f"{name}: damaged {kind}: {_one_line(error)}") from error
 
 
 def printable(text: str) -> str:
@@ -230,40 +250,47 @@ def _one_line(error: Exception) -> str:
 
 
 @contextmanager
-def _plain_file(path: Path, name: str) -> Iterator[BinaryIO]:
-    """Open an ordinary file that begins as FITS does, unpacking gzip into a nameless temporary file."""
+def plain_file(path: Path, name: str, check: Check, limit: int | None = None) -> Iterator[BinaryIO]:
+    """Open an ordinary file that begins as ``check`` wants it, unpacking gzip into a nameless temporary file."""
     # opening a pipe or a device could block forever or never end
     if not stat.S_ISREG(os.stat(path).st_mode):
         raise SpectrumFileError(f"{name}: not an ordinary file")
     with ExitStack() as stack:
         file: BinaryIO = stack.enter_context(open(path, "rb"))
-        _check_beginning(file.read(24), name, allow_gzip=True)
-        file.seek(0)
-        if file.read(len(_GZIP)) == _GZIP:
+        head = file.read(24)
+        if not head.startswith(GZIP):
+            check(head, name)
+        else:
             unpacked = stack.enter_context(tempfile.TemporaryFile())
-            _gunzip(file, unpacked, name)
+            gunzip(file, unpacked, name, check, limit)
             # astropy refuses to read from a handle that is also open for writing
             file = stack.enter_context(open(os.dup(unpacked.fileno()), "rb"))
+        file.seek(0)
         yield file
 
 
-def _check_beginning(head: bytes, name: str, *, allow_gzip: bool) -> None:
+def _check_beginning(head: bytes, name: str) -> None:
     if not head:
         raise SpectrumFileError(f"{name}: the file is empty")
-    if head.startswith(b"SIMPLE  =") or (allow_gzip and head.startswith(_GZIP)):
+    if head.startswith(b"SIMPLE  ="):
         return
     meaning = next((text for magic, text in _FOREIGN.items() if head.startswith(magic)), "")
     raise SpectrumFileError(f"{name}: not a FITS file{f' but {meaning}' if meaning else ' (no SIMPLE at its start)'}")
 
 
-def _gunzip(packed: BinaryIO, unpacked: BinaryIO, name: str) -> None:
-    limit = min(MAX_GUNZIPPED, max(64 * _PIECE, MAX_EXPANSION * packed.seek(0, os.SEEK_END)))
+def gunzip(packed: BinaryIO, unpacked: BinaryIO, name: str, check: Check, limit: int | None = None) -> None:
+    """Unpack gzip if it begins as ``check`` wants it and is no larger than the limits, ``limit`` bytes among them.
+
+    Raises:
+        SpectrumFileError: it is larger, or it is empty.
+    """
+    limit = min(limit or MAX_GUNZIPPED, MAX_GUNZIPPED, max(64 * _PIECE, MAX_EXPANSION * packed.seek(0, os.SEEK_END)))
     packed.seek(0)
     size = 0
     with gzip.GzipFile(fileobj=packed) as stream:
         while piece := stream.read(_PIECE):
             if not size:
-                _check_beginning(piece, name, allow_gzip=False)
+                check(piece, name)
             size += len(piece)
             if size > limit:
                 raise SpectrumFileError(f"{name}: unpacks to more than {limit >> 20} MiB; gunzip it yourself if it may")
@@ -271,18 +298,3 @@ def _gunzip(packed: BinaryIO, unpacked: BinaryIO, name: str) -> None:
     if not size:
         raise SpectrumFileError(f"{name}: the file is empty")
     unpacked.flush()
-
-
-def _datasum(file: BinaryIO, extent: Extent) -> int:
-    """Sum the data of an HDU as 32-bit words in ones' complement (FITS 4.0, appendix J)."""
-    total, position, end = 0, extent.start, extent.start + extent.span
-    while position < end:
-        file.seek(position)
-        words = np.frombuffer(file.read(min(8 * _PIECE, end - position)), ">u4")
-        if not len(words):
-            raise OSError("it became shorter while it was read")
-        total += int(words.sum(dtype=np.uint64))
-        position += 4 * len(words)
-    while total >> 32:
-        total = (total & 0xFFFFFFFF) + (total >> 32)
-    return total

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from math import prod
 from typing import BinaryIO
 
+import numpy as np
+
 from imo_engine.errors import SpectrumFileError
 
-__all__ = ["BLOCK", "MAX_HDUS", "MAX_HEADER_BLOCKS", "Extent", "fits_layout"]
+__all__ = ["BLOCK", "MAX_HDUS", "MAX_HEADER_BLOCKS", "Extent", "datasum", "fits_layout"]
 
 BLOCK = 2880
 """Bytes of a FITS block; headers and data fill whole blocks."""
@@ -22,6 +24,7 @@ MAX_HEADER_BLOCKS = 4096
 """Header blocks of 36 cards in a whole file; a DESI coadd has about 100."""
 
 _CARD = 80
+_PIECE = 8 << 20
 _END = b"END".ljust(_CARD)
 _BITPIX = (8, 16, 32, 64, -32, -64)
 
@@ -116,3 +119,18 @@ def _extent(cards: list[bytes], where: str, header_start: int, start: int) -> Ex
             integer("TFIELDS", 0, 999)
     size = abs(bitpix) // 8 * groups * (parameters + prod(axes)) if axes else 0
     return Extent(header_start, start, size, tuple(reversed(axes)))
+
+
+def datasum(file: BinaryIO, extent: Extent) -> int:
+    """Sum the data of an HDU as 32-bit words in ones' complement (FITS 4.0, appendix J)."""
+    total, position, end = 0, extent.start, extent.start + extent.span
+    while position < end:
+        file.seek(position)
+        words = np.frombuffer(file.read(min(_PIECE, end - position)), ">u4")
+        if not len(words):
+            raise OSError("it became shorter while it was read")
+        total += int(words.sum(dtype=np.uint64))
+        position += 4 * len(words)
+    while total >> 32:
+        total = (total & 0xFFFFFFFF) + (total >> 32)
+    return total

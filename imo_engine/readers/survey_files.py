@@ -15,6 +15,7 @@ from imo_engine.readers.desi import read_desi, recognises_desi
 from imo_engine.readers.fits_file import open_fits, printable
 from imo_engine.readers.redshifts import GivenRedshifts, RedrockRedshifts, redrock_beside
 from imo_engine.readers.sdss import read_sdss, recognises_sdss
+from imo_engine.readers.text_table import read_text_table, recognises_text_table
 from imo_engine.spectra import Spectra, concatenate
 
 __all__ = ["read_spectra"]
@@ -29,14 +30,15 @@ def read_spectra(
     wavelength: ArrayLike | None = None,
     redshift: float | Mapping[str, float] | None = None,
 ) -> Spectra:
-    """Read and normalise the spectra of DESI coadd files and SDSS or BOSS spec files.
+    """Read and normalise the spectra of DESI coadd files, SDSS or BOSS spec files, and CSV or ECSV tables.
 
     Every target of every file is returned, in order, also those that cannot be scored: their ``problem``
     says why. A target that occurs more than once keeps its identifier the first time and gets "-2", "-3", ...
     after it from then on, with a note.
 
     Args:
-        paths: files, recognised by their content, or folders, of which all ``coadd-*.fits`` and ``spec-*.fits``
+        paths: files, recognised by their content (text tables by .csv and .ecsv, see
+            :mod:`imo_engine.readers.text_table`), or folders, of which all ``coadd-*.fits`` and ``spec-*.fits``
             (also ``.fits.gz``) are read in the order of their names. A file named twice is read once. The
             redshifts of ``coadd-*`` are in ``redrock-*`` beside it; a redrock file among the paths serves
             the coadd files that have none beside them.
@@ -59,6 +61,9 @@ def read_spectra(
     tables: list[RedrockRedshifts] = []
     waiting: list[Path] = []
     for path in files:
+        if recognises_text_table(path):
+            parts[path] = read_text_table(path, grid, given)
+            continue
         with open_fits(path) as file:
             if recognises_desi(file):
                 # its redshifts may be in a redrock file that comes later in the list

@@ -74,6 +74,7 @@ def assemble(
     source: TrainingSource,
     *,
     seed: int,
+    flow_seed: int | None = None,
     draws: int = 6,
     epochs: int = 60,
     pool_size: int = 2500,
@@ -111,7 +112,7 @@ def assemble(
         seed=seed + 200,
         progress=report("validation"),
     )
-    trained = train_flow(known.latents, unseen.latents, seed=seed, epochs=epochs)
+    trained = train_flow(known.latents, unseen.latents, seed=seed if flow_seed is None else flow_seed, epochs=epochs)
     model = OutlierModel(
         encoder,
         decoder,

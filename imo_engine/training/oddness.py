@@ -49,7 +49,7 @@ def make_odd(
     wave = desi_wavelength()
     changed = noiseless.copy()
     for row, z in enumerate(redshift):
-        for kind in rng.choice(5, size=1 + (rng.uniform() < 0.25), replace=False, p=[0.25, 0.2, 0.2, 0.2, 0.15]):
+        for kind in rng.choice(6, size=1 + (rng.uniform() < 0.25), replace=False, p=_SHARES):
             changed[row] = _CHANGES[kind](library, changed[row], float(z), wave, rng)
         window = (wave > 5300 * (1 + z)) & (wave < 5850 * (1 + z))
         changed[row] /= max(float(np.median(changed[row, window])), 0.05)
@@ -68,7 +68,7 @@ def _bumps(library: GalaxyLibrary, flux: Array, z: float, wave: Array, rng: np.r
     """Multiply by one to three wide bumps or dips."""
     for _ in range(rng.integers(1, 4)):
         size = max(10 ** rng.uniform(-1.2, 0.3) * rng.choice([-1.0, 1.0]), -0.9)
-        width = 10 ** rng.uniform(1.5, 3.0)
+        width = 10 ** rng.uniform(1.0, 3.0)
         flux = flux * (1 + size * np.exp(-0.5 * ((wave - rng.uniform(3600, 9824)) / width) ** 2))
     return flux
 
@@ -106,4 +106,12 @@ def _broad_lines(library: GalaxyLibrary, flux: Array, z: float, wave: Array, rng
     return flux + render_lines(wave, centre, strength[None] * (1 + z), centre * width / SPEED_OF_LIGHT)[0]
 
 
-_CHANGES = (_step, _bumps, _spikes, _foreign_light, _broad_lines)
+def _echo(library: GalaxyLibrary, flux: Array, z: float, wave: Array, rng: np.random.Generator) -> Array:
+    """Move part of the light in wavelength."""
+    shift = 10 ** rng.uniform(-3.3, -1.5) * rng.choice([-1.0, 1.0])
+    share = rng.uniform(0.15, 0.85)
+    return (1 - share) * flux + share * np.interp(wave / (1 + shift), wave, flux)
+
+
+_CHANGES = (_step, _bumps, _spikes, _foreign_light, _broad_lines, _echo)
+_SHARES = (0.22, 0.18, 0.2, 0.16, 0.12, 0.12)

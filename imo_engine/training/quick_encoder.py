@@ -13,8 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from imo_engine.autoencoder import SpectrumEncoder
+from imo_engine.convolutions import bias_of
+from imo_engine.encoding import convolved_moments
 
-__all__ = ["encode_quickly", "keep_slopes_positive"]
+__all__ = ["encode_quickly", "keep_slopes_positive", "standardise"]
 
 
 class _PooledConvolution(torch.autograd.Function):
@@ -45,45 +47,46 @@ def encode_quickly(encoder: SpectrumEncoder, flux: Tensor, *, low_precision: boo
 
     With ``low_precision`` the second and third convolution multiply in bfloat16 and add in float32.
     """
-    convolution, norm, activation = _parts(encoder.conv1)
-    size = int(convolution.weight.shape[-1])
+    convolution, norm, activation = encoder.parts(0)
     x = _PooledConvolution.apply(flux, convolution.weight, convolution.bias, encoder.config.conv_sizes[0])
-    windows = nn.functional.pad(flux, (size // 2, size // 2)).unfold(1, size, 1)  # (batch, n_pixel, size)
-    centre = windows.mean(dim=1)
-    away = windows - centre.unsqueeze(1)
-    covariance = away.transpose(1, 2) @ away / flux.shape[1]
-    kernel = convolution.weight[:, 0]
-    mean = centre @ kernel.T + (0 if convolution.bias is None else convolution.bias)
-    variance = torch.einsum("ck,bkl,cl->bc", kernel, covariance, kernel)
-    x = activation((x - mean.unsqueeze(2)) * torch.rsqrt(variance + norm.eps).unsqueeze(2))
+    if isinstance(norm, nn.InstanceNorm1d):
+        mean, variance = convolved_moments(flux, convolution.weight, bias_of(convolution))
+        x = (x - mean.unsqueeze(2)) * torch.rsqrt(variance + norm.eps).unsqueeze(2)
+    x = activation(x)
 
     mixed = torch.autocast(flux.device.type, torch.bfloat16, enabled=low_precision)
-    convolution, norm, activation = _parts(encoder.conv2)
+    convolution, norm, activation = encoder.parts(1)
     with mixed:
         x = convolution(x)
     x = x.float()
-    variance, mean = torch.var_mean(x, dim=2, keepdim=True, correction=0)
-    x = activation((encoder.pool2(x) - mean) * torch.rsqrt(variance + norm.eps))
-    convolution, norm, activation = _parts(encoder.conv3)
+    pooled = encoder.pool2(x)
+    if isinstance(norm, nn.InstanceNorm1d):
+        variance, mean = torch.var_mean(x, dim=2, keepdim=True, correction=0)
+        pooled = (pooled - mean) * torch.rsqrt(variance + norm.eps)
+    x = activation(pooled)
+    convolution, norm, activation = encoder.parts(2)
     with mixed:
         x = convolution(x)
-    x = activation(norm(x.float()))
-    value, attention = x.chunk(2, dim=1)
-    return encoder.mlp(torch.sum(value * torch.softmax(attention, dim=-1), dim=-1))
+    return encoder.mlp(encoder.attend(activation(encoder.placed(norm(x.float())))))
 
 
-def _parts(block: nn.Module) -> tuple[nn.Conv1d, nn.InstanceNorm1d, nn.PReLU]:
-    """Return convolution, normalisation and activation of one stage."""
-    convolution, norm, activation = block.children()
-    if not (
-        isinstance(convolution, nn.Conv1d) and isinstance(norm, nn.InstanceNorm1d) and isinstance(activation, nn.PReLU)
-    ):
-        raise TypeError(f"a stage of {convolution}, {norm} and {activation} is not the encoder's")
-    return convolution, norm, activation
+@torch.no_grad()
+def standardise(encoder: SpectrumEncoder, flux: Tensor) -> None:
+    """Scale untrained convolutions without normalisation so that each channel has mean 0 and variance 1."""
+    x = flux.unsqueeze(1)
+    pools: tuple[nn.Module, ...] = (encoder.pool1, encoder.pool2, nn.Identity())
+    for stage, pool in enumerate(pools):
+        convolution, _, activation = encoder.parts(stage)
+        raw = convolution(x)
+        scale, mean = raw.std(dim=(0, 2)).clamp(min=1e-6), raw.mean(dim=(0, 2))
+        convolution.weight /= scale[:, None, None]
+        if convolution.bias is not None:
+            convolution.bias.sub_(mean).div_(scale)
+        x = pool(activation(convolution(x)))
 
 
 @torch.no_grad()
 def keep_slopes_positive(encoder: SpectrumEncoder, least: float = 0.01) -> None:
     """Hold the slopes of the first two activations at ``least`` or more, as :func:`encode_quickly` requires."""
-    for block in (encoder.conv1, encoder.conv2):
-        _parts(block)[2].weight.clamp_(min=least)
+    for stage in (0, 1):
+        encoder.parts(stage)[2].weight.clamp_(min=least)

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from imo_engine.autoencoder import AutoencoderConfig
+from imo_engine.autoencoder import AutoencoderConfig, pooled_length
+from imo_engine.instrument import desi_wavelength
 from imo_engine.simulation.library import rest_wavelength
 from imo_engine.training.oddness import N_ODDITIES
 
@@ -17,6 +18,10 @@ class TrainConfig:
     n_latent: int = 10
     """With a simulation two of them say how unlike a galaxy the spectrum is."""
     conv_widths: tuple[int, int, int] = (32, 64, 128)
+    normalisation: str = "none"
+    """Of the convolutions: "none" keeps them local, "instance" is spender's."""
+    position_biases: bool = True
+    """Whether the third convolution has biases of its own at each position."""
     encoder_hidden: tuple[int, ...] = (64, 48, 32)
     decoder_hidden: tuple[int, ...] = (64, 128, 256)
     batch: int = 64
@@ -48,4 +53,6 @@ class TrainConfig:
             encoder_hidden=self.encoder_hidden,
             decoder_hidden=self.decoder_hidden,
             n_rest=len(rest_wavelength()),
+            normalisation=self.normalisation,
+            n_position=pooled_length(len(desi_wavelength())) if self.position_biases else 0,
         )

@@ -1,6 +1,7 @@
 """A training run from its source to a model: stages, checkpoints, and the record of what happened."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from imo_engine.simulation.library import rest_wavelength
 from imo_engine.training.checkpoints import load_checkpoint, save_checkpoint
 from imo_engine.training.losses import consistency_loss, fidelity_loss, rest_frame_sample, similarity_loss
 from imo_engine.training.oddness import N_ODDITIES
-from imo_engine.training.quick_encoder import encode_quickly, keep_slopes_positive
+from imo_engine.training.quick_encoder import encode_quickly, keep_slopes_positive, standardise
 from imo_engine.training.sampling import Batch, LibrarySampler, SpectraSampler
 from imo_engine.training.settings import TrainConfig
 from imo_engine.training.sources import TrainingSource
@@ -104,13 +105,17 @@ class _Run:
             self.sampler = SpectraSampler(source.spectra[rows])
         else:
             raise InputError("a training source without galaxies and without spectra")
+        if config.normalisation == "none":
+            standardise(self.encoder, self._tensor(self.sampler.draw(config.batch, rng=self._rng("scale", 0)).flux))
 
     def resume(self) -> None:
         """Load the checkpoint if there is one."""
         if not self.path.exists():
             return
         saved = load_checkpoint(self.path)
-        if saved["config"] != _plain(asdict(self.config)) or saved["source"] != self.source.description:
+        # more cycles continue a run
+        mine, theirs = ({**config, "refine_cycles": 0} for config in (_plain(asdict(self.config)), saved["config"]))
+        if mine != theirs or saved["source"] != self.source.description:
             raise InputError(f"{self.path}: belongs to a run with other settings; delete it or choose another output")
         self.encoder.load_state_dict(saved["encoder"])
         self.decoder.load_state_dict(saved["decoder"])
@@ -174,8 +179,7 @@ class _Run:
             schedule.load_state_dict(self.partial["schedule"])
             start = int(self.partial["step"])
         self.partial = None
-        for step in range(start, steps):
-            batch = self.sampler.draw(self.config.batch, rng=self._rng(name, step))
+        for step, batch in self._batches(name, start, steps):
             loss = loss_of(batch, step)
             optimiser.zero_grad()
             loss.backward()
@@ -199,6 +203,20 @@ class _Run:
                 )
         self.done.append(name)
         self.save()
+
+    def _batches(self, name: str, start: int, steps: int) -> Iterator[tuple[int, Batch]]:
+        """Yield step and batch; the next batch is drawn while the last one is being learned from."""
+        with ThreadPoolExecutor(1) as thread:
+
+            def draw(step: int) -> Future[Batch]:
+                return thread.submit(self.sampler.draw, self.config.batch, rng=self._rng(name, step))
+
+            coming = draw(start)
+            for step in range(start, steps):
+                batch = coming.result()
+                if step + 1 < steps:
+                    coming = draw(step + 1)
+                yield step, batch
 
     def encoder_loss(self, batch: Batch, step: int) -> Tensor:
         """Return how far the encoder is from the teacher's latents."""

@@ -1,0 +1,100 @@
+"""How the engine's cost grows, how a probe and scoring do, and whether two ways rank chunks alike."""
+
+import time
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from imo_engine.baselines import BaselinePool
+from imo_engine.benchmark import all_chunks, example_spectra, published_architecture
+from imo_engine.evaluators.choice import choose_evaluator
+from imo_engine.evaluators.replacement import Replacement
+from imo_engine.machine import peak_memory, reset_peak_memory
+from imo_engine.model import OutlierModel
+from imo_engine.probe import probe_range
+
+__all__ = ["growth_rows", "probe_seconds", "rank_agreement", "scoring_rates"]
+
+
+def growth_rows(model: OutlierModel, windows: tuple[int, ...], n_baselines: int) -> list[list[Any]]:
+    """Return rows of pixels, baselines, window sizes, evaluations, seconds and peak memory in MB."""
+    n_pixel = len(model.wavelength)
+    rows = [_one(model, count, windows) for count in (2, 4, 8, 16)]
+    rows += [_one(model, n_baselines, windows[-count:]) for count in range(1, len(windows))]
+    for part in (4, 2):  # random weights of the published widths: a trained model has one length
+        rows.append(_one(published_architecture(n_pixel // part, device=str(model.device)), 2, windows))
+    rows.append(_one(published_architecture(n_pixel, device=str(model.device)), 2, windows))
+    return rows
+
+
+def _one(model: OutlierModel, n_baselines: int, windows: tuple[int, ...]) -> list[Any]:
+    n_pixel = len(model.wavelength)
+    base, flux = example_spectra(n_pixel, n_baselines)
+    replacement = Replacement.of(model, base, flux, np.ones(n_pixel, bool))
+    reset_peak_memory(model.device)
+    local = model.encoder.config.normalisation == "none"
+    began = time.perf_counter()
+    evaluator = choose_evaluator("exact" if local else "local_update", replacement)
+    count = 0
+    for window in windows:
+        chunks = all_chunks(replacement, window)
+        evaluator.log_prob(chunks)
+        count += len(chunks)
+    seconds = time.perf_counter() - began
+    return [
+        f"{n_pixel}{'' if local else ' (published widths)'}",
+        n_baselines,
+        " ".join(map(str, windows)),
+        count,
+        f"{seconds:.2f}",
+        f"{peak_memory(model.device) / 2**20:.0f}",
+    ]
+
+
+def probe_seconds(model: OutlierModel, base: NDArray[np.float32], flux: NDArray[np.float32], repeats: int = 5) -> float:
+    """Return the median time of :func:`imo_engine.probe.probe_range` with aligned baselines."""
+    pool = BaselinePool(
+        np.zeros((len(base), model.n_latent), np.float32),
+        np.zeros(len(base)),
+        np.zeros(len(base), np.float32),
+        model.fingerprint,
+    )
+    times = []
+    for k in range(repeats):
+        low = float(model.wavelength[len(flux) // (k + 2)])
+        began = time.perf_counter()
+        probe_range(model, flux, 0.2, pool, low, low + 80, aligned=base, valid=np.ones(len(flux), bool))
+        times.append(time.perf_counter() - began)
+    return float(np.median(times))
+
+
+def scoring_rates(model: OutlierModel, count: int = 48) -> dict[str, float]:
+    """Return spectra a second: log p by the engine, and by the encoder's and the flow's own forward passes."""
+    flux, _ = example_spectra(len(model.wavelength), count)
+    rates = {}
+
+    def own_passes() -> None:
+        with torch.inference_mode():
+            for piece in torch.from_numpy(flux).to(model.device).split(16):
+                model.flow(model.encoder(piece)).cpu()
+
+    for name, run in (("engine", lambda: model.log_prob(flux)), ("plain forward passes", own_passes)):
+        run()
+        best = float("inf")
+        for _ in range(3):
+            began = time.perf_counter()
+            run()
+            best = min(best, time.perf_counter() - began)
+        rates[name] = count / best
+    return rates
+
+
+def rank_agreement(values: dict[int, NDArray[np.float64]], exact: dict[int, NDArray[np.float64]]) -> dict[int, float]:
+    """Return Spearman's correlation of two results, mean over inputs of (input, chunk), by window size."""
+    from scipy.stats import spearmanr
+
+    return {
+        window: float(spearmanr(values[window].mean(axis=0), exact[window].mean(axis=0)).statistic) for window in values
+    }

@@ -1,0 +1,164 @@
+"""``imo benchmark``: speed, memory and accuracy of the engine on this machine."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from imo_engine.commands.options import check_output, integers
+
+if TYPE_CHECKING:
+    from imo_engine.benchmark import WayTiming
+
+__all__ = ["benchmark"]
+
+
+@click.command()
+@click.option("--model", type=click.Path(path_type=Path), help="Model file; by default the embedded one.")
+@click.option("--published-architecture", is_flag=True, help="Widths of the published models, random weights, instead.")
+@click.option("--n-baselines", default=8, show_default=True, type=click.IntRange(2))
+@click.option("--windows", default="1,4,16,64,256", show_default=True, callback=integers, help="Window sizes, pixels.")
+@click.option("--growth/--no-growth", default=True, show_default=True, help="Also scale baselines, windows and pixels.")
+@click.option(
+    "--compare/--no-compare", default=True, show_default=True, help="Also time the plain algorithm and Captum."
+)
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write everything as JSON.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
+def benchmark(
+    model: Path | None,
+    published_architecture: bool,
+    n_baselines: int,
+    windows: tuple[int, ...],
+    growth: bool,
+    compare: bool,
+    output: Path | None,
+    device: str,
+) -> None:
+    """Measure the engine: each way to the attribution of one spectrum, its accuracy, and how cost grows.
+
+    Ways that would take minutes are timed on some chunks of each window size; the table marks them with ~. Errors are
+    relative to a window's largest value of the float64 result.
+    """
+    import json
+
+    import numpy as np
+
+    from imo_engine.benchmark import (
+        Reference,
+        example_spectra,
+        time_captum,
+        time_evaluator,
+        time_one_at_a_time,
+    )
+    from imo_engine.benchmark import published_architecture as published
+    from imo_engine.benchmark_growth import growth_rows, probe_seconds, rank_agreement, scoring_rates
+    from imo_engine.commands.options import load_model
+    from imo_engine.errors import InputError
+    from imo_engine.evaluators.replacement import Replacement
+    from imo_engine.machine import describe_machine, matrix_rate
+
+    if output is not None:
+        check_output(output)
+    if published_architecture and model is not None:
+        raise InputError("--model and --published-architecture exclude each other")
+    subject = published(device=device) if published_architecture else load_model(model, None, None, device)
+    machine = describe_machine(subject.device)
+    rate = matrix_rate(subject.device)
+    click.echo(", ".join(f"{name} {value}" for name, value in machine.items()))
+    click.echo(f"model: {subject.name}; products of matrices: {rate / 1e9:.0f} GFLOP/s")
+
+    n_pixel = len(subject.wavelength)
+    base, flux = example_spectra(n_pixel, n_baselines)
+    replacement = Replacement.of(subject, base, flux, np.ones(n_pixel, bool))
+    local = subject.encoder.config.normalisation == "none"
+    names = ["exact"] if local else ["local_update", "exact", "frozen_statistics"]
+    reference = Reference(replacement)
+    ways, values = [], {}
+    for name in names:
+        check = None if name == "frozen_statistics" else reference
+        way, values[name] = time_evaluator(name, replacement, windows, check)
+        ways.append(way)
+        click.echo(f"  {way.way}: {way.seconds:.2f} s")
+    if compare:
+        ways.append(time_one_at_a_time(replacement, windows))
+        ways.append(time_captum(replacement, windows))
+    _print_ways(ways, rate)
+    result: dict[str, Any] = {
+        "machine": machine,
+        "model": subject.name,
+        "matrix_rate": rate,
+        "n_baselines": n_baselines,
+    }
+    result["ways"] = [way.as_dict() for way in ways]
+    if "local_update" in values:
+        agreement = rank_agreement(values["local_update"], values["exact"])
+        result["rank_correlation"] = agreement
+        click.echo(
+            "rank correlation of local updates with exact: "
+            + ", ".join(f"W = {w}: {r:.4f}" for w, r in agreement.items())
+        )
+    result["probe_seconds"] = probe_seconds(subject, base, flux)
+    click.echo(f"probe of one range, {n_baselines} baselines, both ways: {1e3 * result['probe_seconds']:.0f} ms")
+    result["scoring"] = scoring_rates(subject)
+    click.echo("scoring: " + ", ".join(f"{name} {value:.1f} spectra/s" for name, value in result["scoring"].items()))
+    if growth:
+        result["growth"] = growth_rows(subject, windows, n_baselines)
+        click.echo(_table(["pixels", "baselines", "windows", "evaluations", "s", "peak MB"], result["growth"]))
+    if output is not None:
+        from imo_engine.files import write_atomically
+
+        text = json.dumps(result, indent=1) + "\n"
+        write_atomically(output, lambda name: name.write_text(text, encoding="utf-8"))
+        click.echo(f"{output}: written")
+
+
+def _print_ways(ways: "list[WayTiming]", rate: float) -> None:
+    slowest = next((way.seconds for way in ways if way.way == "one at a time"), float("nan"))
+    captum = next((way.seconds for way in ways if way.way.startswith("Captum")), float("nan"))
+    rows = [
+        [
+            way.way,
+            f"{way.evaluations:,}",
+            f"{'~' if way.extrapolated else ''}{way.seconds:.2f}",
+            f"{'~' if way.extrapolated else ''}{way.first_window:.2f}",
+            f"{slowest / way.seconds:.1f}",
+            f"{captum / way.seconds:.1f}",
+            f"{way.operations / 1e9:,.0f}",
+            f"{100 * way.operations / way.seconds / rate:.0f}",
+            f"{way.peak_bytes / 2**20:.0f}",
+            f"{max(way.error.values()):.1e}" if way.error else "",
+        ]
+        for way in ways
+    ]
+    head = [
+        "way",
+        "evaluations",
+        "s",
+        "first window s",
+        "x plain",
+        "x Captum",
+        "GFLOP",
+        "% of rate",
+        "peak MB",
+        "error",
+    ]
+    click.echo(_table(head, rows))
+    for way in ways:
+        if way.error:
+            click.echo(f"{way.way}, error by window size: " + ", ".join(f"{w}: {e:.1e}" for w, e in way.error.items()))
+        if way.detail:
+            click.echo(f"{way.way}, error claimed by its own checks: {way.detail}")
+
+
+def _table(head: list[str], rows: list[list[Any]]) -> str:
+    text = [head, *([str(cell) for cell in row] for row in rows)]
+    widths = [max(len(row[k]) for row in text) for k in range(len(head))]
+    lines = [
+        "  ".join(
+            cell.rjust(width) if k else cell.ljust(width)
+            for k, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in text
+    ]
+    lines.insert(1, "-" * len(lines[0]))
+    return "\n".join(lines)

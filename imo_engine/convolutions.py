@@ -1,0 +1,126 @@
+"""The three convolutions of an encoder, free of batches and modules, and how pooling cells are laid out."""
+
+from functools import cache
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import conv1d, pad, prelu
+
+from imo_engine.autoencoder import SpectrumEncoder
+
+__all__ = ["FAR", "Convolutions", "bias_of", "fixed_convolutions", "in_cells", "plain_convolutions", "rows_of"]
+
+FAR = 1e30
+"""What no maximum picks; not infinite, because 0 times infinity is not a number."""
+
+
+class Convolutions:
+    """Weights, biases and activations of three convolutions.
+
+    Attributes:
+        weights: (out, in, size) of each.
+        biases: (out,) of the first two, (L2 or 1, out) of the third.
+        slopes: (out,) of the activations.
+        pools: Sizes of the two poolings.
+    """
+
+    def __init__(
+        self, weights: list[Tensor], biases: list[Tensor], slopes: list[Tensor], pools: tuple[int, int]
+    ) -> None:
+        self.weights, self.biases, self.slopes, self.pools = weights, biases, slopes, pools
+        # where a slope is negative, the activation does not keep the order of values
+        self.monotone = [bool((slope >= 0).all()) for slope in slopes]
+        self.toeplitz = cache(self._toeplitz)
+
+    def reach(self, stage: int) -> int:
+        """Return how many positions to either side a convolution looks."""
+        return int(self.weights[stage].shape[2]) // 2
+
+    def convolve(self, stage: int, x: Tensor) -> Tensor:
+        """Apply a convolution without its bias, (batch, position, in) to (batch, position, out)."""
+        return conv1d(x.transpose(1, 2), self.weights[stage], padding=self.reach(stage)).transpose(1, 2)
+
+    def activate(self, stage: int, raw: Tensor) -> Tensor:
+        """Apply the activation, (..., out)."""
+        slope = self.slopes[stage]
+        return prelu(raw.reshape(-1, len(slope)), slope).view(raw.shape)
+
+    def pooled(self, stage: int, raw: Tensor) -> Tensor:
+        """Activate and pool, (..., cell, position in it, out) to (..., cell, out)."""
+        if self.monotone[stage]:
+            return self.activate(stage, raw.amax(-2))
+        return torch.where(raw > -FAR / 2, self.activate(stage, raw), raw).amax(-2)  # what is outside stays there
+
+    def _toeplitz(self, stage: int, cells: int) -> Tensor:
+        """Return the matrix, (cells * in, (cells + size - 1) * out), from changed cells to a convolution's changes."""
+        n_out, n_in, size = self.weights[stage].shape
+        matrix = self.weights[stage].new_zeros(cells, n_in, cells + size - 1, n_out)
+        for cell in range(cells):
+            matrix[cell, :, cell : cell + size] = self.weights[stage].flip(2).permute(1, 2, 0)
+        return matrix.reshape(cells * n_in, -1)
+
+
+def fixed_convolutions(encoder: SpectrumEncoder, flux: Tensor | None = None) -> Convolutions:
+    """Return an encoder's convolutions with every normalisation's statistics held at their values for ``flux``, (N,).
+
+    An encoder without normalisation needs no ``flux``.
+    """
+    weights: list[Tensor] = []
+    biases: list[Tensor] = []
+    slopes: list[Tensor] = []
+    x = None if flux is None else flux[None, None]
+    pools: list[nn.Module] = [encoder.pool1, encoder.pool2, nn.Identity()]
+    for stage, pool in enumerate(pools):
+        convolution, norm, activation = encoder.parts(stage)
+        weight, bias = convolution.weight, bias_of(convolution)
+        if isinstance(norm, nn.InstanceNorm1d):
+            if x is None:
+                raise ValueError("an encoder that normalises needs 'flux'")
+            raw = convolution(x)
+            variance, mean = torch.var_mean(raw, dim=2, correction=0)
+            inverse = torch.rsqrt(variance[0] + norm.eps)
+            weight, bias = weight * inverse[:, None, None], (bias - mean[0]) * inverse
+            x = pool(activation(norm(raw)))
+        if stage == 2:
+            bias = encoder.placed(bias[:, None]).T
+        weights.append(weight)
+        biases.append(bias)
+        slopes.append(activation.weight)
+    return Convolutions(weights, biases, slopes, _pools(encoder))
+
+
+def plain_convolutions(encoder: SpectrumEncoder) -> Convolutions:
+    """Return an encoder's convolutions as they are, without what normalises between them."""
+    convolutions: list[nn.Conv1d] = []
+    slopes: list[Tensor] = []
+    for stage in range(3):
+        convolution, _, activation = encoder.parts(stage)
+        convolutions.append(convolution)
+        slopes.append(activation.weight)
+    return Convolutions([c.weight for c in convolutions], [bias_of(c) for c in convolutions], slopes, _pools(encoder))
+
+
+def bias_of(convolution: nn.Conv1d) -> Tensor:
+    """Return the bias, (out,), zeros if there is none."""
+    return convolution.weight.new_zeros(convolution.out_channels) if convolution.bias is None else convolution.bias
+
+
+def _pools(encoder: SpectrumEncoder) -> tuple[int, int]:
+    first, second = encoder.config.conv_sizes[:2]
+    return first, second
+
+
+def rows_of(table: Tensor, count: int, baseline: Tensor, first: Tensor) -> Tensor:
+    """Return ``count`` successive entries, (n, count, ...), of a table, (M, L, ...), from ``first``, (n,), on."""
+    row = (baseline * table.shape[1] + first)[:, None] + torch.arange(count, device=first.device)
+    return table.flatten(0, 1).index_select(0, row.flatten()).unflatten(0, (-1, count))
+
+
+def in_cells(raw: Tensor, pool: int) -> Tensor:
+    """Arrange (M, L, C) in pooling cells, (M, cell, pool, C), as max-pooling with padding pool // 2 does."""
+    length = raw.shape[1]
+    cells = (length + 2 * (pool // 2)) // pool
+    behind = cells * pool - length - pool // 2
+    if behind < 0:
+        raw, behind = raw[:, :behind], 0
+    return pad(raw, (0, 0, pool // 2, behind), value=-FAR).unflatten(1, (cells, pool))

@@ -1,0 +1,1 @@
+"""Ways to compute log p of baselines into which chunks of a spectrum were put."""

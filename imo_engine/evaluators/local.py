@@ -1,0 +1,102 @@
+"""Local updates with fixed statistics: exact for encoders without normalisation, "frozen" for the others."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from imo_engine.batching import batch_size_for, run_in_batches
+from imo_engine.convolutions import fixed_convolutions
+from imo_engine.evaluators.local_encoder import LocalUpdate, WindowUpdate
+from imo_engine.evaluators.replacement import Chunks, Evaluator, Replacement
+
+__all__ = ["FrozenStatistics", "LocalExact"]
+
+
+class LocalExact(Evaluator):
+    """Exact: the encoder has no normalisation, so what a chunk changes stays near it."""
+
+    name = "exact, local updates"
+
+    def __init__(self, replacement: Replacement, *, memory_budget: int | None = None) -> None:
+        """Send the inputs themselves through the encoder once."""
+        super().__init__(replacement, memory_budget=memory_budget)
+        with torch.inference_mode():
+            net = fixed_convolutions(replacement.model.encoder)
+            self.updates = [LocalUpdate(net, replacement.base, replacement.changed)]
+
+    def _latents(
+        self, chunks: Chunks, should_stop: Callable[[], bool] | None, on_batch: Callable[[int], None] | None
+    ) -> Tensor:
+        parts, places = [], []
+        size = int((chunks.stop - chunks.start).max())
+        done = 0
+        for update, mine, rows in self._shares(chunks):
+            window = update.window(size)
+            phase = window.phases(torch.from_numpy(mine.start)).numpy()
+            order: NDArray[np.int64] = np.lexsort((mine.start, mine.row, phase))
+            edges = np.searchsorted(phase[order], np.arange(phase.max() + 2))
+            for value, (first, last) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+                if first == last:
+                    continue
+                part = order[first:last]
+
+                def report(count: int, before: int = done) -> None:
+                    if on_batch is not None:
+                        on_batch(before + count)
+
+                parts.append(self._one_phase(window, mine[part], value, should_stop, report))
+                places.append(rows[part])
+                done += len(part)
+        back = torch.from_numpy(np.argsort(np.concatenate(places)))
+        return self.head(torch.cat(parts)[back.to(parts[0].device)])
+
+    def _shares(self, chunks: Chunks) -> Iterator[tuple[LocalUpdate, Chunks, NDArray[np.int64]]]:
+        """Yield each prepared update with the chunks that it answers for and their positions."""
+        yield self.updates[0], chunks, np.arange(len(chunks))
+
+    def _one_phase(
+        self,
+        window: WindowUpdate,
+        chunks: Chunks,
+        phase: int,
+        should_stop: Callable[[], bool] | None,
+        on_batch: Callable[[int], None],
+    ) -> Tensor:
+        row, start, stop = chunks.on(self.replacement.base.device)
+        size = batch_size_for(window.bytes_per_chunk, self.memory_budget, self.replacement.base.device)
+        return run_in_batches(
+            lambda a, b: window.pooled(row[a:b], start[a:b], stop[a:b], phase),
+            len(chunks),
+            size,
+            should_stop=should_stop,
+            on_batch=on_batch,
+        )
+
+
+class FrozenStatistics(LocalExact):
+    """Mean and variance of every normalisation held at each input's own values: what the local pattern says."""
+
+    name = "frozen statistics"
+
+    def __init__(self, replacement: Replacement, *, memory_budget: int | None = None) -> None:
+        """Send each input through the encoder once and keep its statistics."""
+        Evaluator.__init__(self, replacement, memory_budget=memory_budget)
+        with torch.inference_mode():
+            self.updates = [
+                LocalUpdate(
+                    fixed_convolutions(replacement.model.encoder, replacement.base[row]),
+                    replacement.base[row : row + 1],
+                    replacement.changed[row : row + 1],
+                )
+                for row in range(len(replacement.base))
+            ]
+
+    def _shares(self, chunks: Chunks) -> Iterator[tuple[LocalUpdate, Chunks, NDArray[np.int64]]]:
+        for number, update in enumerate(self.updates):
+            rows = np.flatnonzero(chunks.row == number)
+            if len(rows):
+                mine = chunks[rows]
+                yield update, Chunks(np.zeros_like(mine.row), mine.start, mine.stop), rows

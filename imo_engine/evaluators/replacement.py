@@ -1,0 +1,133 @@
+"""What an evaluator is asked: log p of spectra into which one chunk of another was put."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from imo_engine.batching import run_in_batches
+from imo_engine.devices import full_precision
+from imo_engine.model import OutlierModel
+
+__all__ = ["Chunks", "Evaluator", "Replacement"]
+
+
+@dataclass(frozen=True, eq=False)
+class Chunks:
+    """Pixels [start, stop) of input ``row``; all (n,)."""
+
+    row: NDArray[np.int64]
+    start: NDArray[np.int64]
+    stop: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+    def __getitem__(self, chosen: NDArray | slice) -> "Chunks":
+        return Chunks(self.row[chosen], self.start[chosen], self.stop[chosen])
+
+    def on(self, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+        """Return row, start and stop as tensors on a device, moved once."""
+        stacked = torch.from_numpy(np.stack([self.row, self.start, self.stop]))
+        row, start, stop = stacked.to(device, non_blocking=True)
+        return row, start, stop
+
+
+@dataclass(frozen=True, eq=False)
+class Replacement:
+    """Inputs of the encoder, and what their chunks are replaced with.
+
+    Attributes:
+        model: Encoder and flow.
+        base: (M, N) normalised flux on the model's device.
+        changed: (M, N) the same with every pixel replaced that may be.
+    """
+
+    model: OutlierModel
+    base: Tensor
+    changed: Tensor
+
+    @classmethod
+    def of(cls, model: OutlierModel, base: NDArray, changed: NDArray, valid: NDArray[np.bool_]) -> "Replacement":
+        """Put arrays on the model's device; ``base`` and ``changed`` are (M, N) or (N,), ``valid`` is (N,)."""
+        both = np.where(valid, changed, base)
+        shape = np.broadcast_shapes(np.atleast_2d(base).shape, both.shape)
+        tensors = (torch.from_numpy(np.broadcast_to(array, shape).copy()) for array in (base, both))
+        first, second = (tensor.to(model.device, model.dtype) for tensor in tensors)
+        return cls(model, first, second)
+
+
+class Evaluator(ABC):
+    """One way to compute log p of :class:`Replacement` for any chunks."""
+
+    name: str
+    """What the page and the files call it."""
+
+    def __init__(self, replacement: Replacement, *, memory_budget: int | None = None) -> None:
+        """Prepare; ``memory_budget`` is in bytes of activations a batch, None for the device's default."""
+        self.replacement, self.memory_budget = replacement, memory_budget
+        # log p is a difference of large numbers: the dense layers and the flow cost little in float64
+        model = replacement.model
+        self._head, self._flow = (
+            deepcopy(part).to(_double_device(model.device), torch.float64) for part in (model.encoder.mlp, model.flow)
+        )
+
+    def base_log_prob(self) -> NDArray[np.float64]:
+        """Return log p of the inputs as they are, (M,), nats, computed as for the chunks.
+
+        Differences to it are then free of the rounding in which two ways to compute the same differ.
+        """
+        count = len(self.replacement.base)
+        nothing = np.zeros(count, np.int64)
+        return self.log_prob(Chunks(np.arange(count), nothing, nothing))
+
+    def log_prob(
+        self,
+        chunks: Chunks,
+        *,
+        should_stop: Callable[[], bool] | None = None,
+        on_batch: Callable[[int], None] | None = None,
+    ) -> NDArray[np.float64]:
+        """Return log p, (n,), nats, with each chunk replaced.
+
+        Args:
+            chunks: Of one window size.
+            should_stop: Asked before each batch.
+            on_batch: Told after each batch how many are done.
+
+        Raises:
+            Cancelled: ``should_stop`` returned True.
+            OutOfMemory: not even one chunk fits into memory.
+        """
+        if not len(chunks):
+            return np.zeros(0)
+        model = self.replacement.model
+        with torch.inference_mode(), full_precision(model.device):
+            return self.flow_log_prob(self._latents(chunks, should_stop, on_batch)).cpu().numpy()
+
+    def flow_log_prob(self, latents: Tensor) -> Tensor:
+        """Return log p, (n,), of latents, (n, S), in float64."""
+        return run_in_batches(lambda a, b: self._flow(latents[a:b]), len(latents), _DENSE_BATCH)
+
+    def head(self, pooled: Tensor) -> Tensor:
+        """Return latents, (n, S), in float64, of what the encoder's attention leaves, (n, width)."""
+        pooled = pooled.to(_double_device(pooled.device), torch.float64)
+        return run_in_batches(lambda a, b: self._head(pooled[a:b]), len(pooled), _DENSE_BATCH)
+
+    @abstractmethod
+    def _latents(
+        self, chunks: Chunks, should_stop: Callable[[], bool] | None, on_batch: Callable[[int], None] | None
+    ) -> Tensor:
+        """Return latents, (n, S), float64, in the order of ``chunks``."""
+
+
+_DENSE_BATCH = 2048
+
+
+def _double_device(device: torch.device) -> torch.device:
+    return torch.device("cpu") if device.type == "mps" else device  # MPS has no float64

@@ -1,0 +1,155 @@
+"""Columns of numbers in text, comma-separated or ECSV, and what is said before them.
+
+One way of reading serves both: every value that is used becomes a 64-bit floating point number, and one that
+cannot gives an error with its line.
+"""
+
+import csv
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imo_engine.errors import SpectrumFileError
+from imo_engine.readers.ecsv_header import EcsvHeader
+from imo_engine.readers.fits_file import printable
+
+__all__ = ["MAX_BYTES", "MAX_COLUMNS", "MAX_ROWS", "TextColumns", "is_number"]
+
+MAX_BYTES = 64 << 20
+"""Bytes of a text table, unpacked."""
+MAX_ROWS = 500_000
+"""Lines of a text table; a DESI spectrum has 7781 pixels, an echelle spectrum up to a few 100,000."""
+MAX_COLUMNS = 256
+
+_WORDS = {"": np.nan, "null": np.nan, "none": np.nan, "--": np.nan, "true": 1.0, "false": 0.0}
+
+
+@dataclass(frozen=True)
+class TextColumns:
+    """The columns that are used, (rows,) each, by their names in small letters, and what is said before them.
+
+    ``meta`` has what an ECSV header, or comments such as ``# z = 0.1``, say; its keys are in small letters.
+    """
+
+    name: str
+    columns: dict[str, NDArray[np.float64]]
+    units: dict[str, str]
+    meta: dict[str, Any]
+
+    @classmethod
+    def parse(
+        cls, content: bytes, name: str, needed: Sequence[Sequence[str]], optional: Sequence[str], expected: str
+    ) -> "TextColumns":
+        """Read a text table.
+
+        Args:
+            content: the file, at most ``MAX_BYTES``.
+            name: its name, for messages.
+            needed: groups of column names; one of each group has to be there.
+            optional: names of columns that are read if they are there.
+            expected: the needed columns in words.
+
+        Raises:
+            SpectrumFileError: too large, no table, columns missing, or values that are not numbers.
+        """
+        lines = _lines(content, name)
+        start = next((n for n, line in enumerate(lines) if line.strip() and not line.startswith("#")), len(lines))
+        comments = [line[1:] for line in lines[:start] if line.startswith("#")]
+        header = EcsvHeader.parse(comments, name) if EcsvHeader.recognises(comments) else None
+        if start == len(lines):
+            raise SpectrumFileError(f"{name}: has no table; expected columns {expected}")
+        titles, first = _split(lines[start]), start + 1
+        if all(map(is_number, titles)) and comments and len(_split(comments[-1])) == len(titles):
+            # NumPy's savetxt writes the names of the columns as a comment
+            titles, first = _split(comments[-1]), start
+        if all(map(is_number, titles)):
+            raise SpectrumFileError(f"{name}: line {start + 1} has numbers, not the names of columns: {expected}")
+        if header is not None and titles != header.columns:
+            raise SpectrumFileError(f"{name}: line {start + 1} does not have the columns of the ECSV header")
+        if len(titles) > MAX_COLUMNS:
+            raise SpectrumFileError(f"{name}: has {len(titles)} columns; {MAX_COLUMNS} are read at most")
+
+        names = [title.lower() for title in titles]
+        if not all(any(title in names for title in group) for group in needed):
+            found = printable(", ".join(titles[:8]))[:100]
+            raise SpectrumFileError(f"{name}: expected columns {expected}; found {found}")
+        known = {*optional, *(title for group in needed for title in group)}
+        used = [column for column, title in enumerate(names) if title in known]
+        values = _values(lines, first, _delimiter(lines[start]), used, titles, name)
+        columns: dict[str, NDArray[np.float64]] = {}
+        for column, numbers in zip(used, values, strict=True):
+            if names[column] in columns:
+                raise SpectrumFileError(f"{name}: has two columns {names[column]}")
+            columns[names[column]] = numbers
+        meta = _stated(comments if header is None else header.comments) | ({} if header is None else header.meta)
+        return cls(name, columns, {} if header is None else header.units, meta)
+
+    def first(self, names: Sequence[str]) -> str:
+        """Return the first of these columns that is there."""
+        return next(title for title in names if title in self.columns)
+
+
+def is_number(text: str) -> bool:
+    """Tell whether a text stands for a number; NaN and infinity do."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _lines(content: bytes, name: str) -> list[str]:
+    if len(content) > MAX_BYTES:
+        raise SpectrumFileError(f"{name}: larger than {MAX_BYTES >> 20} MiB, the most that a text table may have")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise SpectrumFileError(f"{name}: not a text table (byte {error.start} is not UTF-8)") from None
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    if text.count("\n") > MAX_ROWS:
+        raise SpectrumFileError(f"{name}: has more than {MAX_ROWS} lines")
+    return text.split("\n")
+
+
+def _stated(comments: Sequence[str]) -> dict[str, Any]:
+    """Return what comments of the form "key = value" or "key: value" say."""
+    found = (re.fullmatch(r"\s*([A-Za-z_]+)\s*[=:]\s*(.*\S)\s*", comment) for comment in comments)
+    return {match[1].lower(): match[2] for match in found if match}
+
+
+def _delimiter(line: str) -> str:
+    return next((character for character in ",;\t" if character in line), " ")
+
+
+def _split(line: str) -> list[str]:
+    reader = csv.reader([line.strip()], delimiter=_delimiter(line), skipinitialspace=True)
+    return [title.strip() for title in next(reader, [])]
+
+
+def _values(
+    lines: Sequence[str], first: int, delimiter: str, used: Sequence[int], titles: Sequence[str], name: str
+) -> list[NDArray[np.float64]]:
+    """Return the used columns of the lines from the one numbered ``first`` (from 0)."""
+    found: list[list[float]] = [[] for _ in used]
+    body = (line.strip(" ") for line in lines[first:])
+    reader = csv.reader(body, delimiter=delimiter, skipinitialspace=True)
+    for row in reader:
+        if not row or row[0].startswith("#"):
+            continue
+        number = first + reader.line_num
+        if len(row) != len(titles):
+            raise SpectrumFileError(f"{name}: line {number} has {len(row)} values for {len(titles)} columns")
+        for values, column in zip(found, used, strict=True):
+            text = row[column].strip()
+            word = _WORDS.get(text.lower())
+            if word is None and not is_number(text):
+                shown = printable(text)[:30]
+                raise SpectrumFileError(f"{name}: line {number}: {titles[column]} is {shown!r}, not a number")
+            values.append(float(text) if word is None else word)
+    if len(found[0]) < 2:
+        raise SpectrumFileError(f"{name}: a spectrum has at least two rows, this has {len(found[0])}")
+    return [np.array(values, np.float64) for values in found]
