@@ -33,6 +33,12 @@ _HELP = "Outliers of spectroscopic surveys: score spectra, explain them, and loo
 @click.option("--open", "open_browser", is_flag=True, help="Open the page in a browser.")
 @click.option("--windows", default="1,4,16,64,256", show_default=True, callback=integers, help="Window sizes, pixels.")
 @click.option("--n-baselines", default=8, show_default=True, type=click.IntRange(2), help="Baselines for each target.")
+@click.option("--labels", help="File (SQLite) or URL of the database of labels; by default in your data folder.")
+@click.option("--user", default="", help="Whose labels, where there is no login; by default your system user name.")
+@click.option(
+    "--cache", type=click.Path(path_type=Path), help="Folder of finished attributions; by default in your cache folder."
+)
+@click.option("--ahead/--no-ahead", default=True, help="Compute the next targets while nobody waits.")
 @redshift_option
 @model_options
 def serve(
@@ -43,6 +49,10 @@ def serve(
     open_browser: bool,
     windows: tuple[int, ...],
     n_baselines: int,
+    labels: str | None,
+    user: str,
+    cache: Path | None,
+    ahead: bool,
     redshift: float | None,
     model: Path | None,
     autoencoder: Path | None,
@@ -78,7 +88,18 @@ def serve(
     from app.server import serve as serve_page
 
     settings = Settings(window_sizes=windows, n_baselines=n_baselines)
-    serve_page(survey, settings, address=address, port=port, allow_origin=allow_origin, open_browser=open_browser)
+    serve_page(
+        survey,
+        settings,
+        address=address,
+        port=port,
+        allow_origin=allow_origin,
+        open_browser=open_browser,
+        labels=labels,
+        user=user,
+        cache=cache,
+        ahead=ahead,
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

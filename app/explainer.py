@@ -2,126 +2,52 @@
 
 A worker thread computes arrays only. What it finds reaches a session as events, in order; a session that
 asks for another target lets go of the first, and a computation that nobody waits for any more stops within
-one batch. Finished attributions are kept, so going back to a target costs nothing.
+one batch. Finished attributions are kept in memory and, if there is a cache, on disk, so going back to a
+target costs nothing. Sessions are served in turn; when nobody waits, targets that may be asked for next are
+computed ahead.
 """
 
 import itertools
 import logging
 import threading
-import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 
-import numpy as np
-from numpy.typing import NDArray
-
+from app.computation import Inputs, explain
+from app.events import Event, Failed, Finished, Listener, Progress, Queued, Settings, Stopped
+from app.result_cache import ResultCache
 from app.survey import Survey
-from imo_engine.attribution import Attribution, combination_weights, combine
+from app.turns import Turns
+from imo_engine.attribution import Attribution
 from imo_engine.errors import Cancelled, ImoError
 
-__all__ = [
-    "BaselinesReady",
-    "Event",
-    "Explainer",
-    "Failed",
-    "Finished",
-    "Progress",
-    "Queued",
-    "Settings",
-    "Stopped",
-    "Ticket",
-    "WindowReady",
-]
+__all__ = ["Explainer", "Settings", "Ticket"]
 
 log = logging.getLogger(__name__)
 
-_PROGRESS_INTERVAL = 0.25  # seconds; a bar that moves four times a second looks alive and costs nothing
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How a target is explained."""
-
-    window_sizes: tuple[int, ...] = (1, 4, 16, 64, 256)
-    n_baselines: int = 8
-    seed: int = 0
-    weights: str = "inverse_variance"
-
-
-@dataclass(frozen=True, eq=False)
-class Queued:
-    """The computation waits for another one to end."""
-
-
-@dataclass(frozen=True, eq=False)
-class BaselinesReady:
-    """Aligned baselines, (baseline, pixel), and the pixels that have meaning, (pixel,)."""
-
-    baselines: NDArray[np.float32]
-    valid: NDArray[np.bool_]
-
-
-@dataclass(frozen=True, eq=False)
-class WindowReady:
-    """One window size, and the combination of those finished so far; nats per pixel.
-
-    Attributes:
-        window_size: Pixels.
-        values: (baseline, pixel).
-        combined: (pixel,).
-        combined_scatter: (pixel,) over baselines.
-    """
-
-    window_size: int
-    values: NDArray[np.float32]
-    combined: NDArray[np.float64]
-    combined_scatter: NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far the computation is; ``seconds_left`` is None until it can be told."""
-
-    done: int
-    total: int
-    window_size: int
-    device: str
-    seconds_left: float | None
-
-
-@dataclass(frozen=True, eq=False)
-class Finished:
-    """Everything is computed."""
-
-    attribution: Attribution
-
-
-@dataclass(frozen=True)
-class Failed:
-    """It cannot be computed, in words."""
-
-    message: str
-
-
-@dataclass(frozen=True)
-class Stopped:
-    """The user stopped it; what was computed remains."""
-
-
-Event = Queued | BaselinesReady | WindowReady | Progress | Finished | Failed | Stopped
-Listener = Callable[[Event], None]
 _Key = tuple[str, Settings]
+
+
+@dataclass(frozen=True, eq=False)
+class _Claim:
+    session: Hashable
+    listener: Listener
+    alive: Callable[[], bool]
 
 
 @dataclass(eq=False)
 class _Job:
     key: _Key
+    ahead_for: Hashable | None = None  # the session for which it is computed before anybody asks
+    waiting: bool = False  # for its turn
     stop: threading.Event = field(default_factory=threading.Event)
-    listeners: dict[int, Listener] = field(default_factory=dict)
-    alive: dict[int, Callable[[], bool]] = field(default_factory=dict)
+    interrupted: bool = False
+    claims: dict[int, _Claim] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)  # what a late listener has missed, progress excepted
+    disk_key: str | None = None
 
 
 @dataclass(frozen=True)
@@ -135,19 +61,29 @@ class Ticket:
 class Explainer:
     """Queue of computations for one survey; safe to use from any thread.
 
-    Listeners are called from the worker thread, or within :meth:`request` for what is known already; they
-    must be quick. What one of them raises is logged and does not reach the others.
+    Listeners are called from the threads of the queue, or within :meth:`request` for what is known already;
+    they must be quick. What one of them raises is logged and does not reach the others.
     """
 
-    def __init__(self, survey: Survey, *, keep: int = 64) -> None:
-        """Start with an empty queue; ``keep`` finished attributions stay in memory (about 3 MB each)."""
+    def __init__(self, survey: Survey, *, keep: int = 64, cache: ResultCache | None = None) -> None:
+        """Start with an empty queue.
+
+        Args:
+            survey: Whose targets are explained.
+            keep: How many finished attributions stay in memory (about 3 MB each).
+            cache: Where they stay longer; by default nowhere.
+        """
         self.survey = survey
         self._keep = keep
+        self._cache = cache
         self._lock = threading.RLock()
         self._numbers = itertools.count(1)
         self._jobs: dict[_Key, _Job] = {}
+        self._turns = Turns[_Job]()
+        self._ahead = Turns[_Key]()
         self._finished: OrderedDict[_Key, Attribution] = OrderedDict()
-        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="imo-engine")
+        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="imo-engine")
+        self._disk = ThreadPoolExecutor(max_workers=1, thread_name_prefix="imo-cache")
 
     def request(
         self,
@@ -155,19 +91,23 @@ class Explainer:
         listener: Listener,
         settings: Settings | None = None,
         *,
+        session: Hashable | None = None,
         alive: Callable[[], bool] = lambda: True,
     ) -> Ticket:
-        """Ask for an attribution.
+        """Ask for an attribution, which comes from memory, from disk, or is computed.
 
         Args:
             target_id: Which target.
             listener: Receives what is known at once, and the rest as it comes.
             settings: How to explain it.
+            session: Who asks. Sessions are served in turn, and each one's newest request first; by default
+                every request counts as a session of its own.
             alive: Tells whether somebody still looks. A computation that nobody looks at gives way when
                 another one waits (a browser that was closed is noticed only after a while).
         """
         key = (target_id, settings or Settings())
         ticket = Ticket(next(self._numbers), key)
+        claim = _Claim(ticket if session is None else session, listener, alive)
         with self._lock:
             known = self._finished.get(key)
             if known is not None:
@@ -176,124 +116,159 @@ class Explainer:
                 return ticket
             job = self._jobs.get(key)
             if job is None or job.stop.is_set():
-                job = _Job(key)
+                job = _Job(key, waiting=self._cache is None, events=[Queued()])
                 self._jobs[key] = job
-                job.events.append(Queued())
-                self._executor.submit(self._work, job)
+                if self._cache is not None:
+                    self._disk.submit(self._look_up, job)
             for event in job.events:
                 listener(event)
-            job.listeners[ticket.number] = listener
-            job.alive[ticket.number] = alive
+            job.claims[ticket.number] = claim
+            if job.waiting:
+                self._turns.add(claim.session, job)
+                self._worker.submit(self._serve)
         return ticket
 
     def release(self, ticket: Ticket) -> None:
         """Give up a claim; nothing more is sent, and a computation nobody waits for stops."""
         with self._lock:
             job = self._jobs.get(ticket.key)
-            if job is None or job.listeners.pop(ticket.number, None) is None:
+            claim = None if job is None else job.claims.pop(ticket.number, None)
+            if job is None or claim is None:
                 return
-            del job.alive[ticket.number]
-            if not job.listeners:
+            self._turns.remove(claim.session, job)
+            if not job.claims and job.ahead_for is None:
                 job.stop.set()
+                if job.waiting:
+                    del self._jobs[job.key]
 
     def cancel(self, ticket: Ticket) -> None:
         """Give up a claim and tell its listener that it was stopped."""
         with self._lock:
             job = self._jobs.get(ticket.key)
-            listener = None if job is None else job.listeners.get(ticket.number)
+            claim = None if job is None else job.claims.get(ticket.number)
             self.release(ticket)
-            if listener is not None:
-                listener(Stopped())
+            if claim is not None:
+                claim.listener(Stopped())
+
+    def anticipate(
+        self, target_ids: Iterable[str], settings: Settings | None = None, *, session: Hashable = "anybody"
+    ) -> None:
+        """Compute targets while nobody waits, in the order given, in place of what ``session`` named before.
+
+        A request interrupts this within one batch; the interrupted target begins anew when the queue is
+        empty again. A request for the target that is being computed joins it. Failures are left for the
+        request to tell.
+        """
+        keys = [(target_id, settings or Settings()) for target_id in target_ids]
+        with self._lock:
+            self._ahead.drop(session)
+            for key in reversed(keys):
+                self._ahead.add(session, key)
+                self._worker.submit(self._serve)
+            for job in self._jobs.values():
+                if job.ahead_for == session and not job.claims and job.key not in keys:
+                    job.stop.set()
+                    job.interrupted = False  # it is not to be resumed
 
     def close(self) -> None:
         """Stop everything; used at the end of the process and in tests."""
         with self._lock:
             for job in self._jobs.values():
                 job.stop.set()
-        self._executor.shutdown(wait=True, cancel_futures=True)
+        self._worker.shutdown(wait=True, cancel_futures=True)
+        self._disk.shutdown(wait=True)  # what is finished is still written
 
     def _send(self, job: _Job, event: Event) -> None:
         with self._lock:
             if not isinstance(event, Progress):
                 job.events.append(event)
-            for listener in list(job.listeners.values()):
+            for claim in list(job.claims.values()):
                 try:
-                    listener(event)
+                    claim.listener(event)
                 except Exception:  # one broken session must not stop the others, nor leave the job unfinished
                     log.exception("telling a session about target %s failed", job.key[0])
 
-    def _should_stop(self, job: _Job) -> bool:
-        if job.stop.is_set():
-            return True
+    def _end(self, job: _Job, event: Event) -> None:
         with self._lock:
-            others_wait = any(other is not job and other.listeners for other in self._jobs.values())
-            return others_wait and not any(looks() for looks in job.alive.values())
+            if isinstance(event, Finished):
+                self._finished[job.key] = event.attribution
+                while len(self._finished) > self._keep:
+                    self._finished.popitem(last=False)
+            self._send(job, event)
+            if self._jobs.get(job.key) is job:
+                del self._jobs[job.key]
+
+    def _look_up(self, job: _Job) -> None:
+        found = None if job.stop.is_set() else self._on_disk(job)
+        with self._lock:
+            if job.stop.is_set():
+                self._end(job, Stopped())
+            elif found is not None:
+                self._end(job, Finished(found))
+            else:
+                job.waiting = True
+                for claim in job.claims.values():
+                    self._turns.add(claim.session, job)
+                self._worker.submit(self._serve)
+
+    def _on_disk(self, job: _Job) -> Attribution | None:
+        if self._cache is None:
+            return None
+        try:
+            job.disk_key = Inputs.of(self.survey, *job.key).digest()
+            return self._cache.get(job.disk_key)
+        except ImoError:
+            return None  # the computation will say what is wrong
+        except Exception:
+            log.exception("looking for target %s on disk failed", job.key[0])
+            return None
+
+    def _serve(self) -> None:
+        """Do what comes next; called once for everything that was put into a queue."""
+        with self._lock:
+            turn = self._turns.take()
+            job = self._next_ahead() if turn is None else turn[1]
+            if job is None:
+                return
+            job.waiting = False
+        self._work(job)
+
+    def _next_ahead(self) -> _Job | None:
+        while turn := self._ahead.take():
+            session, key = turn
+            if key not in self._finished and key not in self._jobs:
+                self._jobs[key] = job = _Job(key, ahead_for=session, events=[Queued()])
+                return job
+        return None
+
+    def _should_stop(self, job: _Job) -> bool:
+        with self._lock:
+            if not job.stop.is_set() and len(self._turns) and not any(c.alive() for c in job.claims.values()):
+                job.stop.set()
+                job.interrupted = not job.claims
+            return job.stop.is_set()
 
     def _work(self, job: _Job) -> None:
         try:
             if self._should_stop(job):
                 raise Cancelled("nobody waits for it")
-            attribution = self._explain(job)
+            attribution = self._on_disk(job) if job.ahead_for is not None else None
+            fresh = attribution is None
+            if attribution is None:
+                inputs = Inputs.of(self.survey, *job.key)
+                attribution = explain(inputs, partial(self._send, job), lambda: self._should_stop(job))
         except Cancelled:
-            self._end(job, Stopped())
+            with self._lock:
+                self._end(job, Stopped())
+                if job.interrupted:
+                    self._ahead.add(job.ahead_for, job.key)
+                    self._worker.submit(self._serve)
         except ImoError as error:
             self._end(job, Failed(str(error)))
         except Exception as error:
             log.exception("explaining target %s failed", job.key[0])
             self._end(job, Failed(f"unexpected {type(error).__name__}: {error}"))
         else:
-            with self._lock:
-                self._finished[job.key] = attribution
-                while len(self._finished) > self._keep:
-                    self._finished.popitem(last=False)
             self._end(job, Finished(attribution))
-
-    def _end(self, job: _Job, event: Event) -> None:
-        with self._lock:
-            self._send(job, event)
-            if self._jobs.get(job.key) is job:
-                del self._jobs[job.key]
-
-    def _explain(self, job: _Job) -> Attribution:
-        from imo_engine.occlusion import WindowResult, inverse_multiscale_occlusion
-
-        target_id, settings = job.key
-        target = self.survey.spectra[[self.survey.spectra.row(target_id)]]
-        if target.problem[0]:
-            raise ImoError(f"target {target_id} has no score: {target.problem[0]}")
-        model, pool = self.survey.engine.get()
-        began = last = time.monotonic()
-        waiting = sorted(settings.window_sizes)
-        finished: list[NDArray[np.float64]] = []
-
-        def on_window(result: WindowResult) -> None:
-            waiting.remove(result.window_size)
-            finished.append(result.values)
-            values = np.stack(finished)
-            weights = combination_weights(values.mean(axis=1), values.var(axis=1), settings.weights)
-            self._send(
-                job, WindowReady(result.window_size, result.values.astype(np.float32), *combine(values, weights))
-            )
-
-        def on_progress(done: int, total: int) -> None:
-            nonlocal last
-            now = time.monotonic()
-            if now - last >= _PROGRESS_INTERVAL or done == total:
-                last = now
-                left = (now - began) / done * (total - done) if done > 50 else None
-                size = waiting[-1] if waiting else settings.window_sizes[0]
-                self._send(job, Progress(done, total, size, model.device_name, left))
-
-        return inverse_multiscale_occlusion(
-            model,
-            model.prepare(target)[0],
-            float(target.redshift[0]),
-            pool.draw(min(settings.n_baselines, len(pool)), seed=settings.seed),
-            settings.window_sizes,
-            weights=settings.weights,
-            valid=target.measured[0],
-            on_baselines=lambda baselines, valid: self._send(job, BaselinesReady(baselines, valid)),
-            on_window=on_window,
-            on_progress=on_progress,
-            should_stop=lambda: self._should_stop(job),
-        )
+            if fresh and self._cache is not None and job.disk_key is not None:
+                self._disk.submit(self._cache.put, job.disk_key, attribution)

@@ -1,131 +1,154 @@
 """The page: one call makes it for one browser session."""
 
 from functools import partial
+from uuid import uuid4
 
 import panel as pn
 import panel_material_ui as pmui
 from bokeh.document import Document
 from bokeh.themes import Theme
 
-from app.explainer import Explainer, Settings
-from app.plots.colours import DARK, LIGHT, Colours
+from app.candidate_desk import CandidateDesk
+from app.keyboard import on_key
+from app.labelling import LabelDesk
+from app.links import place_in
+from app.plots.colours import DARK, LIGHT
 from app.plots.sources import PlotSources
 from app.plots.stack import PlotStack
 from app.session import Session
 from app.state import AppState
-from app.survey import Survey
+from app.triage import Triage
+from app.views.address import follow_address
+from app.views.candidate import CandidateDialog
+from app.views.compare import CompareDialog
+from app.views.files import FilesDialog
+from app.views.filters import TableFilters
+from app.views.header import header
+from app.views.label import LabelPanel
+from app.views.look import HEADER, LEFT, RIGHT, page_look, variables
 from app.views.progress import ProgressStrip
 from app.views.table import RankedTable
 from app.views.target import TargetStrip
 from app.views.toolbar import toolbar
+from app.views.who import WhoPanel
+from app.views.why import WhyPanel
+from app.workspace import Workspace
 
 __all__ = ["explorer_page"]
 
-_HEADER = 48
 _OWN_LOOK = ("Axis", "ColorBar", "Figure", "Grid", "Legend", "Plot", "Title")
 
 
-def explorer_page(survey: Survey, explainer: Explainer, settings: Settings) -> pn.viewable.Viewable:
-    """Return the page of a new session."""
+def explorer_page(workspace: Workspace) -> pn.viewable.Viewable:
+    """Return the page of a new session.
+
+    Raises:
+        ImoError: the user's labels cannot be read.
+    """
     document = pn.state.curdoc
     document.theme = Theme(json={"attrs": dict.fromkeys(_OWN_LOOK, {})})  # PlotStack.paint does what the page's would
+    schedule = document.add_next_tick_callback
+    survey, settings = workspace.survey, workspace.settings
+    place = place_in(pn.state.session_args)
     state = AppState()
+    desk = LabelDesk(
+        workspace.store, pn.state.user or workspace.user, submit=workspace.saving.submit, schedule=schedule
+    )
+    triage = Triage(state, survey, desk.label_of)
     sources = PlotSources(survey.spectra.wavelength, settings.window_sizes, settings.n_baselines)
-    dark = pn.state.session_args.get("theme", [b""])[0] == b"dark"
     stack = PlotStack(sources)
-    stack.paint(DARK if dark else LIGHT)
     stack.attach(document)
+    act = partial(on_key, triage, desk, state)
+    label = LabelPanel(desk, act)
+    label.attach(document, stack.axes.wavelength, schedule)
+    # before all others that follow the target: whoever sees a new target writes into its label
+    state.param.watch(lambda event: desk.open(event.new), "target_id")
     session = Session(
-        state, explainer, sources, document.add_next_tick_callback, settings, alive=partial(_has_browser, document)
+        state,
+        workspace.explainer,
+        sources,
+        schedule,
+        settings,
+        alive=partial(_has_browser, document),
+        reasons=workspace.reasons,
+        think=workspace.thinking.submit,
+        ahead=triage.neighbours if workspace.ahead else lambda target_id: [],
     )
-    table = RankedTable(survey, state)
+    candidates = CandidateDesk(
+        workspace.explainer, workspace.shelf, submit=workspace.thinking.submit, schedule=schedule
+    )
 
-    left = pmui.Column(
-        _heading(survey),
-        table,
-        width=372,
-        sizing_mode="stretch_height",
-        margin=0,
-        styles={"border-right": "1px solid var(--imo-line)"},
-    )
+    table = RankedTable(survey, triage, desk, workspace.reasons.brief)
+    filters = TableFilters(survey, triage, desk)
+    add, files, compare = CandidateDialog(candidates), FilesDialog(session, desk), CompareDialog(desk, triage)
+    actions = {"Add spectrum": add.open, "Files": files.open, "Compare": compare.open}
+    column = {"sizing_mode": "stretch_both", "margin": 0}
+    left = pmui.Column(filters, table, styles=LEFT, **column)
+    strip = pn.Row(TargetStrip(session, state, schedule), ProgressStrip(session), sizing_mode="stretch_width", margin=0)
     plots = pn.pane.Bokeh(stack.layout, sizing_mode="stretch_both", margin=0, min_height=420)
     middle = pmui.Column(
-        TargetStrip(survey, state),
-        ProgressStrip(session),
-        toolbar(),
-        plots,
-        sizing_mode="stretch_both",
-        margin=0,
-        styles={"min-width": "0"},
+        strip, toolbar(settings.window_sizes), plots, sizing_mode="stretch_both", margin=0, styles={"min-width": "0"}
     )
-    body = pmui.Row(left, middle, sizing_mode="stretch_both", margin=0, styles={"height": f"calc(100vh - {_HEADER}px)"})
+    why = pn.Column(WhyPanel(session), sizing_mode="stretch_both", margin=0, styles={"overflow-y": "auto"})
+    right = pmui.Column(WhoPanel(session, state, workspace.truth), why, label, styles=RIGHT, **column)
+    height = {"height": f"calc(100vh - {HEADER}px)"}
+    body = pmui.Row(left, middle, right, sizing_mode="stretch_both", margin=0, styles=height)
     page = pmui.Page(
         title="IMO Explorer",
-        main=[body],
-        header=[_badge(survey)],
+        main=[body, add, files, compare],
+        header=header(state, actions, simulated=survey.simulated, truth=bool(workspace.truth)),
         raw_css=["html, body { overflow: hidden }"],
-        stylesheets=[_variables()],
+        stylesheets=[variables()],
         busy_indicator=None,
-        theme_config={
-            "light": {"palette": {"primary": {"main": LIGHT.window}}},
-            "dark": {"palette": {"primary": {"main": DARK.window}, "background": {"default": DARK.background}}},
-        },
-        dark_theme=dark,
-        sx={
-            "& .MuiToolbar-root": {"minHeight": f"{_HEADER}px !important"},
-            "& .main": {"padding": 0},
-            "& .MuiAppBar-root": {"backgroundColor": "#12283c", "color": "#ffffff", "boxShadow": "none"},
-        },
+        dark_theme=pn.state.session_args.get("theme", [b""])[0] == b"dark",
+        **page_look(),
     )
 
-    def on_theme(event: object) -> None:
-        document.add_next_tick_callback(partial(stack.paint, DARK if page.dark_theme else LIGHT))
+    def paint() -> None:
+        stack.paint(DARK if page.dark_theme else LIGHT, large=state.large_type)
 
-    page.param.watch(on_theme, "dark_theme")
-    pn.state.on_session_destroyed(lambda context: session.close())
-    if table.first():
-        pn.state.onload(lambda: table.select(table.first()))
+    def on_look(event: object) -> None:
+        body.styles = {**height, "--imo-type": "1.3" if state.large_type else "1"}
+        schedule(paint)
+
+    def on_kept(event: object) -> None:
+        triage.add([one.target_id for one in candidates.kept], workspace.explainer.survey)
+        table.refresh(workspace.explainer.survey)
+        filters.update()
+        if candidates.kept:
+            triage.select(candidates.kept[0].target_id)
+
+    def close(context: object) -> None:
+        workspace.pages.discard(key)
+        session.close()
+        candidates.close()
+
+    paint()
+    page.param.watch(on_look, "dark_theme")
+    state.param.watch(on_look, "large_type")
+    state.param.watch(lambda event: table.show(event.new), "target_id")
+    state.param.watch(lambda event: right.param.update(visible=event.new), "details")
+    session.param.watch(lambda _: table.explain(state.target_id), "reason")
+    candidates.param.watch(on_kept, "kept")
+    stack.on_key(act)
+    stack.on_redshift(lambda redshift: desk.change(redshift=redshift))
+    key = uuid4().hex
+    workspace.pages.add(key)
+    follow_address(document, stack, place, key)
+    pn.state.on_session_destroyed(close)
+    pn.state.onload(partial(_begin, triage, place.target_id))
     return page
+
+
+def _begin(triage: Triage, target_id: str) -> None:
+    """Select what the address asks for, else the first target."""
+    if not (target_id and triage.select(target_id)) and triage.order:
+        words = triage.words
+        triage.select(triage.order[0])
+        triage.words = words
 
 
 def _has_browser(document: Document) -> bool:
     context = document.session_context
     session = None if context is None else context.session
     return session is not None and session.connection_count > 0
-
-
-def _heading(survey: Survey) -> pn.viewable.Viewable:
-    from html import escape
-
-    scored = int((survey.rank > 0).sum())
-    size = f"{len(survey.spectra):,} of {survey.size:,}" if survey.size > scored else f"{len(survey.spectra):,}"
-    unscored = len(survey.spectra) - scored
-    more = f", {unscored} without a score" if unscored else ""
-    return pn.pane.HTML(
-        f'<div style="padding:8px 10px 4px"><div style="font-weight:600;font-size:14px">{escape(survey.title)}</div>'
-        f'<div style="font-size:12px;color:var(--imo-muted)">{size} spectra{more}, lowest log p first</div></div>',
-        sizing_mode="stretch_width",
-        margin=0,
-    )
-
-
-def _badge(survey: Survey) -> pn.viewable.Viewable:
-    style = "color:#ffffff;border:1px solid #8fa6ba;border-radius:4px;padding:2px 8px;font-size:12px"
-    words = f'<span style="{style}">Simulated data</span>' if survey.simulated else ""
-    return pn.pane.HTML(words, margin=(0, 10))
-
-
-def _variables() -> str:
-    """Return the page's own colours as CSS variables, for the two classes that the theme switch toggles."""
-
-    def block(colours: Colours, surface: str, hover: str, warning: str, on_accent: str) -> str:
-        return (
-            f"--imo-text:{colours.text};--imo-muted:{colours.muted};--imo-line:{colours.grid};--imo-surface:{surface};"
-            f"--imo-hover:{hover};--imo-accent:{colours.window};--imo-warning:{warning};--imo-on-accent:{on_accent};"
-            f"--imo-background:{colours.background};background:{colours.background};"
-        )
-
-    return (
-        f".mui-light {{{block(LIGHT, '#ffffff', '#f1f4f7', '#a63a00', '#ffffff')}}}"
-        f".mui-dark {{{block(DARK, '#1b2027', '#262d36', '#ffab7a', '#0d1116')}}}"
-    )

@@ -3,13 +3,20 @@
 import logging
 import socket
 from collections.abc import Sequence
+from pathlib import Path
 
 import panel as pn
+from tornado.web import RequestHandler
 from tornado.websocket import WebSocketClosedError
 
 from app.explainer import Explainer, Settings
+from app.labels import LabelStore
+from app.labels.records import check_name
 from app.main import explorer_page
+from app.result_cache import ResultCache
 from app.survey import Survey
+from app.views.address import ALIVE
+from app.workspace import Workspace, default_labels, system_user
 from imo_engine.errors import ImoError
 
 __all__ = ["check_address", "serve"]
@@ -26,11 +33,28 @@ def serve(
     port: int = 5006,
     allow_origin: Sequence[str] = (),
     open_browser: bool = False,
+    labels: str | Path | None = None,
+    user: str = "",
+    cache: Path | None = None,
+    ahead: bool = True,
 ) -> None:
     """Serve ``survey``, explained with ``settings``, until interrupted.
 
+    Args:
+        survey: What is on the page.
+        settings: How targets are explained.
+        address: To listen on.
+        port: To listen on; 0 for a free one.
+        allow_origin: HOST:PORT under which other machines open the page.
+        open_browser: Whether to open the page in a browser.
+        labels: File or URL of the labels; by default a file in the user's data folder.
+        user: Whose labels, where there is no login; by default who started the program.
+        cache: Folder of finished attributions; by default in the user's cache folder.
+        ahead: Whether neighbours are computed when nobody waits.
+
     Raises:
-        ImoError: the port is taken, or another address is asked for without saying which origins may connect.
+        ImoError: the port is taken, another address is asked for without saying which origins may connect, or the
+            labels cannot be opened.
     """
     local = address in _LOCAL
     port = check_address(address, port, allow_origin)
@@ -39,16 +63,28 @@ def serve(
         logging.getLogger(chatty).setLevel(logging.WARNING)
     logging.getLogger("asyncio").addFilter(_not_a_closed_browser)
     pn.extension("tabulator", reconnect=True, notifications=False)
-    explainer = Explainer(survey)
+    place = default_labels(survey) if labels is None else labels
+    if labels is None:
+        Path(place).parent.mkdir(parents=True, exist_ok=True)
+    workspace = Workspace(
+        survey=survey,
+        explainer=Explainer(survey, cache=ResultCache(cache)),
+        settings=settings,
+        store=LabelStore(place),
+        user=check_name("user", user or system_user()),
+        ahead=ahead,
+    )
     url = f"http://{'127.0.0.1' if local else address}:{port}/"
     print(f"IMO Explorer: {survey.title}, {len(survey.spectra):,} spectra, at {url} (Ctrl-C stops it)", flush=True)
+    print(f"Labels of {workspace.user}: {workspace.store.name}", flush=True)
     if not local:
         print(
             f"This opens the page to other machines; pages served as {', '.join(allow_origin)} may connect.", flush=True
         )
     try:
         pn.serve(
-            {"/": lambda: explorer_page(survey, explainer, settings)},
+            {"/": lambda: explorer_page(workspace)},
+            extra_patterns=[(f"/{ALIVE}", _Alive, {"pages": workspace.pages})],
             address=address,
             port=port,
             show=open_browser,  # once it listens
@@ -59,7 +95,19 @@ def serve(
             verbose=False,
         )
     finally:
-        explainer.close()
+        workspace.close()
+
+
+class _Alive(RequestHandler):
+    """Tells a page whether this process made it: "yes", or "no" after a restart."""
+
+    def initialize(self, pages: set[str]) -> None:
+        self.pages = pages
+
+    def get(self) -> None:
+        self.set_header("Content-Type", "text/plain")
+        self.set_header("Cache-Control", "no-store")
+        self.write("yes" if self.get_argument("page", "") in self.pages else "no")
 
 
 def check_address(address: str, port: int, allow_origin: Sequence[str]) -> int:

@@ -7,21 +7,24 @@ from functools import partial
 
 import param
 
-from app.explainer import (
+from app.events import (
     BaselinesReady,
     Event,
-    Explainer,
     Failed,
     Finished,
     Progress,
     Queued,
     Settings,
     Stopped,
-    Ticket,
     WindowReady,
 )
+from app.explainer import Explainer, Ticket
 from app.plots.sources import PlotSources
+from app.reasons import Reason, Reasons, in_brief
 from app.state import AppState
+from app.survey import Survey
+from imo_engine.attribution import Attribution
+from imo_engine.errors import ImoError
 
 __all__ = ["Session", "Status"]
 
@@ -51,6 +54,7 @@ class Session(param.Parameterized):
     """
 
     status = param.ClassSelector(class_=Status, default=Status(), doc="State of the computation.")
+    reason = param.ClassSelector(class_=Reason, default=None, allow_None=True, doc="Why the target is odd, once known.")
 
     def __init__(
         self,
@@ -61,6 +65,9 @@ class Session(param.Parameterized):
         settings: Settings | None = None,
         *,
         alive: Callable[[], bool] = lambda: True,
+        reasons: Reasons | None = None,
+        think: Callable[[Callable[[], None]], object] = lambda work: work(),
+        ahead: Callable[[str], list[str]] = lambda target_id: [],
     ) -> None:
         """Connect the parts.
 
@@ -71,6 +78,9 @@ class Session(param.Parameterized):
             schedule: Runs a function soon where the document may be changed; called from any thread.
             settings: How targets are explained.
             alive: Whether a browser is connected.
+            reasons: Works out why a finished target is odd; by default nobody does.
+            think: Runs that in another thread.
+            ahead: Names the targets to compute when the given one is finished.
         """
         super().__init__()
         self._state = state
@@ -81,7 +91,19 @@ class Session(param.Parameterized):
         self._alive = alive
         self._ticket: Ticket | None = None
         self._generation = 0
+        self._reasons, self._think, self._ahead = reasons, think, ahead
+        self.attribution: Attribution | None = None
         state.param.watch(self._on_target, "target_id")
+
+    @property
+    def survey(self) -> Survey:
+        """Every target that can be selected, the users' own files included."""
+        return self._explainer.survey
+
+    @property
+    def target_id(self) -> str:
+        """The selected target; empty if none."""
+        return self._state.target_id
 
     def cancel(self) -> None:
         """Stop the running computation; what is there already stays."""
@@ -99,6 +121,8 @@ class Session(param.Parameterized):
         if self._ticket is not None:
             self._explainer.release(self._ticket)
             self._ticket = None
+        if self._reasons is not None:
+            self._explainer.anticipate((), self._settings, session=self.name)
 
     def _on_target(self, event: param.parameterized.Event) -> None:
         if event.new:
@@ -110,7 +134,8 @@ class Session(param.Parameterized):
         if self._ticket is not None:
             self._explainer.release(self._ticket)
             self._ticket = None
-        survey = self._explainer.survey
+        self.attribution, self.reason = None, None
+        survey = self.survey
         row = survey.spectra.row(target_id)
         self._schedule(partial(self._show_spectrum, generation, row))
         problem = str(survey.spectra.problem[row])
@@ -122,11 +147,13 @@ class Session(param.Parameterized):
         def listener(event: Event) -> None:
             self._schedule(partial(self._apply, generation, event))
 
-        self._ticket = self._explainer.request(target_id, listener, self._settings, alive=self._alive)
+        self._ticket = self._explainer.request(
+            target_id, listener, self._settings, session=self.name, alive=self._alive
+        )
 
     def _show_spectrum(self, generation: int, row: int) -> None:
         if generation == self._generation:
-            self._sources.show_spectrum(self._explainer.survey.spectra, row)
+            self._sources.show_spectrum(self.survey.spectra, row)
 
     def _apply(self, generation: int, event: Event) -> None:
         if generation != self._generation:
@@ -145,6 +172,7 @@ class Session(param.Parameterized):
                 self.status = Status("computing", _progress_text(event), event.done / event.total)
             case Finished(attribution):
                 sources.show_attribution(attribution)
+                self.attribution = attribution
                 note = attribution.provenance
                 self.status = Status(
                     "done",
@@ -152,10 +180,41 @@ class Session(param.Parameterized):
                     f"in {note['seconds']:.1f} s on {note['device']}",
                     1.0,
                 )
+                self._after(generation, attribution)
             case Failed(message):
                 self.status = Status("failed", f"Could not be explained: {message}")
             case Stopped():
                 self.status = Status("stopped", "Stopped; the panels show what was finished", None)
+
+    def _after(self, generation: int, attribution: Attribution) -> None:
+        """Work out why the finished target is odd, and let those that may be next be computed."""
+        reasons, target_id, survey = self._reasons, self._state.target_id, self.survey
+        if reasons is None:
+            return
+        self._explainer.anticipate(self._computable(self._ahead(target_id)), self._settings, session=self.name)
+
+        def work() -> None:
+            try:
+                reason = reasons.of(survey, target_id, attribution)
+            except ImoError as error:
+                log.warning("why target %s is odd: %s", target_id, error)
+            except Exception:
+                log.exception("why target %s is odd", target_id)
+            else:
+                self._schedule(partial(self._show_reason, generation, reason))
+
+        self._think(work)
+
+    def _show_reason(self, generation: int, reason: Reason) -> None:
+        if generation != self._generation:
+            return
+        self._sources.show_reconstruction(reason.reconstruction)
+        self._sources.show_features([(*one.observed, in_brief([one]), one.verdict) for one in reason.features])
+        self.reason = reason
+
+    def _computable(self, target_ids: list[str]) -> list[str]:
+        spectra = self.survey.spectra
+        return [target for target in target_ids if not spectra.problem[spectra.row(target)]]
 
 
 def _progress_text(progress: Progress) -> str:

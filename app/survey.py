@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,9 +14,9 @@ from imo_engine.embedded import embedded_file
 from imo_engine.errors import ImoError
 from imo_engine.ranking import read_catalogue
 from imo_engine.readers import read_spectra
-from imo_engine.spectra import Spectra
+from imo_engine.spectra import Spectra, concatenate
 
-__all__ = ["Engine", "Survey", "demo_survey", "survey_of_files"]
+__all__ = ["Engine", "RankRange", "Survey", "demo_survey", "survey_of_files"]
 
 if TYPE_CHECKING:
     from imo_engine.baselines import BaselinePool
@@ -46,6 +46,25 @@ class Engine:
             return self._loaded
 
 
+@dataclass(frozen=True)
+class RankRange:
+    """The ranks that one more spectrum could have among those of a survey; one if ``low`` is ``high``.
+
+    Attributes:
+        low: The lowest, from 1.
+        high: The highest.
+        size: How many spectra there would be with it.
+    """
+
+    low: int
+    high: int
+    size: int
+
+    def __str__(self) -> str:
+        ranks = f"{self.low:,}" if self.low == self.high else f"{self.low:,} to {self.high:,}"
+        return f"rank {ranks} of {self.size:,}"
+
+
 @dataclass(frozen=True, eq=False)
 class Survey:
     """Ranked targets.
@@ -58,6 +77,8 @@ class Survey:
         size: How many spectra the ranks refer to; more than n if only some are shown.
         simulated: Whether these are simulated spectra, which the page must say.
         engine: Model and baselines.
+        candidates: Identifiers of spectra that were added and are no part of the survey. Their ``rank`` is the lowest
+            that they could have in it; :meth:`rank_range` says how well that is known.
     """
 
     title: str
@@ -67,10 +88,50 @@ class Survey:
     size: int
     simulated: bool
     engine: Engine = field(repr=False)
+    candidates: frozenset[str] = frozenset()
 
     def order(self) -> NDArray[np.int64]:
-        """Return positions by rank, those without a score last."""
-        return np.lexsort((np.arange(len(self.rank)), np.where(self.rank > 0, self.rank, np.iinfo(np.int64).max)))
+        """Return positions by rank, at the same rank by log p, those without a score last."""
+        rank = np.where(self.rank > 0, self.rank, np.iinfo(np.int64).max)
+        return np.lexsort((np.arange(len(rank)), self.log_prob, rank))
+
+    def rank_range(self, log_prob: float) -> RankRange | None:
+        """Return the rank that a spectrum with this log p would have in the survey, None without a log p.
+
+        Where only some of the survey's spectra are there, it lies between the ranks of those next to it.
+        """
+        if not np.isfinite(log_prob):
+            return None
+        known = (self.rank > 0) & ~np.isin(self.spectra.target_id, sorted(self.candidates))
+        rank, values = self.rank[known], self.log_prob[known]
+        size = self.size + 1
+        if (values == log_prob).any():
+            same = int(rank[values == log_prob].min())
+            return RankRange(same, same, size)
+        lower = values < log_prob
+        low = max(int(rank[lower].max(initial=0)), int(lower.sum())) + 1  # equal ones may share a rank
+        high = int(rank[values > log_prob].min(initial=size))
+        return RankRange(low, max(low, high), size)
+
+    def with_candidates(self, spectra: Spectra, log_prob: NDArray[np.float64]) -> "Survey":
+        """Return the survey with spectra that are no part of it after its own; those it has already are left out.
+
+        Args:
+            spectra: m spectra with identifiers that are nowhere else in use.
+            log_prob: (m,) nats, NaN without a score, of the survey's model.
+
+        Raises:
+            InputError: spectra on another wavelength grid.
+        """
+        new = np.flatnonzero(~np.isin(spectra.target_id, self.spectra.target_id))
+        ranges = [self.rank_range(value) for value in log_prob[new]]
+        return replace(
+            self,
+            spectra=concatenate([self.spectra, spectra[new]]),
+            log_prob=np.concatenate([self.log_prob, log_prob[new]]),
+            rank=np.concatenate([self.rank, np.array([r.low if r else 0 for r in ranges], np.int64)]),
+            candidates=self.candidates | set(spectra.target_id[new].tolist()),
+        )
 
 
 def demo_survey(*, device: str = "auto") -> Survey:

@@ -3,24 +3,19 @@
 import logging
 import queue
 import threading
+import time
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
 from networks import tiny_model
 from test_survey import TARGETS, tiny_survey
 
-from app.explainer import (
-    BaselinesReady,
-    Explainer,
-    Failed,
-    Finished,
-    Progress,
-    Queued,
-    Settings,
-    WindowReady,
-)
+from app.events import BaselinesReady, Failed, Finished, Progress, Queued, Settings, WindowReady
+from app.explainer import Explainer
+from app.result_cache import ResultCache
+from app.survey import Engine
 from imo_engine.errors import ModelFileError
 from imo_engine.occlusion import inverse_multiscale_occlusion
 
@@ -53,20 +48,23 @@ class Recorder:
 
 
 class Gate:
-    """Counts the batches that a model's encoder sees, and can hold one of them until it is opened."""
+    """Counts how often computations ask whether to stop, as they do before every batch, and can hold one there."""
 
-    def __init__(self, model):
+    def __init__(self, explainer):
         self.calls = 0
+        self.computed = []  # targets, in the order in which their baselines were made
+        self._counted = []
         self.entered, self._open = threading.Event(), threading.Event()
         self._open.set()
         self._hold = None
-        model.encoder.register_forward_pre_hook(self._before)
+        self._answer = explainer._should_stop
+        explainer._should_stop = self._asked
 
     def hold(self, after=0):
-        """Hold the batch after the next ``after`` ones."""
+        """Hold the next computation that has sent ``after`` events besides Queued."""
         self.entered.clear()
         self._open.clear()
-        self._hold = self.calls + after + 1
+        self._hold = after
 
     def wait(self):
         assert self.entered.wait(PATIENCE)
@@ -75,11 +73,16 @@ class Gate:
         self._hold = None
         self._open.set()
 
-    def _before(self, encoder, inputs):
+    def _asked(self, job):
         self.calls += 1
-        if self.calls == self._hold:
+        sent = len(job.events) - 1
+        if sent and job not in self._counted:
+            self._counted.append(job)
+            self.computed.append(job.key[0])
+        if self._hold is not None and sent >= self._hold:
             self.entered.set()
             assert self._open.wait(PATIENCE)
+        return self._answer(job)
 
 
 @contextmanager
@@ -99,11 +102,9 @@ def explainer():
 
 @pytest.fixture
 def gated():
-    """An explainer and the gate of its model."""
-    model = tiny_model()
-    survey = tiny_survey(model)
-    gate = Gate(model)
-    with explaining(survey) as made:
+    """An explainer and its gate."""
+    with explaining() as made:
+        gate = Gate(made)
         yield made, gate
         gate.open()
 
@@ -116,7 +117,47 @@ def finish(explainer, target, settings=SETTINGS):
 
 def wait_until_idle(explainer):
     """Wait until the worker has done with everything that was asked for."""
-    explainer._executor.submit(int).result(PATIENCE)
+    explainer._worker.submit(int).result(PATIENCE)
+
+
+def wait_until_all_is_done(explainer):
+    """As above, and with what was put back into the queue meanwhile."""
+    for _ in range(5):
+        wait_until_idle(explainer)
+    assert len(explainer._ahead) == 0 and explainer._jobs == {}
+
+
+class SlowCache(ResultCache):
+    """Holds its first look until it is opened."""
+
+    def __init__(self, folder):
+        super().__init__(folder)
+        self.looks = 0
+        self._entered, self._open = threading.Event(), threading.Event()
+
+    def get(self, key):
+        self.looks += 1
+        self._entered.set()
+        assert self._open.wait(PATIENCE)
+        return super().get(key)
+
+    def wait(self):
+        assert self._entered.wait(PATIENCE)
+
+    def open(self):
+        self._open.set()
+
+
+@pytest.fixture
+def cache(tmp_path):
+    return ResultCache(tmp_path / "cache")
+
+
+@pytest.fixture
+def slow_cache(tmp_path):
+    made = SlowCache(tmp_path / "cache")
+    yield made
+    made.open()
 
 
 class TestEvents:
@@ -188,8 +229,6 @@ class TestSharing:
 
     def test_two_listeners_share_one_computation(self, gated):
         explainer, gate = gated
-        finish(explainer, FIRST)
-        alone = gate.calls
         gate.hold(after=2)  # baselines, the coarsest window, then hold
         early, late = Recorder(), Recorder()
         explainer.request(SECOND, early, SETTINGS)
@@ -200,7 +239,7 @@ class TestSharing:
         gate.open()
         assert early.wait_for(Finished).attribution is late.wait_for(Finished).attribution
         assert late.kinds == early.kinds
-        assert gate.calls == 2 * alone
+        assert gate.computed == [SECOND]
 
     def test_one_listener_may_leave_without_harm_to_the_other(self, gated):
         explainer, gate = gated
@@ -255,7 +294,6 @@ class TestStopping:
     def test_a_claim_released_while_it_waits_costs_nothing(self, gated):
         explainer, gate = gated
         finish(explainer, SECOND)
-        whole = gate.calls
         gate.hold()
         running, waiting = Recorder(), Recorder()
         explainer.request(FIRST, running, SETTINGS)
@@ -265,7 +303,7 @@ class TestStopping:
         gate.open()
         running.wait_for(Finished)
         finish(explainer, UNSCORED)  # behind the released one in the queue
-        assert gate.calls == 2 * whole
+        assert gate.computed == [SECOND, FIRST]
         assert waiting.kinds == ["Queued"]
 
     def test_cancel_says_so_and_the_target_can_be_asked_for_again(self, gated):
@@ -340,13 +378,11 @@ class TestStopping:
         explainer.request(FIRST, unseen, SETTINGS, alive=looking.is_set)
         gate.wait()
         explainer.request(SECOND, seen, SETTINGS)
-        spent = gate.calls
         looking.clear()
         gate.open()
         seen.wait_for(Finished)
-        # the batch that was running when the browser left was the coarsest window's
-        assert unseen.kinds == ["Queued", "BaselinesReady", "WindowReady", "Stopped"]
-        assert gate.calls - spent == 5  # all of them the second one's; its finest window takes two batches
+        assert unseen.kinds == ["Queued", "BaselinesReady", "Stopped"]
+        assert gate.computed == [FIRST, SECOND]
 
     def test_what_somebody_looks_at_does_not_give_way(self, gated):
         explainer, gate = gated
@@ -374,11 +410,13 @@ class TestStopping:
         gate.wait()
         closing = threading.Thread(target=explainer.close)
         closing.start()
+        while not all(job.stop.is_set() for job in list(explainer._jobs.values())):
+            time.sleep(0.01)
         spent = gate.calls
         gate.open()
         closing.join(PATIENCE)
         assert not closing.is_alive()
-        assert gate.calls <= spent + 1
+        assert gate.calls == spent
 
 
 class TestFailing:
@@ -411,22 +449,349 @@ class TestFailing:
             assert last.message == "model.safetensors: no such file"
             assert isinstance(finish(explainer, FIRST)[1], Finished)
 
-    def test_the_unexpected_is_logged_and_the_queue_lives_on(self, explainer, caplog):
+    def test_the_unexpected_is_logged_and_the_queue_lives_on(self, explainer, caplog, monkeypatch):
         model, _ = explainer.survey.engine.get()
 
-        def boom(encoder, inputs):
+        def boom(*args, **options):
             raise RuntimeError("boom")
 
-        hook = model.encoder.register_forward_pre_hook(boom)
-        with caplog.at_level(logging.ERROR):
+        with caplog.at_level(logging.ERROR), monkeypatch.context() as patch:
+            patch.setattr(model, "decode", boom)
             _, last = finish(explainer, FIRST)
         assert last.message == "unexpected RuntimeError: boom"
         (record,) = (r for r in caplog.records if r.name == "app.explainer")
         assert FIRST in record.getMessage()
         assert record.exc_info[1].args == ("boom",)
-        hook.remove()
         assert isinstance(finish(explainer, SECOND)[1], Finished)
         assert isinstance(finish(explainer, FIRST)[1], Finished)
+
+
+class TestDisk:
+    def test_what_another_process_computed_is_not_computed_again(self, cache):
+        with explaining(cache=cache) as explainer:
+            _, computed = finish(explainer, FIRST)
+        with explaining(cache=cache) as explainer:
+            gate = Gate(explainer)
+            recorder, found = finish(explainer, FIRST)
+            assert recorder.kinds == ["Queued", "Finished"]
+            assert gate.computed == []
+            np.testing.assert_array_equal(found.attribution.values, computed.attribution.values)
+            np.testing.assert_array_equal(found.attribution.combined, computed.attribution.combined)
+            assert found.attribution.provenance == computed.attribution.provenance
+            assert finish(explainer, FIRST)[0].kinds == ["Finished"]  # from memory now
+            finish(explainer, FIRST, Settings(window_sizes=(16,), n_baselines=3))
+            assert gate.computed == [FIRST]
+
+    def test_the_first_time_everything_is_told(self, cache):
+        with explaining(cache=cache) as explainer:
+            recorder, _ = finish(explainer, FIRST)
+        assert recorder.kinds == ["Queued", "BaselinesReady", *["WindowReady"] * 3, "Finished"]
+
+    @pytest.mark.parametrize("other", ["model", "spectrum", "redshift", "pool"])
+    def test_what_belongs_to_something_else_is_not_taken(self, cache, other):
+        with explaining(cache=cache) as explainer:
+            finish(explainer, FIRST)
+        survey = tiny_survey(tiny_model(seed=1) if other == "model" else None)
+        spectra = survey.spectra
+        model, pool = survey.engine.get()
+        if other == "spectrum":
+            survey = replace(survey, spectra=replace(spectra, flux=spectra.flux * np.float32(1.01)))
+        elif other == "redshift":
+            survey = replace(survey, spectra=replace(spectra, redshift=spectra.redshift + 1e-6))
+        elif other == "pool":
+            survey = replace(survey, engine=Engine(lambda: (model, pool[np.arange(5)])))
+        with explaining(survey, cache=cache) as explainer:
+            assert "WindowReady" in finish(explainer, FIRST)[0].kinds
+
+    def test_the_same_spectrum_under_another_name_is(self, cache):
+        with explaining(cache=cache) as explainer:
+            finish(explainer, FIRST)
+        survey = tiny_survey()
+        survey = replace(survey, spectra=replace(survey.spectra, target_id=np.array(["renamed", "b", "c", "d"])))
+        with explaining(survey, cache=cache) as explainer:
+            assert finish(explainer, "renamed")[0].kinds == ["Queued", "Finished"]
+
+    def test_a_damaged_entry_is_computed_again_and_mended(self, cache):
+        with explaining(cache=cache) as explainer:
+            _, computed = finish(explainer, FIRST)
+        (entry,) = cache.folder.iterdir()
+        entry.write_bytes(entry.read_bytes()[:-200])
+        with explaining(cache=cache) as explainer:
+            recorder, again = finish(explainer, FIRST)
+            assert "WindowReady" in recorder.kinds
+            np.testing.assert_array_equal(again.attribution.values, computed.attribution.values)
+        with explaining(cache=cache) as explainer:
+            assert finish(explainer, FIRST)[0].kinds == ["Queued", "Finished"]
+
+    def test_a_disk_that_refuses_is_no_reason_not_to_explain(self, tmp_path, caplog):
+        (tmp_path / "file").write_text("in the way")
+        with explaining(cache=ResultCache(tmp_path / "file" / "cache")) as explainer:
+            for target in (FIRST, SECOND):
+                assert isinstance(finish(explainer, target)[1], Finished)
+        assert len(caplog.records) == 1
+
+    def test_a_cache_that_is_broken_is_logged_and_passed_by(self, cache, caplog, monkeypatch):
+        def broken(key):
+            raise RuntimeError("this cache is broken")
+
+        monkeypatch.setattr(cache, "get", broken)
+        with explaining(cache=cache) as explainer:
+            assert isinstance(finish(explainer, FIRST)[1], Finished)
+        assert "this cache is broken" in caplog.text
+
+    @pytest.mark.parametrize("target", [UNSCORED, "no such target"])
+    def test_what_cannot_be_explained_fails_in_the_same_words(self, cache, target, explainer):
+        with explaining(cache=cache) as with_disk:
+            recorder, last = finish(with_disk, target)
+        assert recorder.kinds == ["Queued", "Failed"]
+        assert last.message == finish(explainer, target)[1].message
+
+    def test_two_listeners_share_one_look_and_one_may_leave(self, slow_cache):
+        with explaining(cache=slow_cache) as explainer:
+            leaving, staying = Recorder(), Recorder()
+            ticket = explainer.request(FIRST, leaving, SETTINGS)
+            slow_cache.wait()
+            explainer.request(FIRST, staying, SETTINGS)
+            explainer.release(ticket)
+            slow_cache.open()
+            staying.wait_for(Finished)
+        assert leaving.kinds == ["Queued"]
+        assert slow_cache.looks == 1
+
+    def test_a_claim_released_during_the_look_costs_nothing(self, slow_cache):
+        with explaining(cache=slow_cache) as explainer:
+            gate = Gate(explainer)
+            recorder, again = Recorder(), Recorder()
+            ticket = explainer.request(FIRST, recorder, SETTINGS)
+            slow_cache.wait()
+            explainer.release(ticket)
+            explainer.request(UNSCORED, again, SETTINGS)
+            slow_cache.open()
+            again.wait_for(Failed)  # its look came after the first one's
+            assert gate.computed == []
+            assert recorder.kinds == ["Queued"]
+            assert explainer._jobs == {}
+
+    def test_closing_during_the_look_ends(self, slow_cache):
+        with explaining(cache=slow_cache) as explainer:
+            explainer.request(FIRST, Recorder(), SETTINGS)
+            slow_cache.wait()
+            closing = threading.Thread(target=explainer.close)
+            closing.start()
+            slow_cache.open()
+            closing.join(PATIENCE)
+            assert not closing.is_alive()
+
+
+class Finishes:
+    """In which order targets are finished, whoever asked."""
+
+    def __init__(self, explainer):
+        self.explainer = explainer
+        self.order = []
+        self._arrived = queue.Queue()
+
+    def ask(self, target, settings=SETTINGS, **options):
+        def listener(event):
+            if isinstance(event, Finished):
+                self.order.append((target, settings.seed))
+                self._arrived.put(target)
+
+        return self.explainer.request(target, listener, settings, **options)
+
+    def wait_for(self, count):
+        for _ in range(count):
+            self._arrived.get(timeout=PATIENCE)
+
+
+def seeded(seed):
+    return Settings(window_sizes=(64,), n_baselines=3, seed=seed)
+
+
+class TestTurns:
+    def test_sessions_are_served_in_turn_and_their_newest_first(self, gated):
+        explainer, gate = gated
+        finishes = Finishes(explainer)
+        gate.hold()
+        finishes.ask(FIRST, session="ann")
+        gate.wait()
+        for seed in (1, 2, 3):
+            finishes.ask(SECOND, seeded(seed), session="ann")
+        finishes.ask(THIRD, seeded(4), session="bob")
+        finishes.ask(THIRD, seeded(5), session="bob")
+        gate.open()
+        finishes.wait_for(6)
+        assert [seed for _, seed in finishes.order] == [0, 3, 5, 2, 4, 1]
+
+    def test_without_sessions_first_come_first_served(self, gated):
+        explainer, gate = gated
+        finishes = Finishes(explainer)
+        gate.hold()
+        finishes.ask(FIRST)
+        gate.wait()
+        for seed in (1, 2, 3):
+            finishes.ask(SECOND, seeded(seed))
+        gate.open()
+        finishes.wait_for(4)
+        assert [seed for _, seed in finishes.order] == [0, 1, 2, 3]
+
+    def test_what_two_sessions_want_comes_with_the_first_of_their_turns(self, gated):
+        explainer, gate = gated
+        finishes = Finishes(explainer)
+        gate.hold()
+        finishes.ask(FIRST, session="ann")
+        gate.wait()
+        finishes.ask(SECOND, seeded(1), session="ann")
+        finishes.ask(SECOND, seeded(2), session="ann")
+        finishes.ask(SECOND, seeded(1), session="bob")
+        gate.open()
+        finishes.wait_for(4)
+        assert [seed for _, seed in finishes.order] == [0, 2, 1, 1]
+
+    def test_a_claim_given_up_gives_up_its_turn(self, gated):
+        explainer, gate = gated
+        finishes = Finishes(explainer)
+        gate.hold()
+        finishes.ask(FIRST, session="ann")
+        gate.wait()
+        finishes.ask(SECOND, seeded(1), session="ann")
+        ticket = finishes.ask(SECOND, seeded(2), session="ann")
+        explainer.release(ticket)
+        gate.open()
+        finishes.wait_for(2)
+        wait_until_idle(explainer)
+        assert [seed for _, seed in finishes.order] == [0, 1]
+        assert explainer._jobs == {} and len(explainer._turns) == 0
+
+    def test_sessions_that_come_and_go_leave_nothing(self, explainer):
+        for number in range(30):
+            for target in (FIRST, SECOND):
+                explainer.release(explainer.request(target, Recorder(), SETTINGS, session=number))
+            explainer.anticipate([THIRD], SETTINGS, session=number)
+            explainer.anticipate([], session=number)
+        wait_until_idle(explainer)
+        assert explainer._jobs == {} and len(explainer._turns) == 0 and len(explainer._ahead) == 0
+
+
+class TestAnticipating:
+    def test_what_was_anticipated_is_answered_at_once(self, gated, cache):
+        explainer, gate = gated
+        explainer._cache = cache
+        explainer.anticipate([FIRST, SECOND], SETTINGS)
+        wait_until_idle(explainer)
+        spent = gate.calls
+        for target in (FIRST, SECOND):
+            assert finish(explainer, target)[0].kinds == ["Finished"]
+        assert gate.calls == spent
+        explainer.close()
+        with explaining(cache=cache) as other:
+            assert finish(other, SECOND)[0].kinds == ["Queued", "Finished"]
+
+    def test_what_is_known_is_not_computed_again(self, gated, cache):
+        with explaining(cache=cache) as other:
+            finish(other, FIRST)
+        explainer, gate = gated
+        finish(explainer, SECOND)
+        explainer._cache = cache
+        explainer.anticipate([FIRST, SECOND], SETTINGS)
+        wait_until_idle(explainer)
+        assert gate.computed == [SECOND]
+        assert finish(explainer, FIRST)[0].kinds == ["Finished"]
+
+    def test_a_request_interrupts_it_within_one_batch_and_it_is_resumed(self, gated):
+        explainer, gate = gated
+        finish(explainer, FIRST, seeded(9))
+        gate.hold(after=1)
+        explainer.anticipate([SECOND, THIRD], SETTINGS)
+        gate.wait()
+        recorder, computed = Recorder(), []
+        explainer.request(FIRST, recorder, SETTINGS)
+
+        def at_the_end(event):
+            if isinstance(event, Finished):
+                computed.extend(gate.computed)
+
+        explainer.request(FIRST, at_the_end, SETTINGS)
+        gate.open()
+        recorder.wait_for(Finished)
+        wait_until_all_is_done(explainer)
+        assert computed == [FIRST, SECOND, FIRST]
+        assert gate.computed == [FIRST, SECOND, FIRST, SECOND, THIRD]
+        assert [key[0] for key in explainer._finished] == [FIRST, FIRST, SECOND, THIRD]
+
+    def test_a_request_for_it_joins(self, gated):
+        explainer, gate = gated
+        gate.hold(after=2)
+        explainer.anticipate([SECOND, THIRD], SETTINGS)
+        gate.wait()
+        recorder, other = Recorder(), Recorder()
+        explainer.request(SECOND, recorder, SETTINGS)
+        assert recorder.kinds == ["Queued", "BaselinesReady", "WindowReady"]
+        explainer.request(FIRST, other, seeded(1))  # waits, as for any other
+        gate.open()
+        recorder.wait_for(Finished)
+        other.wait_for(Finished)
+        wait_until_all_is_done(explainer)
+        assert "Stopped" not in recorder.kinds
+        assert gate.computed == [SECOND, FIRST, THIRD]
+
+    def test_who_joined_may_leave_and_it_goes_on(self, gated):
+        explainer, gate = gated
+        gate.hold(after=1)
+        explainer.anticipate([SECOND], SETTINGS)
+        gate.wait()
+        ticket = explainer.request(SECOND, Recorder(), SETTINGS)
+        explainer.release(ticket)
+        gate.open()
+        wait_until_idle(explainer)
+        assert finish(explainer, SECOND)[0].kinds == ["Finished"]
+
+    def test_waits_until_nobody_waits(self, gated):
+        explainer, gate = gated
+        gate.hold()
+        finishes = Finishes(explainer)
+        finishes.ask(FIRST)
+        gate.wait()
+        explainer.anticipate([THIRD], SETTINGS)
+        finishes.ask(SECOND)
+        gate.open()
+        finishes.wait_for(2)
+        wait_until_all_is_done(explainer)
+        assert [key[0] for key in explainer._finished] == [FIRST, SECOND, THIRD]
+
+    def test_follows_the_newest_wish_of_each_session(self, gated):
+        explainer, gate = gated
+        gate.hold(after=1)
+        explainer.anticipate([FIRST, SECOND], SETTINGS, session="ann")
+        gate.wait()
+        explainer.anticipate([FIRST], seeded(1), session="bob")
+        explainer.anticipate([THIRD], SETTINGS, session="ann")  # stops the running one
+        gate.open()
+        wait_until_all_is_done(explainer)
+        assert [key for key in explainer._finished] == [(FIRST, seeded(1)), (THIRD, SETTINGS)]
+        assert gate.computed == [FIRST, FIRST, THIRD]
+
+    def test_what_cannot_be_explained_is_passed_over_in_silence(self, explainer, caplog):
+        explainer.anticipate([UNSCORED, "no such target", FIRST], SETTINGS)
+        wait_until_idle(explainer)
+        assert [key[0] for key in explainer._finished] == [FIRST]
+        assert caplog.records == []
+
+    def test_closing_stops_it(self, gated):
+        explainer, gate = gated
+        gate.hold(after=1)
+        explainer.anticipate([FIRST, SECOND], SETTINGS)
+        gate.wait()
+        spent = gate.calls
+        closing = threading.Thread(target=explainer.close)
+        closing.start()
+        while not all(job.stop.is_set() for job in list(explainer._jobs.values())):
+            time.sleep(0.01)
+        gate.open()
+        closing.join(PATIENCE)
+        assert not closing.is_alive()
+        assert gate.calls == spent
+        assert len(explainer._finished) == 0
 
 
 def test_settings_are_those_of_the_paper():

@@ -12,19 +12,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_survey import TARGETS, tiny_survey
 
-from app.explainer import (
+from app.events import (
     BaselinesReady,
-    Explainer,
     Failed,
     Finished,
     Progress,
     Queued,
     Settings,
     Stopped,
-    Ticket,
     WindowReady,
 )
+from app.explainer import Explainer, Ticket
 from app.plots.sources import PlotSources
+from app.reasons import Reasons
 from app.session import Session, Status
 from app.state import AppState
 
@@ -40,8 +40,9 @@ class ScriptedExplainer:
         self.survey = survey
         self.listeners = []  # one a request
         self.requested, self.released, self.cancelled = [], [], []
+        self.ahead = None
 
-    def request(self, target_id, listener, settings=None, *, alive=lambda: True):
+    def request(self, target_id, listener, settings=None, *, session=None, alive=lambda: True):
         self.requested.append(target_id)
         self.listeners.append(listener)
         return Ticket(len(self.requested), (target_id, settings))
@@ -51,6 +52,9 @@ class ScriptedExplainer:
 
     def cancel(self, ticket):
         self.cancelled.append(ticket.key[0])
+
+    def anticipate(self, target_ids, settings=None, *, session="anybody"):
+        self.ahead = list(target_ids)
 
 
 class Desk:
@@ -133,7 +137,7 @@ class TestSelecting:
         np.testing.assert_array_equal(shown["spectrum.flux"], survey.spectra.flux[1])
         assert shown["target.z"] == [0.12]
         for name, values in shown.items():
-            if name.startswith(("attribution.", "singles.", "map")) and not name.endswith(".x"):
+            if name.startswith(("attribution.", "singles.", "map")) and not name.endswith((".x", ".xs")):
                 assert np.isnan(values).all(), name
         assert desk.status == Status("queued", "Waiting for the engine", None)
 
@@ -262,6 +266,67 @@ class TestSuperseding:
         np.testing.assert_array_equal(desk.shown["attribution.combined"], expected.combined.astype(np.float32))
         assert desk.shown["target.z"] == [0.12]
         assert desk.status.kind == "done"
+
+
+class TestReasons:
+    """What follows a finished attribution: why the target is odd, and whom to compute ahead."""
+
+    @pytest.fixture
+    def thinking(self, survey):
+        explainer = ScriptedExplainer(survey)
+        desk = Desk(explainer)
+        desk.session.close()
+        desk.state, desk.thoughts = AppState(), []
+        desk.session = Session(
+            desk.state,
+            explainer,
+            desk.sources,
+            desk.scheduled.append,
+            SETTINGS,
+            reasons=Reasons(),
+            think=desk.thoughts.append,
+            ahead=lambda target: [SECOND, UNSCORED, THIRD],
+        )
+        return desk
+
+    def finish(self, desk, events, target):
+        desk.select(target)
+        for event in events[target]:
+            explainer_of(desk).listeners[-1](event)
+        desk.drain()
+
+    def test_are_shown_once_they_are_known(self, thinking, events):
+        self.finish(thinking, events, FIRST)
+        assert thinking.session.reason is None
+        assert thinking.session.attribution is events[FIRST][-1].attribution
+        thinking.thoughts.pop()()
+        assert thinking.session.reason is None  # not from the other thread
+        thinking.drain()
+        reason = thinking.session.reason
+        assert reason.sentence.endswith(".")
+        np.testing.assert_array_equal(thinking.shown["spectrum.model"], reason.reconstruction)
+        assert len(thinking.sources.features.data["low"]) == len(reason.features)
+        assert np.isfinite(reason.reconstruction).any()
+
+    def test_of_a_target_that_was_left_are_not_shown(self, thinking, events):
+        self.finish(thinking, events, FIRST)
+        thinking.select(SECOND)
+        assert thinking.session.reason is None
+        assert thinking.session.attribution is None
+        thinking.drain()
+        before = thinking.shown
+        thinking.thoughts.pop()()
+        thinking.drain()
+        assert thinking.session.reason is None
+        assert_same(thinking.shown, before)
+
+    def test_neighbours_with_a_score_are_computed_ahead(self, thinking, events):
+        thinking.select(FIRST)
+        assert explainer_of(thinking).ahead is None  # not before the target itself is finished
+        self.finish(thinking, events, FIRST)
+        assert explainer_of(thinking).ahead == [SECOND, THIRD]
+        thinking.session.close()
+        assert explainer_of(thinking).ahead == []
 
 
 class TestStatus:

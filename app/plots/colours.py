@@ -23,6 +23,12 @@ class Colours:
     emission: str
     absorption: str
     negative: str
+    model: str
+    sky: str
+    telluric: str
+    overlap: str
+    brush: str
+    zero: str
 
 
 LIGHT = Colours(
@@ -38,6 +44,12 @@ LIGHT = Colours(
     emission="#00795a",
     absorption="#8a3d83",
     negative="#0b66a8",
+    model="#0b66a8",
+    sky="#e69f00",
+    telluric="#56b4e9",
+    overlap="#8d96a1",
+    brush="#b58900",
+    zero="#808890",
 )
 
 DARK = Colours(
@@ -53,6 +65,12 @@ DARK = Colours(
     emission="#3ecf9f",
     absorption="#d58fd0",
     negative="#63b3ed",
+    model="#63b3ed",
+    sky="#f0b429",
+    telluric="#3d8fc4",
+    overlap="#9aa4b0",
+    brush="#f0d25a",
+    zero="#8f98a1",
 )
 
 

@@ -1,20 +1,18 @@
-"""Empty panels that share one wavelength axis, and what stands in all of them: grids, line markers, legends."""
+"""Empty panels that share one wavelength axis, and what stands in all of them: grids, axes, legends."""
 
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from bokeh.models import (
     BasicTicker,
+    BoxAnnotation,
+    BoxSelectTool,
     BoxZoomTool,
-    CDSView,
-    ColumnDataSource,
     CrosshairTool,
     CustomJSTickFormatter,
     Grid,
-    GroupFilter,
     Legend,
     LinearAxis,
-    Model,
     PanTool,
     Range1d,
     Span,
@@ -24,9 +22,7 @@ from bokeh.plotting import figure
 
 from app.plots.colours import Colours
 
-__all__ = ["Axes", "add_legend", "add_markers", "add_outer_axis", "add_zero", "empty_panel", "paint_panel"]
-
-_LEFT, _RIGHT = 66, 48  # pixels beside every panel, so that their wavelength axes line up
+__all__ = ["LARGE", "NORMAL", "Axes", "Type", "add_legend", "add_zero", "empty_panel", "paint_panel"]
 
 _SHORT_NUMBERS = """
 if (tick === 0) return "0"
@@ -36,6 +32,29 @@ const [digits, power] = tick.toExponential(2).split("e")
 const raised = power.replace("+", "").replace(/./g, (c) => c === "-" ? "⁻" : "⁰¹²³⁴⁵⁶⁷⁸⁹"[c])
 return `${Number(digits)}·10${raised}`.replace("-", "−")
 """
+_FRAMES = {"observed": "default", "rest": "rest"}
+_WORDS = {"observed": "observed", "rest": "rest-frame"}
+
+
+@dataclass(frozen=True)
+class Type:
+    """Sizes of letters and lines, in pixels, and what they need beside the panels so that their axes line up."""
+
+    axis: int
+    label: float
+    small: int
+    left: int
+    right: int
+    line: float
+
+    @property
+    def axis_size(self) -> str:
+        """Letters of axes and legends, as CSS."""
+        return f"{self.axis}px"
+
+
+NORMAL = Type(axis=11, label=10.5, small=10, left=66, right=48, line=1.0)
+LARGE = Type(axis=15, label=14, small=13, left=84, right=60, line=1.8)
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,8 +65,8 @@ class Axes:
         wavelength: Range of the observed frame.
         rest: The same range in the rest frame; the browser keeps both together.
         crosshair: One vertical line through all panels.
-        observed: Axes and grids to show while the observed frame is chosen.
-        rest_frame: Those to show while the rest frame is.
+        grids: Grids of each frame, "observed" and "rest".
+        outer: Axes of each panel by "above" and "below", then by frame; the browser shows those outside.
     """
 
     wavelength: Range1d
@@ -55,18 +74,16 @@ class Axes:
     crosshair: Span = field(
         default_factory=lambda: Span(dimension="height", line_width=1, line_alpha=0.6, syncable=False)
     )
-    observed: list[Model] = field(default_factory=list)
-    rest_frame: list[Model] = field(default_factory=list)
+    grids: dict[str, list[Grid]] = field(default_factory=lambda: {frame: [] for frame in _FRAMES})
+    outer: dict[str, dict[str, dict[str, LinearAxis]]] = field(default_factory=dict)
 
 
-def empty_panel(axes: Axes, name: str, y_label: str) -> figure:
-    """Return a panel named ``imo-NAME``: drag zooms, the wheel zooms, no toolbar, no wavelength axis yet."""
+def empty_panel(axes: Axes, name: str, y_label: str, *, prefix: str = "imo") -> figure:
+    """Return a panel named ``PREFIX-NAME``: drag zooms, the wheel zooms, no toolbar, no wavelength axis shown."""
     panel = figure(
-        name=f"imo-{name}",
+        name=f"{prefix}-{name}",
         x_range=axes.wavelength,
         y_range=Range1d(0, 1, syncable=False),
-        min_border_left=_LEFT,
-        min_border_right=_RIGHT,
         min_border_top=0,
         min_border_bottom=3,
         sizing_mode="stretch_both",
@@ -78,33 +95,47 @@ def empty_panel(axes: Axes, name: str, y_label: str) -> figure:
         background_fill_alpha=0,  # the page shows through, whatever its theme
         border_fill_alpha=0,
         styles={"clip-path": "inset(1px 0 0 1px)"},  # Bokeh never clears the first row and column of its canvas
+        syncable=False,
     )
     wheel, box = WheelZoomTool(dimensions="width"), BoxZoomTool(dimensions="width")
     panel.add_tools(wheel, box, PanTool(dimensions="width"), CrosshairTool(overlay=axes.crosshair, dimensions="height"))
+    panel.add_tools(_range_tool())
     panel.toolbar.active_scroll, panel.toolbar.active_drag = wheel, box
     panel.extra_x_ranges["rest"] = axes.rest
+    panel.extra_y_ranges["share"] = Range1d(0, 1, syncable=False)  # for what stands at a share of the height
     panel.xgrid.visible = False  # replaced by one grid a frame, whose ticks are round numbers in that frame
-    for range_name, models in (("default", axes.observed), ("rest", axes.rest_frame)):
+    outer = axes.outer.setdefault(name, {"above": {}, "below": {}})
+    for frame, range_name in _FRAMES.items():
         ticker = BasicTicker(desired_num_ticks=12)
-        shown = range_name == "default"
-        grid = Grid(dimension=0, x_range_name=range_name, ticker=ticker, visible=shown, syncable=False)
+        grid = Grid(dimension=0, x_range_name=range_name, ticker=ticker, visible=frame == "observed", syncable=False)
         panel.add_layout(grid)
-        models.append(grid)
+        axes.grids[frame].append(grid)
+        for place, of_place in outer.items():
+            of_place[frame] = LinearAxis(
+                x_range_name=range_name,
+                ticker=ticker,
+                axis_label=f"{_WORDS[frame]} wavelength (Å, vacuum)",
+                axis_label_text_font_style="normal",
+                axis_label_standoff=2,
+                visible=False,
+                syncable=False,
+            )
+            panel.add_layout(of_place[frame], place)
     for axis in panel.yaxis:
         axis.axis_label = y_label
         axis.axis_label_text_font_style = "normal"
-        axis.axis_label_text_font_size = axis.major_label_text_font_size = "11px"
         axis.axis_label_standoff = 2
-        axis.ticker.desired_num_ticks = 4
+        axis.ticker.update(desired_num_ticks=4, syncable=False)  # the browser asks for as many as there is room for
         axis.formatter = CustomJSTickFormatter(code=_SHORT_NUMBERS)
     return panel
 
 
-def add_markers(panel: figure, lines: ColumnDataSource, *, alpha: float) -> None:
-    """Mark spectral lines: emission solid, absorption dashed."""
-    for family, dash in (("emission", "solid"), ("absorption", "dashed")):
-        view = CDSView(filter=GroupFilter(column_name="family", group=family))
-        panel.vspan(x="x", source=lines, view=view, name=family, line_dash=dash, line_width=1, line_alpha=alpha)
+def _range_tool() -> BoxSelectTool:
+    """Return the tool that asks about a range: it selects no points, it only tells where it was drawn."""
+    overlay = BoxAnnotation(
+        visible=False, syncable=False, fill_alpha=0.15, line_dash="solid", line_alpha=0.8, level="overlay"
+    )
+    return BoxSelectTool(dimensions="width", renderers=[], overlay=overlay)
 
 
 def add_legend(panel: figure, entries: dict[str, list[Any]]) -> None:
@@ -113,7 +144,6 @@ def add_legend(panel: figure, entries: dict[str, list[Any]]) -> None:
         items=list(entries.items()),
         location="top_left",
         orientation="horizontal",
-        label_text_font_size="11px",
         label_standoff=4,
         glyph_width=16,
         glyph_height=12,
@@ -129,50 +159,35 @@ def add_legend(panel: figure, entries: dict[str, list[Any]]) -> None:
 
 def add_zero(panel: figure) -> None:
     """Draw the line of no attribution."""
-    panel.add_layout(Span(location=0, dimension="width", line_width=1, line_alpha=0.5, line_color="#808890"))
+    panel.add_layout(Span(location=0, dimension="width", line_width=1, line_alpha=0.5, name="zero"))
 
 
-def add_outer_axis(axes: Axes, panel: figure, place: str, *, frame_while_observed: str) -> None:
-    """Add a wavelength axis above or below ``panel``.
-
-    Args:
-        axes: What the panels share.
-        panel: The first or last panel.
-        place: "above" or "below".
-        frame_while_observed: Frame it shows while the observed frame is chosen, "observed" or "rest-frame"; it
-            shows the other one while the rest frame is.
-    """
-    for frame, range_name in (("observed", "default"), ("rest-frame", "rest")):
-        first = frame == frame_while_observed
-        axis = LinearAxis(
-            x_range_name=range_name,
-            axis_label=f"{frame} wavelength (Å, vacuum)",
-            axis_label_text_font_style="normal",
-            axis_label_text_font_size="11px",
-            major_label_text_font_size="11px",
-            axis_label_standoff=2,
-            visible=first,
-            syncable=False,
-        )
-        axis.ticker.desired_num_ticks = 12
-        panel.add_layout(axis, place)
-        (axes.observed if first else axes.rest_frame).append(axis)
-
-
-def paint_panel(panel: figure, colours: Colours) -> None:
-    """Use a set of colours; glyphs are named after theirs."""
+def paint_panel(panel: figure, colours: Colours, letters: Type) -> None:
+    """Use a set of colours and sizes; glyphs are named after their colours."""
+    palette = asdict(colours)
     panel.outline_line_color = colours.grid
+    panel.min_border_left, panel.min_border_right = letters.left, letters.right
     for axis in panel.axis:
         axis.axis_line_color = axis.major_tick_line_color = colours.muted
         axis.minor_tick_line_color = None
         axis.major_label_text_color = axis.axis_label_text_color = colours.text
+        axis.axis_label_text_font_size = axis.major_label_text_font_size = letters.axis_size
     for grid in panel.grid:
         grid.grid_line_color = colours.grid
     for legend in panel.legend:
         legend.label_text_color, legend.background_fill_color = colours.text, colours.background
-    palette = asdict(colours)
+        legend.label_text_font_size = letters.axis_size
+    for span in panel.select({"type": Span, "name": "zero"}):
+        span.line_color = colours.zero
+    for tool in panel.select({"type": BoxSelectTool}):
+        tool.overlay.fill_color = tool.overlay.line_color = colours.brush
     for renderer in panel.renderers:
-        colour = palette.get(renderer.name or "")
+        glyph, colour = renderer.glyph, palette.get(renderer.name or "")
         for kind in ("line_color", "fill_color"):
-            if colour is not None and hasattr(renderer.glyph, kind):
-                setattr(renderer.glyph, kind, colour)
+            if colour is not None and getattr(glyph, kind, None) is not None:
+                setattr(glyph, kind, colour)
+        if "curve" in glyph.tags:
+            glyph.line_width = letters.line * _WIDTHS.get(renderer.name or "", 1.0)
+
+
+_WIDTHS = {"combined": 1.3, "window": 1.2}

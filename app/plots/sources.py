@@ -1,13 +1,15 @@
 """The data behind the plots: one column a curve, filled as results arrive."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from bokeh.models import ColumnDataSource
 from numpy.typing import NDArray
 
+from app.plots.layers import VERDICTS, instrument_source
 from imo_engine.attribution import Attribution
-from imo_engine.spectra import Spectra, fill_masked
+from imo_engine.spectra import Spectra
 from imo_engine.spectral_lines import ABSORPTION_LINES, EMISSION_LINES
 
 __all__ = ["PlotSources"]
@@ -16,8 +18,9 @@ __all__ = ["PlotSources"]
 class PlotSources:
     """Data sources of one session's plots.
 
-    Wavelengths are sent once; afterwards only the columns that change. Single baselines are one long line
-    with gaps between them, (M * (N + 1),), which draws faster than M lines.
+    Wavelengths are sent once; afterwards only the columns that change. Single baselines are the M lines of
+    one multi_line: Bokeh indexes every point of a line at each change, but only the extent of a multi_line's.
+    What is drawn of the spectrum (``drawn``) is made from ``spectrum`` in the browser, which smooths it.
 
     Change them only where the session's document may be changed.
     """
@@ -27,44 +30,51 @@ class PlotSources:
         self.wavelength = wavelength
         self.window_sizes = tuple(sorted(window_sizes, reverse=True))
         self.n_baselines = n_baselines
-        n = len(wavelength)
         x = wavelength.astype(np.float32)
-        empty = np.full(n, np.nan, np.float32)
+        empty = np.full(len(x), np.nan, np.float32)
         columns = ["combined", "combined_lower", "combined_upper", *(f"w{size}" for size in self.window_sizes)]
         self.target = ColumnDataSource({"z": [float("nan")], "id": [""]})
-        self.spectrum = ColumnDataSource({"x": x, "flux": empty, "lower": empty, "upper": empty})
+        self.spectrum = ColumnDataSource({"x": x, "flux": empty, "sigma": np.zeros_like(x), "model": empty})
+        drawn = dict.fromkeys(("shown", "lower", "upper", "reconstruction", "residual"), empty)
+        self.drawn = ColumnDataSource({"x": x, **drawn}, syncable=False)
         self.attribution = ColumnDataSource({"x": x, **dict.fromkeys(columns, empty)})
-        gaps = np.full(n_baselines * (n + 1), np.nan, np.float32)
-        repeated = np.tile(np.append(x, np.float32(np.nan)), n_baselines)
-        names = ["baseline", *(f"w{size}" for size in self.window_sizes)]
-        self.singles = ColumnDataSource({"x": repeated, **dict.fromkeys(names, gaps)})
-        self.scale_map = ColumnDataSource({"image": [np.full((len(self.window_sizes), n), np.nan, np.float32)]})
+        self._single_names = ["baseline", *(f"w{size}" for size in self.window_sizes)]
+        self.singles = ColumnDataSource({"xs": [x] * n_baselines, **self._no_singles()})
+        self.scale_map = ColumnDataSource({"image": [self._empty_map()]})
         self.lines = ColumnDataSource(_line_columns())
+        self.instrument = instrument_source(wavelength)
+        self.features = ColumnDataSource(_feature_columns([], empty, wavelength))
+        self.brush = ColumnDataSource({"low": [], "high": []})
 
     def show_spectrum(self, spectra: Spectra, row: int) -> None:
         """Show a target's spectrum and clear what belonged to the one before."""
         flux, ivar = spectra.flux[row], spectra.ivar[row]
         measured = spectra.measured[row]
-        shown = np.where(measured, flux, np.nan).astype(np.float32)
-        # a band with gaps is drawn across them: it has no height where there is no noise to show
-        middle = fill_masked(flux, measured, "interpolate")[0]
-        sigma = np.divide(1, np.sqrt(ivar), out=np.zeros_like(ivar), where=ivar > 0)
-        self.clear_attribution()
-        self.spectrum.data.update(flux=shown, lower=middle - sigma, upper=middle + sigma)
+        sigma = np.divide(1, np.sqrt(ivar), out=np.zeros_like(ivar), where=(ivar > 0) & measured)
+        self._forget_computed()
         target = {"z": [float(spectra.redshift[row])], "id": [str(spectra.target_id[row])]}
         if self.target.data != target:  # a change sets the view back, which another computation must not do
-            self.target.data = target
+            self.target.data = target  # before its spectrum, whose arrival makes the browser draw
+            self.clear_brush()
+        self.spectrum.data.update(
+            flux=np.where(measured, flux, np.nan).astype(np.float32),
+            sigma=sigma.astype(np.float32),
+            model=np.full(len(flux), np.nan, np.float32),
+        )
 
-    def clear_attribution(self) -> None:
-        """Empty everything that is computed."""
-        for source in (self.attribution, self.singles):
-            empty = np.full(len(source.data["x"]), np.nan, np.float32)
-            source.data.update({name: empty for name in source.data if name != "x"})
-        self.scale_map.data["image"] = [np.full((len(self.window_sizes), len(self.wavelength)), np.nan, np.float32)]
+    def show_reconstruction(self, flux: NDArray[np.floating]) -> None:
+        """Show what the model makes of the spectrum, (N,), in the spectrum's unit; NaN where it says nothing.
+
+        Raises:
+            ValueError: If it is not on the wavelength grid.
+        """
+        if flux.shape != self.wavelength.shape:
+            raise ValueError(f"'flux' has shape {flux.shape}, but the wavelength grid {self.wavelength.shape}")
+        self.spectrum.data["model"] = flux.astype(np.float32)
 
     def show_baselines(self, baselines: NDArray[np.float32], valid: NDArray[np.bool_]) -> None:
         """Show aligned baselines, (M, N), where the decoder reaches."""
-        self.singles.data["baseline"] = self._joined(np.where(valid, baselines, np.nan))
+        self.singles.data["baseline"] = self._lines(np.where(valid, baselines, np.nan))
 
     def show_window(self, window_size: int, values: NDArray[np.float32]) -> None:
         """Show one window size: values, (M, N), and their mean."""
@@ -73,11 +83,44 @@ class PlotSources:
     def show_attribution(self, attribution: Attribution) -> None:
         """Show a finished attribution."""
         sizes = attribution.window_sizes
-        self._show_windows({size: attribution.values[k].astype(np.float32) for k, size in enumerate(sizes)})
-        self.show_baselines(attribution.baselines, attribution.valid)
-        self.show_combination(attribution.combined, attribution.combined_scatter)
+        baselines = self._lines(np.where(attribution.valid, attribution.baselines, np.nan))
+        combination = _combination_columns(attribution.combined, attribution.combined_scatter)
+        self._show_windows(
+            {size: attribution.values[k].astype(np.float32) for k, size in enumerate(sizes)},
+            singles={"baseline": baselines},
+            attribution=combination,
+        )
 
-    def _show_windows(self, windows: dict[int, NDArray[np.float32]]) -> None:
+    def show_combination(self, combined: NDArray[np.float64], scatter: NDArray[np.float64]) -> None:
+        """Show the combination, (N,), with its scatter over baselines, (N,)."""
+        self.attribution.data.update(_combination_columns(combined, scatter))
+
+    def show_features(self, features: Sequence[tuple[float, float, str, str]]) -> None:
+        """Mark features of the combination, numbered from 1 in the given order.
+
+        Args:
+            features: First and last wavelength (observed frame, Angstrom), words, and what it may come from:
+                "source", "instrument" or "unclear". They stay until a spectrum is shown.
+
+        Raises:
+            ValueError: If a verdict is none of these.
+        """
+        for *_, verdict in features:
+            if verdict not in VERDICTS:
+                raise ValueError(f"'{verdict}' is no verdict; expected one of {', '.join(VERDICTS)}")
+        self.features.data = _feature_columns(features, self.attribution.data["combined"], self.wavelength)
+
+    def clear_brush(self) -> None:
+        """Forget the range that was asked about."""
+        if self.brush.data["low"]:
+            self.brush.data = {"low": [], "high": []}
+
+    def _show_windows(
+        self,
+        windows: dict[int, NDArray[np.float32]],
+        singles: dict[str, Any] | None = None,
+        attribution: dict[str, Any] | None = None,
+    ) -> None:
         # each source changes once, so that the browser paints once
         means = {size: values.mean(axis=0) for size, values in windows.items()}
         image = self.scale_map.data["image"][0].copy()
@@ -85,29 +128,62 @@ class PlotSources:
             scatter, mean = values.std(axis=0), means[size]
             row = self.window_sizes[::-1].index(size)
             image[row] = np.divide(mean, scatter, out=np.full_like(mean, np.nan), where=scatter > 0)
-        self.singles.data.update({f"w{size}": self._joined(values) for size, values in windows.items()})
-        self.attribution.data.update({f"w{size}": mean.astype(np.float32) for size, mean in means.items()})
+        lines = {f"w{size}": self._lines(values) for size, values in windows.items()}
+        self.singles.data.update(lines | (singles or {}))
+        columns = {f"w{size}": mean.astype(np.float32) for size, mean in means.items()}
+        self.attribution.data.update(columns | (attribution or {}))
         self.scale_map.data["image"] = [image]
 
-    def show_combination(self, combined: NDArray[np.float64], scatter: NDArray[np.float64]) -> None:
-        """Show the combination, (N,), with its scatter over baselines, (N,)."""
-        self.attribution.data.update(
-            combined=combined.astype(np.float32),
-            combined_lower=(combined - scatter).astype(np.float32),
-            combined_upper=(combined + scatter).astype(np.float32),
-        )
+    def _forget_computed(self) -> None:
+        # the browser empties its own when another spectrum arrives: past the wrapper, so that nothing is sent
+        empty = np.full(len(self.wavelength), np.nan, np.float32)
+        dict.update(self.attribution.data, {name: empty for name in self.attribution.data if name != "x"})
+        dict.update(self.singles.data, self._no_singles())
+        dict.update(self.scale_map.data, image=[self._empty_map()])
+        dict.update(self.features.data, _feature_columns([], empty, self.wavelength))
 
-    def _joined(self, curves: NDArray[Any]) -> NDArray[np.float32]:
-        joined = np.full((self.n_baselines, len(self.wavelength) + 1), np.nan, np.float32)
-        joined[: len(curves), :-1] = curves[: self.n_baselines]
-        return joined.ravel()
+    def _lines(self, curves: NDArray[Any]) -> list[NDArray[np.float32]]:
+        lines = list(curves[: self.n_baselines].astype(np.float32))
+        return lines + [np.empty(0, np.float32)] * (self.n_baselines - len(lines))
+
+    def _no_singles(self) -> dict[str, list[NDArray[np.float32]]]:
+        return {name: [np.empty(0, np.float32)] * self.n_baselines for name in self._single_names}
+
+    def _empty_map(self) -> NDArray[np.float32]:
+        return np.full((len(self.window_sizes), len(self.wavelength)), np.nan, np.float32)
+
+
+def _combination_columns(combined: NDArray[np.float64], scatter: NDArray[np.float64]) -> dict[str, Any]:
+    return {
+        "combined": combined.astype(np.float32),
+        "combined_lower": (combined - scatter).astype(np.float32),
+        "combined_upper": (combined + scatter).astype(np.float32),
+    }
+
+
+def _feature_columns(
+    features: Sequence[tuple[float, float, str, str]], combined: NDArray[np.float32], wavelength: NDArray[np.float64]
+) -> dict[str, Any]:
+    peaks = []
+    for low, high, *_ in features:
+        inside = combined[(wavelength >= low) & (wavelength <= high)]
+        peaks.append(float(np.nanmax(inside, initial=0.0)))
+    return {
+        "low": [float(low) for low, *_ in features],
+        "high": [float(high) for _, high, *_ in features],
+        "middle": [float(low + high) / 2 for low, high, *_ in features],
+        "peak": peaks,
+        "lift": [6.0] * len(features),
+        "number": [str(k + 1) for k in range(len(features))],
+        "label": [str(label) for *_, label, _ in features],
+        "verdict": [str(verdict) for *_, verdict in features],
+    }
 
 
 def _line_columns() -> dict[str, Any]:
     lines = [(line, "emission") for line in EMISSION_LINES] + [(line, "absorption") for line in ABSORPTION_LINES]
     return {
         "x": [float("nan")] * len(lines),
-        "y": [0.0] * len(lines),
         "rest": [line.wavelength for line, _ in lines],
         "name": [line.name for line, _ in lines],
         "short": [_short(line.name) for line, _ in lines],

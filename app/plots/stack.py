@@ -1,26 +1,34 @@
-"""The column of plots: spectrum, combined attribution, scale map, one panel a window size; one wavelength axis."""
+"""The column of plots: spectrum, residual, combined attribution, scale map, one panel a window size."""
 
-from importlib import resources
+from collections.abc import Callable
 from typing import Any
 
 from bokeh.core.properties import value
-from bokeh.events import DocumentReady, DoubleTap, MouseMove
-from bokeh.models import ColorBar, CustomJS, FixedTicker, GridBox, LabelSet, LinearColorMapper, Range1d
+from bokeh.models import ColorBar, FixedTicker, GridBox, LabelSet, LinearColorMapper, Range1d, Row
 from bokeh.plotting import figure
 
+from app.plots.browser_code import BrowserCode
 from app.plots.colours import LIGHT, Colours, diverging
-from app.plots.panels import Axes, add_legend, add_markers, add_outer_axis, add_zero, empty_panel, paint_panel
+from app.plots.layers import FeatureMarks, LayerModels, mark_lines, shade
+from app.plots.panels import LARGE, NORMAL, Axes, add_legend, add_zero, empty_panel, paint_panel
+from app.plots.second import SecondView
 from app.plots.sources import PlotSources
-from imo_engine.spectral_lines import LINE_VIEWS
 
 __all__ = ["PlotStack"]
 
 _MAP_LIMIT = 5.0
 _FONT = "system-ui, 'Segoe UI', Roboto, Helvetica, Arial, sans-serif"
+_SHARES = {"spectrum": 6.6, "residual": 2.2, "combined": 2.6, "map": 2.1}
+_WINDOW_SHARE = 1.7
+_FOLDED = ("residual",)
 
 
 class PlotStack:
-    """Figures of one session; made once, fed through ``sources``."""
+    """Figures of one session; made once, fed through ``sources``.
+
+    Whatever the browser does alone (zoom, smoothing, layers, panels, nudged redshift) stays there. Python hears
+    of three things only: keys that it has to act on, a range that is asked about, a redshift that is to be used.
+    """
 
     def __init__(self, sources: PlotSources) -> None:
         """Build all figures around ``sources``."""
@@ -32,95 +40,163 @@ class PlotStack:
             Range1d(wave[0] - margin, wave[-1] + margin, syncable=False),
             Range1d(wave[0] - margin, wave[-1] + margin, syncable=False),
         )
+        self.layers = LayerModels()
         self.mapper = LinearColorMapper(low=-_MAP_LIMIT, high=_MAP_LIMIT, palette=diverging(LIGHT))
         self.mapper.nan_color = "rgba(0,0,0,0)"
         self.panels: dict[str, figure] = {
             "spectrum": self._spectrum(),
+            "residual": self._residual(),
             "combined": self._combined(),
             "map": self._scale_map(),
             **{f"w{size}": self._window(size) for size in sources.window_sizes},
         }
-        panels = list(self.panels.values())
-        add_outer_axis(self.axes, panels[-1], "below", frame_while_observed="observed")
-        add_outer_axis(self.axes, panels[0], "above", frame_while_observed="rest-frame")
-        panels[-1].min_border_bottom, panels[0].min_border_top = 38, 36
-        last = f"w{sources.window_sizes[-1]}"
-        rows = {"spectrum": "6.6fr", "combined": "2.6fr", "map": "2.1fr", last: "2.6fr"}
-        self.layout = GridBox(
-            children=[(panel, row, 0) for row, panel in enumerate(panels)],
-            rows={row: {"size": rows.get(name, "1.7fr")} for row, name in enumerate(self.panels)},
-            cols={0: {"size": "1fr"}},
+        for name, panel in self.panels.items():
+            panel.visible = name not in _FOLDED
+        shown = [name for name in self.panels if name not in _FOLDED]
+        self.axes.outer[shown[0]]["above"]["rest"].visible = True
+        self.axes.outer[shown[-1]]["below"]["observed"].visible = True
+        self.second = SecondView(sources, self.layers)
+        self.every_panel = [*self.panels.values(), *self.second.panels.values()]
+        for panel in self.every_panel:
+            self._mark_asked_range(panel)
+        shares = {name: _SHARES.get(name, _WINDOW_SHARE) for name in self.panels}
+        self.grid = GridBox(
+            children=[(panel, row, 0) for row, panel in enumerate(self.panels.values())],
+            rows=[{"size": "0px" if name in _FOLDED else f"{share}fr"} for name, share in shares.items()],
+            cols=[{"size": "1fr"}],
             spacing=0,
             sizing_mode="stretch_both",
+            syncable=False,
         )
-        self._connect()
+        self.layout = Row(children=[self.grid, self.second.layout], spacing=0, sizing_mode="stretch_both")
+        self.browser = BrowserCode(self, shares)
         self.paint(LIGHT)
 
     def attach(self, document: Any) -> None:  # noqa: ANN401 - bokeh.document.Document, a Panel proxy at run time
         """Start the page's own code when the document is ready."""
-        document.js_on_event(DocumentReady, self._start)
+        self.browser.attach(document)
 
-    def paint(self, colours: Colours) -> None:
-        """Use a set of colours."""
+    def on_key(self, callback: Callable[[str], None]) -> None:
+        """Call ``callback`` with the action of a forwarded key, such as "next" or "quality-3"; see app.plots.keys."""
+        self.browser.keys.on_change("data", lambda attr, old, new: callback(new["name"][0]))
+
+    def on_brush(self, callback: Callable[[float, float], None], cleared: Callable[[], None] | None = None) -> None:
+        """Call ``callback`` with a range that is asked about: first and last observed wavelength, Angstrom.
+
+        ``cleared`` is called when it is forgotten: by the user, by ``clear_brush``, or because the target changed.
+        """
+
+        def changed(attr: str, old: Any, new: dict[str, list[float]]) -> None:  # noqa: ANN401
+            if new["low"]:
+                callback(float(new["low"][0]), float(new["high"][0]))
+            elif cleared is not None:
+                cleared()
+
+        self.sources.brush.on_change("data", changed)
+
+    def clear_brush(self) -> None:
+        """Forget the range that was asked about."""
+        self.sources.clear_brush()
+
+    def on_redshift(self, callback: Callable[[float], None]) -> None:
+        """Call ``callback`` with a redshift that was found by nudging, when the user asks to use it."""
+        self.browser.redshift.on_change("data", lambda attr, old, new: callback(float(new["value"][0])))
+
+    def paint(self, colours: Colours, *, large: bool = False) -> None:
+        """Use a set of colours, and letters and lines that can be seen from the last row if ``large``."""
+        letters = LARGE if large else NORMAL
         for panel in self.panels.values():
-            paint_panel(panel, colours)
-        self._labels.text_color = colours.text
-        self._labels.background_fill_color = colours.background
-        self.axes.crosshair.line_color = colours.muted
+            paint_panel(panel, colours, letters)
+        self.second.paint(colours, letters)
+        self.line_labels.text_color = colours.text
+        self.line_labels.text_font_size = f"{letters.label}px"
+        self.line_labels.background_fill_color = colours.background
+        self._marks.paint(colours, letters.axis_size)
+        self.axes.crosshair.line_color = self.second.axes.crosshair.line_color = colours.muted
         self.mapper.palette = diverging(colours)
         self._bar.background_fill_color = colours.background
         self._bar.major_label_text_color = self._bar.title_text_color = colours.text
         self._bar.major_tick_line_color = colours.text
+        self._bar.major_label_text_font_size = self._bar.title_text_font_size = f"{letters.small}px"
+
+    def _mark_asked_range(self, panel: figure) -> None:
+        strips = panel.vstrip(x0="low", x1="high", source=self.sources.brush, name="brush", fill_alpha=0.22)
+        strips.glyph.line_alpha = 0.9
 
     def _spectrum(self) -> figure:
         panel = empty_panel(self.axes, "spectrum", "normalised flux")
-        add_markers(panel, self.sources.lines, alpha=0.45)
-        source = self.sources.spectrum
-        noise = panel.varea(x="x", y1="lower", y2="upper", source=source, name="noise", fill_alpha=0.35)
-        singles = panel.line("x", "baseline", source=self.sources.singles, name="baseline", line_alpha=0.45)
-        flux = panel.step("x", "flux", source=source, name="spectrum", mode="center", line_width=1)
-        add_legend(panel, {"spectrum": [flux], "± 1 σ noise": [noise], "baselines at this redshift": [singles]})
-        self._labels = LabelSet(
+        sources, layers = self.sources, self.layers
+        shade(panel, sources.instrument, layers)
+        mark_lines(panel, sources.lines, layers, alpha=0.45)
+        noise = panel.varea(x="x", y1="lower", y2="upper", source=sources.drawn, name="noise", fill_alpha=0.35)
+        singles = panel.multi_line("xs", "baseline", source=sources.singles, name="baseline", line_alpha=0.45)
+        flux = panel.step("x", "shown", source=sources.drawn, name="spectrum", mode="center", tags=["curve"])
+        model = panel.line("x", "reconstruction", source=sources.drawn, name="model", line_alpha=0.9, tags=["curve"])
+        for name, renderer in (("noise", noise), ("baselines", singles), ("model", model)):
+            layers.add(name, renderer)
+        legend = {
+            "spectrum": [flux],
+            "± 1 σ noise": [noise],
+            "baselines at this redshift": [singles],
+            "model reconstruction": [model],
+        }
+        add_legend(panel, legend)
+        layers.add_legend_items(panel)
+        self.line_labels = LabelSet(
             x="x",
-            y="y",
+            y=1,
+            y_range_name="share",
+            y_offset=-20,  # the legend is above
             text_align="right",
             text="text",
-            source=self.sources.lines,
+            source=sources.lines,
             angle=90,
             angle_units="deg",
-            text_font_size="10.5px",
             text_font=value(_FONT),
             text_baseline="middle",
             background_fill_alpha=0.7,
         )
-        panel.add_layout(self._labels)
+        panel.add_layout(self.line_labels)
+        return panel
+
+    def _residual(self) -> figure:
+        panel = empty_panel(self.axes, "residual", "σ")
+        shade(panel, self.sources.instrument, self.layers)
+        mark_lines(panel, self.sources.lines, self.layers, alpha=0.25)
+        line = panel.step("x", "residual", source=self.sources.drawn, name="spectrum", mode="center", tags=["curve"])
+        add_legend(panel, {"residual: (spectrum − model reconstruction) / σ": [line]})
+        add_zero(panel)
         return panel
 
     def _combined(self) -> figure:
         panel = empty_panel(self.axes, "combined", "")
-        add_markers(panel, self.sources.lines, alpha=0.25)
+        shade(panel, self.sources.instrument, self.layers)
+        mark_lines(panel, self.sources.lines, self.layers, alpha=0.25)
         source = self.sources.attribution
+        self._marks = FeatureMarks(panel, self.sources.features)
         band = panel.varea(
             x="x", y1="combined_lower", y2="combined_upper", source=source, name="combined", fill_alpha=0.22
         )
-        line = panel.line("x", "combined", source=source, name="combined", line_width=1.3)
+        line = panel.line("x", "combined", source=source, name="combined", tags=["curve"])
         add_legend(panel, {"combined attribution: nat / pixel": [line], "scatter over baselines": [band]})
         add_zero(panel)
         return panel
 
     def _window(self, size: int) -> figure:
         panel = empty_panel(self.axes, f"w{size}", "")
-        add_markers(panel, self.sources.lines, alpha=0.25)
+        shade(panel, self.sources.instrument, self.layers)
+        mark_lines(panel, self.sources.lines, self.layers, alpha=0.25)
         column = f"w{size}"
-        singles = panel.line("x", column, source=self.sources.singles, name="baseline", line_alpha=0.35)
-        mean = panel.line("x", column, source=self.sources.attribution, name="window", line_width=1.2)
+        singles = panel.multi_line("xs", column, source=self.sources.singles, name="baseline", line_alpha=0.35)
+        mean = panel.line("x", column, source=self.sources.attribution, name="window", tags=["curve"])
+        self.layers.add("baselines", singles)
         add_legend(panel, {f"W = {size}: nat / pixel": [mean], "single baselines": [singles]})
-        panel.yaxis.ticker.desired_num_ticks = 3
+        self.layers.add_legend_items(panel)
         add_zero(panel)
         return panel
 
     def _scale_map(self) -> figure:
-        panel = empty_panel(self.axes, "map", "W (pixels)")
+        panel = empty_panel(self.axes, "map", "W / pixel")
         wave, sizes = self.sources.wavelength, self.sources.window_sizes[::-1]
         step = float(wave[1] - wave[0])
         panel.image(
@@ -132,57 +208,21 @@ class PlotStack:
             source=self.sources.scale_map,
             color_mapper=self.mapper,
         )
-        add_markers(panel, self.sources.lines, alpha=0.25)
+        mark_lines(panel, self.sources.lines, self.layers, alpha=0.25)
         panel.y_range.update(start=-0.5, end=len(sizes) - 0.5)
-        panel.yaxis.ticker = FixedTicker(ticks=list(range(len(sizes))))
+        panel.yaxis.ticker = FixedTicker(ticks=list(range(len(sizes))), syncable=False)
         panel.yaxis.major_label_overrides = {row: str(size) for row, size in enumerate(sizes)}
         panel.ygrid.visible = False
         self._bar = ColorBar(
             color_mapper=self.mapper,
             ticker=FixedTicker(ticks=[-_MAP_LIMIT, 0, _MAP_LIMIT]),
             title="mean/σ",
-            title_text_font_size="10px",
             title_text_font_style="normal",
             title_standoff=3,
             width=8,
             padding=3,
             label_standoff=4,
-            major_label_text_font_size="10px",
             bar_line_color=None,
         )
         panel.add_layout(self._bar, "right")
         return panel
-
-    def _connect(self) -> None:
-        wave, sources = self.sources.wavelength, self.sources
-        code = resources.files("app.plots").joinpath("client.js").read_text(encoding="utf-8")
-        self._start = CustomJS(
-            args={
-                "wavelength": self.axes.wavelength,
-                "rest": self.axes.rest,
-                "target": sources.target,
-                "spectrum": sources.spectrum,
-                "attribution": sources.attribution,
-                "lines": sources.lines,
-                "panels": dict(self.panels),
-                "windows": list(sources.window_sizes),
-                "observedModels": self.axes.observed,
-                "restModels": self.axes.rest_frame,
-                "views": {view.name: {"label": view.label, "low": view.low, "high": view.high} for view in LINE_VIEWS},
-                "grid": {"start": float(wave[0]), "step": float(wave[1] - wave[0]), "count": len(wave)},
-            },
-            code=code,
-        )
-        # the target's source is no glyph's: named here, it belongs to the document and its changes are sent
-        moved = CustomJS(args={"target": sources.target}, code="window.imoExplorer?.moved()")
-        self.axes.wavelength.js_on_change("start", moved)
-        self.axes.wavelength.js_on_change("end", moved)
-        sources.target.js_on_change("data", CustomJS(code="window.imoExplorer?.target()"))
-        refit = CustomJS(code="window.imoExplorer?.data()")
-        sources.spectrum.js_on_change("data", refit)
-        sources.attribution.js_on_change("data", refit)
-        hover = CustomJS(code="window.imoExplorer?.hover(cb_obj.x)")
-        full = CustomJS(code="window.imoExplorer?.view('full')")
-        for panel in self.panels.values():
-            panel.js_on_event(MouseMove, hover)
-            panel.js_on_event(DoubleTap, full)

@@ -45,7 +45,7 @@ class ProgressStrip(pn.viewable.Viewer):
 
     def __panel__(self) -> pn.viewable.Viewable:
         return pn.Row(
-            self.text, self.button, sizing_mode="stretch_width", height=34, margin=0, styles={"align-items": "center"}
+            self.text, self.button, sizing_mode="stretch_width", height=30, margin=0, styles={"align-items": "center"}
         )
 
 
@@ -60,7 +60,8 @@ def _bar(status: Status) -> str:
 
 
 _STYLE = """
-.progress { display: flex; align-items: center; gap: 14px; padding: 0 8px; font-size: 12.5px; height: 30px;
+.progress { display: flex; align-items: center; gap: 14px; padding: 0 8px; height: 28px;
+  font-size: calc(12.5px * var(--imo-type, 1));
   font-variant-numeric: tabular-nums; color: var(--imo-muted); }
 .words { white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
 .track { flex: 1 1 60px; height: 4px; border-radius: 2px; background: var(--imo-line); overflow: hidden; }

@@ -1,90 +1,177 @@
 """The ranked table; selecting a row is all it takes to see a target."""
 
+from collections.abc import Callable
+from html import escape
+
 import numpy as np
 import pandas as pd
 import panel as pn
-from bokeh.models.widgets.tables import NumberFormatter, StringFormatter
+from bokeh.models.widgets.tables import HTMLTemplateFormatter, NumberFormatter
 
-from app.state import AppState
+from app.labelling import LabelDesk
+from app.labels import Label
 from app.survey import Survey
+from app.triage import Triage
 
-__all__ = ["RankedTable"]
+__all__ = ["RankedTable", "table_frame"]
+
+_AS_IT_IS = HTMLTemplateFormatter(template="<%= value %>")  # cells are escaped where they are made
 
 
 class RankedTable(pn.viewable.Viewer):
-    """Targets by rank, those without a score last; identifiers stay strings."""
+    """Targets in the order of the triage; identifiers stay strings. Cells never hold a stranger's markup."""
 
-    def __init__(self, survey: Survey, state: AppState) -> None:
-        """Fill the table; it writes ``state.target_id``."""
+    def __init__(self, survey: Survey, triage: Triage, desk: LabelDesk, brief: Callable[[str], str]) -> None:
+        """Fill the table.
+
+        Args:
+            survey: Every target, own files included; :meth:`refresh` takes another one.
+            triage: Gives the order; is told which row was chosen and how columns are sorted.
+            desk: Gives the labels.
+            brief: What stands out of a target, in a few words.
+        """
         super().__init__()
-        self._state = state
-        frame = table_frame(survey)
+        self._triage, self._desk, self._brief = triage, desk, brief
+        self._everything = table_frame(survey, triage.own, brief, desk.label_of)
+        self._ids: tuple[str, ...] = triage.shown
         self.widget = pn.widgets.Tabulator(
-            frame,
+            self._everything.loc[list(self._ids)],
             show_index=False,
             disabled=True,
             selectable=1,
-            header_filters={"target": {"type": "input", "func": "like", "placeholder": "search id"}},
             formatters={
+                "target": _AS_IT_IS,
+                "label": _AS_IT_IS,
                 "rank": NumberFormatter(format="0", nan_format="–"),
                 "z": NumberFormatter(format="0.0000", nan_format="–"),
                 "−log p": NumberFormatter(format="0.0", nan_format="–"),
-                "target": StringFormatter(),
             },
-            titles={"rank": "Rank", "target": "Target", "z": "z", "−log p": "−log p"},
-            widths={"rank": 54, "z": 66, "−log p": 70},
+            titles={"rank": "#", "target": "Target", "z": "z", "−log p": "−log p", "label": "Label"},
+            widths={"rank": 34, "z": 52, "−log p": 54, "label": 60},
             text_align={"rank": "right", "z": "right", "−log p": "right"},
             header_align={"rank": "right", "z": "right", "−log p": "right"},
             layout="fit_columns",
             pagination=None,  # one list; the browser draws only the rows in sight
-            configuration={"rowHeight": 28, "placeholder": "No spectra"},
+            configuration={
+                "rowHeight": 42,
+                "placeholder": "No target passes the filters",
+                "columnDefaults": {"tooltip": False},
+            },
             sizing_mode="stretch_both",
-            min_height=200,
+            min_height=120,
+            margin=0,
             stylesheets=[_STYLE],
         )
-        self._ids = [str(target) for target in frame.index]
         self.widget.param.watch(self._on_selection, "selection")
+        self.widget.param.watch(self._on_sorters, "sorters")
+        triage.param.watch(lambda _: self._fill(), "shown")
+        desk.param.watch(lambda event: self._patch(event.new, "label"), "changed")
 
-    def select(self, target_id: str) -> None:
-        """Select a row by target, as a click would."""
-        self.widget.selection = [self._ids.index(target_id)]
+    def show(self, target_id: str) -> None:
+        """Mark the selected target's row; none if it is filtered out."""
+        wanted = [self._ids.index(target_id)] if target_id in self._ids else []
+        if list(self.widget.selection) != wanted:
+            self.widget.selection = wanted
 
-    def first(self) -> str:
-        """Return the target at the top of the table; empty if there is none."""
-        return self._ids[0] if self._ids else ""
+    def refresh(self, survey: Survey) -> None:
+        """Take targets that were added to the triage into the table."""
+        self._everything = table_frame(survey, self._triage.own, self._brief, self._desk.label_of)
+        self._fill()
+
+    def explain(self, target_id: str) -> None:
+        """Say what stands out of a target."""
+        self._patch((target_id,), "target")
+
+    def _fill(self) -> None:
+        shown = [target for target in self._triage.shown if target in self._everything.index]
+        chosen = self._triage.selected
+        self._ids = tuple(shown)
+        self.widget.param.update(selection=[], value=self._everything.loc[shown])
+        self._on_sorters(None)
+        self.show(chosen)
+
+    def _patch(self, target_ids: tuple[str, ...], column: str) -> None:
+        cells = []
+        for target in target_ids:
+            if target not in self._everything.index:
+                continue
+            own = target in self._triage.own
+            cell = (
+                _target_cell(target, self._brief(target), own)
+                if column == "target"
+                else _label_cell(self._desk.label_of(target))
+            )
+            self._everything.loc[target, column] = cell
+            if target in self._ids:
+                cells.append((self._ids.index(target), cell))
+        if cells:
+            self.widget.patch({column: cells}, as_index=False)
 
     def _on_selection(self, event: object) -> None:
         chosen = list(self.widget.selection)
         if chosen:
-            self._state.target_id = self._ids[chosen[0]]
-        elif self._state.target_id:  # a second click on the row: it stays selected
-            self.select(self._state.target_id)
+            self._triage.select(self._ids[chosen[0]])
+        else:  # a second click on the row: it stays selected
+            self.show(self._triage.selected)
+
+    def _on_sorters(self, event: object) -> None:
+        self._triage.sorted_as([str(one) for one in self.widget.current_view.index] if self.widget.sorters else None)
 
     def __panel__(self) -> pn.viewable.Viewable:
         return self.widget
 
 
-def table_frame(survey: Survey) -> pd.DataFrame:
-    """Return rank, target, z and -log p by rank, indexed by identifier."""
-    order = survey.order()
+def table_frame(
+    survey: Survey, own: tuple[str, ...], brief: Callable[[str], str], label_of: Callable[[str], Label]
+) -> pd.DataFrame:
+    """Return rank, target, z, -log p and label by rank, indexed by identifier."""
+    order = [row for row in survey.order() if _is_here(survey, row, own)]
     rank = survey.rank[order].astype(float)
-    frame = pd.DataFrame(
+    targets = [str(target) for target in survey.spectra.target_id[order]]
+    return pd.DataFrame(
         {
             "rank": np.where(rank > 0, rank, np.nan),
-            "target": survey.spectra.target_id[order].astype(str).astype(object),
+            "target": [_target_cell(target, brief(target), target in own) for target in targets],
             "z": survey.spectra.redshift[order],
             "−log p": -survey.log_prob[order],
-        }
+            "label": [_label_cell(label_of(target)) for target in targets],
+        },
+        index=pd.Index(targets, name="id"),
     )
-    return frame.set_index(pd.Index(frame["target"], name="id"))
+
+
+def _is_here(survey: Survey, row: int, own: tuple[str, ...]) -> bool:
+    target = str(survey.spectra.target_id[row])
+    return target not in survey.candidates or target in own  # another session's files are nobody's business
+
+
+def _target_cell(target: str, brief: str, own: bool) -> str:
+    mark = '<i class="own">your file</i>' if own else ""
+    return f'<b class="id">{escape(target)}</b><span class="brief">{mark}{escape(brief)}</span>'
+
+
+def _label_cell(label: Label) -> str:
+    star = '<i class="star" title="starred">★</i>' if label.star else ""
+    quality = "" if label.quality is None else f'<i class="quality">Q{label.quality}</i>'
+    return f'<span class="said">{star}{quality}</span><span class="brief">{escape(label.label_class)}</span>'
 
 
 _STYLE = """
-:host .tabulator { font-size: 13px; border: none; background: transparent; font-variant-numeric: tabular-nums; }
-:host .tabulator .tabulator-header .tabulator-col .tabulator-col-content { padding: 4px 6px; }
-:host .tabulator .tabulator-header .tabulator-col .tabulator-col-title { font-size: 12px; padding-right: 14px; }
-:host .tabulator .tabulator-header .tabulator-col .tabulator-col-sorter { right: 2px; }
-:host .tabulator .tabulator-row { min-height: 28px !important; }
-:host .tabulator .tabulator-row .tabulator-cell { padding: 5px 7px; height: 28px !important; font-size: 13px; }
-:host .tabulator .tabulator-header-filter input { font-size: 12px; padding: 2px 6px !important; width: 100%; }
+:host .tabulator { font-size: calc(13px * var(--imo-type, 1)); border: none; background: transparent;
+  font-variant-numeric: tabular-nums; }
+:host .tabulator .tabulator-header .tabulator-col .tabulator-col-content { padding: 4px; }
+:host .tabulator .tabulator-header .tabulator-col .tabulator-col-title { font-size: 12px; padding-right: 0; }
+:host .tabulator .tabulator-header .tabulator-col .tabulator-col-sorter { right: -3px; }
+:host .tabulator .tabulator-header .tabulator-col[aria-sort="none"] .tabulator-col-sorter { visibility: hidden; }
+:host .tabulator .tabulator-row .tabulator-cell { padding: 4px; height: 42px !important; line-height: 17px;
+  font-size: calc(12.5px * min(var(--imo-type, 1), 1.1)); }
+:host .tabulator .tabulator-row .tabulator-cell:focus-visible { outline: 2px solid var(--imo-accent); }
+.id { display: block; font-weight: 500; overflow: hidden; text-overflow: ellipsis; }
+.brief { display: block; color: var(--imo-muted); font-size: calc(11.5px * var(--imo-type, 1)); overflow: hidden;
+  text-overflow: ellipsis; white-space: nowrap; }
+.said { display: block; height: 17px; }
+.own { font-style: normal; color: var(--imo-accent); margin-right: 5px; }
+.star { font-style: normal; color: var(--imo-star); margin-right: 3px; }
+.tabulator-selected .brief, .tabulator-selected .star, .tabulator-selected .own { color: inherit; }
+.quality { font-style: normal; font-weight: 600; }
 """

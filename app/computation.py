@@ -1,0 +1,108 @@
+"""Explain one target: what goes into it, and what it tells while it runs."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.events import BaselinesReady, Event, Progress, Settings, WindowReady
+from app.result_cache import result_key
+from app.survey import Survey
+from imo_engine.attribution import Attribution, combination_weights, combine
+from imo_engine.errors import ImoError
+
+if TYPE_CHECKING:
+    from imo_engine.baselines import BaselinePool
+    from imo_engine.model import OutlierModel
+
+__all__ = ["Inputs", "explain"]
+
+_PROGRESS_INTERVAL = 0.25  # seconds; a bar that moves four times a second looks alive and costs nothing
+
+
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """Everything that an attribution depends on.
+
+    Attributes:
+        flux: (pixel,) normalised, as the model sees it.
+        measured: (pixel,) which pixels hold data.
+        redshift: Of the spectrum.
+        model: Scores the spectra.
+        baselines: Those that were drawn.
+        settings: Window sizes and weights.
+    """
+
+    flux: NDArray[np.float32]
+    measured: NDArray[np.bool_]
+    redshift: float
+    model: "OutlierModel"
+    baselines: "BaselinePool"
+    settings: Settings
+
+    @classmethod
+    def of(cls, survey: Survey, target_id: str, settings: Settings) -> "Inputs":
+        """Gather them; loads the model when first needed.
+
+        Raises:
+            ImoError: an unknown target, one without a score, or a model that cannot be loaded.
+        """
+        target = survey.spectra[[survey.spectra.row(target_id)]]
+        if target.problem[0]:
+            raise ImoError(f"target {target_id} has no score: {target.problem[0]}")
+        model, pool = survey.engine.get()
+        baselines = pool.draw(min(settings.n_baselines, len(pool)), seed=settings.seed)
+        flux = model.prepare(target)[0]
+        return cls(flux, target.measured[0], float(target.redshift[0]), model, baselines, settings)
+
+    def digest(self) -> str:
+        """Return 64 hex digits that change with any of them."""
+        latents = self.baselines.latents
+        return result_key(self.flux, self.measured, self.redshift, self.model.fingerprint, latents, self.settings)
+
+
+def explain(inputs: Inputs, send: Callable[[Event], None], should_stop: Callable[[], bool]) -> Attribution:
+    """Compute an attribution and tell of it as events: baselines, windows, progress.
+
+    Raises:
+        ImoError: as :func:`imo_engine.inverse_multiscale_occlusion`; Cancelled if ``should_stop`` says so.
+    """
+    from imo_engine.occlusion import WindowResult, inverse_multiscale_occlusion
+
+    settings = inputs.settings
+    began = last = time.monotonic()
+    waiting = sorted(settings.window_sizes)
+    finished: list[NDArray[np.float64]] = []
+
+    def on_window(result: WindowResult) -> None:
+        waiting.remove(result.window_size)
+        finished.append(result.values)
+        values = np.stack(finished)
+        weights = combination_weights(values.mean(axis=1), values.var(axis=1), settings.weights)
+        send(WindowReady(result.window_size, result.values.astype(np.float32), *combine(values, weights)))
+
+    def on_progress(done: int, total: int) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= _PROGRESS_INTERVAL or done == total:
+            last = now
+            left = (now - began) / done * (total - done) if done > 50 else None
+            size = waiting[-1] if waiting else settings.window_sizes[0]
+            send(Progress(done, total, size, inputs.model.device_name, left))
+
+    return inverse_multiscale_occlusion(
+        inputs.model,
+        inputs.flux,
+        inputs.redshift,
+        inputs.baselines,
+        settings.window_sizes,
+        weights=settings.weights,
+        valid=inputs.measured,
+        on_baselines=lambda baselines, valid: send(BaselinesReady(baselines, valid)),
+        on_window=on_window,
+        on_progress=on_progress,
+        should_stop=should_stop,
+    )

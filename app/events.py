@@ -1,0 +1,96 @@
+"""What a session asks of the engine, and what it hears back while a target is explained."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imo_engine.attribution import Attribution
+
+__all__ = [
+    "BaselinesReady",
+    "Event",
+    "Failed",
+    "Finished",
+    "Listener",
+    "Progress",
+    "Queued",
+    "Settings",
+    "Stopped",
+    "WindowReady",
+]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a target is explained."""
+
+    window_sizes: tuple[int, ...] = (1, 4, 16, 64, 256)
+    n_baselines: int = 8
+    seed: int = 0
+    weights: str = "inverse_variance"
+
+
+@dataclass(frozen=True, eq=False)
+class Queued:
+    """The computation waits for another one to end, or for the disk."""
+
+
+@dataclass(frozen=True, eq=False)
+class BaselinesReady:
+    """Aligned baselines, (baseline, pixel), and the pixels that have meaning, (pixel,)."""
+
+    baselines: NDArray[np.float32]
+    valid: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class WindowReady:
+    """One window size, and the combination of those finished so far; nats per pixel.
+
+    Attributes:
+        window_size: Pixels.
+        values: (baseline, pixel).
+        combined: (pixel,).
+        combined_scatter: (pixel,) over baselines.
+    """
+
+    window_size: int
+    values: NDArray[np.float32]
+    combined: NDArray[np.float64]
+    combined_scatter: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far the computation is; ``seconds_left`` is None until it can be told."""
+
+    done: int
+    total: int
+    window_size: int
+    device: str
+    seconds_left: float | None
+
+
+@dataclass(frozen=True, eq=False)
+class Finished:
+    """Everything is computed."""
+
+    attribution: Attribution
+
+
+@dataclass(frozen=True)
+class Failed:
+    """It cannot be computed, in words."""
+
+    message: str
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """The user stopped it; what was computed remains."""
+
+
+Event = Queued | BaselinesReady | WindowReady | Progress | Finished | Failed | Stopped
+Listener = Callable[[Event], None]

@@ -1,0 +1,109 @@
+"""What runs in the browser: the files of ``client``, one after the other in one scope, with the models they use."""
+
+from dataclasses import asdict
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from bokeh.events import DocumentReady, DoubleTap, MouseLeave, MouseMove, SelectionGeometry, Tap
+from bokeh.models import BoxSelectTool, BoxZoomTool, ColumnDataSource, CustomJS
+
+from app.plots.keys import KEYS
+from app.plots.layers import LAYERS
+from imo_engine.spectral_lines import LINE_VIEWS
+
+if TYPE_CHECKING:
+    from app.plots.stack import PlotStack
+
+__all__ = ["CLIENT_FILES", "BrowserCode", "client_code"]
+
+CLIENT_FILES = ("page", "view", "spectrum", "lines", "panels", "second", "brush", "readout", "help", "keys", "start")
+"""In the order in which they run."""
+
+
+def client_code() -> str:
+    """Return the code of the page, the body of one function."""
+    folder = resources.files("app.plots").joinpath("client")
+    return "\n".join(folder.joinpath(f"{name}.js").read_text(encoding="utf-8") for name in CLIENT_FILES)
+
+
+class BrowserCode:
+    """Connects the figures of a stack with the code in the browser.
+
+    Attributes:
+        keys: Changes when a key is forwarded.
+        redshift: Changes when a nudged redshift is to be used.
+    """
+
+    def __init__(self, stack: "PlotStack", shares: dict[str, float]) -> None:
+        """Connect; ``shares`` of the height by panel."""
+        sources, axes = stack.sources, stack.axes
+        self.keys = ColumnDataSource({"name": [], "count": []})
+        self.redshift = ColumnDataSource({"value": [], "count": []})
+        wave = sources.wavelength
+        panels = stack.panels
+        self.start = CustomJS(
+            args={
+                "wavelength": axes.wavelength,
+                "rest": axes.rest,
+                "target": sources.target,
+                "spectrum": sources.spectrum,
+                "drawn": sources.drawn,
+                "attribution": sources.attribution,
+                "singles": sources.singles,
+                "lines": sources.lines,
+                "instrument": sources.instrument,
+                "features": sources.features,
+                "scaleMap": sources.scale_map,
+                "brush": sources.brush,
+                "pressed": self.keys,
+                "checked": self.redshift,
+                "panels": dict(panels),
+                "shares": shares,
+                "panelBox": stack.grid,
+                "windows": list(sources.window_sizes),
+                "gridModels": axes.grids,
+                "axisModels": {name: axes.outer[name] for name in panels},
+                "layerModels": stack.layers.models,
+                "layersAtFirst": {layer.name: layer.shown for layer in LAYERS},
+                "secondView": stack.second.arguments(),
+                "zoomTools": [panel.select_one({"type": BoxZoomTool}) for panel in stack.every_panel],
+                "rangeTools": [panel.select_one({"type": BoxSelectTool}) for panel in stack.every_panel],
+                "labels": stack.line_labels,
+                "views": {v.name: {"label": v.label, "low": v.low, "high": v.high} for v in LINE_VIEWS},
+                "keyboard": [asdict(key) for key in KEYS],
+                "grid": {"start": float(wave[0]), "step": float(wave[1] - wave[0]), "count": len(wave)},
+            },
+            code=client_code(),
+        )
+        self._connect(stack)
+
+    def attach(self, document: Any) -> None:  # noqa: ANN401 - bokeh.document.Document, a Panel proxy at run time
+        """Start the code when the document is ready."""
+        document.js_on_event(DocumentReady, self.start)
+
+    def _connect(self, stack: "PlotStack") -> None:
+        sources, axes = stack.sources, stack.axes
+        # sources that no glyph draws: named here, they belong to the document and their changes are sent
+        unseen = {
+            "target": sources.target, "spectrum": sources.spectrum, "pressed": self.keys, "checked": self.redshift,
+        }  # fmt: skip
+        moved = CustomJS(args=unseen, code="window.imoExplorer?.moved()")
+        axes.wavelength.js_on_change("start", moved)
+        axes.wavelength.js_on_change("end", moved)
+        sources.target.js_on_change("data", CustomJS(code="window.imoExplorer?.target()"))
+        sources.spectrum.js_on_change("data", CustomJS(code="window.imoExplorer?.spectrum()"))
+        refit = CustomJS(code="window.imoExplorer?.data()")
+        for source in (sources.attribution, sources.singles, sources.features):
+            source.js_on_change("data", refit)
+        sources.scale_map.js_on_change("data", CustomJS(code="window.imoExplorer?.data(true)"))
+        hover = CustomJS(code="window.imoExplorer?.hover(cb_obj.x)")
+        left = CustomJS(code="window.imoExplorer?.hover(NaN)")
+        full = CustomJS(code="window.imoExplorer?.view('full')")
+        asked = CustomJS(code="window.imoExplorer?.brushed(cb_obj.geometry, cb_obj.final)")
+        for panel in stack.every_panel:
+            panel.js_on_event(MouseMove, hover)
+            panel.js_on_event(MouseLeave, left)
+            panel.js_on_event(SelectionGeometry, asked)
+        for panel in stack.panels.values():
+            panel.js_on_event(DoubleTap, full)
+        stack.panels["combined"].js_on_event(Tap, CustomJS(code="window.imoExplorer?.tapped(cb_obj.sx, cb_obj.sy)"))

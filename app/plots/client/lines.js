@@ -1,0 +1,94 @@
+// Line markers at the redshift, their labels, and the redshift nudged for checking.
+const NUDGE = 0.0001
+
+function placeLabels() {
+  const width = panels.spectrum.inner_width || 800
+  const scale = width / (wavelength.end - wavelength.start)
+  const letters = parseFloat(labels.text_font_size.value ?? labels.text_font_size) || 10.5
+  const apart = 1.25 * letters
+  const taken = []
+  const {x, rest: restWavelength, major, name, short, family} = lines.data
+  const close = (wavelength.end - wavelength.start) / (1 + (known() ? redshift() : 0)) < 400
+  const text = name.map(() => "")
+  // the major ones first, and none that would lie over one already there
+  const order = [...name.keys()].sort((a, b) => major[b] - major[a] || restWavelength[a] - restWavelength[b])
+  for (const i of order) {
+    if (!state.layers[family[i]]) continue
+    const at = (x[i] - wavelength.start) * scale
+    if (!(at > 8 && at < width - 4)) continue
+    if (taken.some((other) => Math.abs(other - at) < apart)) continue
+    taken.push(at)
+    text[i] = close ? name[i] : short[i]
+  }
+  if (text.every((word, i) => word === lines.data.text[i])) return
+  lines.data.text = text
+  lines.change.emit()
+}
+
+function moveLines() {
+  const z = known() ? redshift() : NaN
+  lines.data.x = lines.data.rest.map((w) => w * (1 + z))
+  lines.change.emit()
+}
+
+function nearestLine(angstrom) {
+  let nearest = -1
+  const {x} = lines.data
+  for (let i = 0; i < x.length; i++) {
+    if (nearest < 0 || Math.abs(x[i] - angstrom) < Math.abs(x[nearest] - angstrom)) nearest = i
+  }
+  if (nearest < 0 || !Number.isFinite(x[nearest])) return null
+  return {name: lines.data.name[nearest], speed: LIGHT_SPEED * (angstrom / x[nearest] - 1)}
+}
+
+function nudge(steps) {
+  if (!known()) { say("the redshift is not known"); return }
+  state.nudge = steps === 0 ? 0 : Math.round((state.nudge + steps * NUDGE) / NUDGE) * NUDGE
+  moveLines()
+  followRest()
+  followSecond()
+  schedule()
+  showRedshift()
+}
+
+function showRedshift() {
+  const place = find("[data-redshift]")
+  if (!place) return
+  const moved = state.nudge !== 0
+  place.textContent = !known() ? "z unknown"
+    : moved ? `z = ${redshift().toFixed(4)} (label: ${labelRedshift().toFixed(4)})` : `z = ${redshift().toFixed(4)}`
+  place.toggleAttribute("data-moved", moved)
+  for (const button of findAll("[data-nudged-only]")) button.hidden = !moved
+}
+
+function useRedshift() {
+  if (!known() || state.nudge === 0) return
+  const z = Number(redshift().toFixed(6))
+  checked.data = {value: [z], count: [(checked.data.count[0] ?? 0) + 1]}
+  say(`z = ${z.toFixed(4)} is used for the label`)
+}
+
+// Numbers of features: those that would lie over another one are lifted above it.
+function placeFeatures() {
+  const {middle, lift} = features.data
+  if (!middle.length) return
+  const scale = (panels.combined.inner_width || 800) / (wavelength.end - wavelength.start)
+  const order = [...middle.keys()].sort((a, b) => middle[a] - middle[b])
+  const lifted = [...lift]
+  let before = -Infinity, level = 0
+  for (const i of order) {
+    const at = middle[i] * scale
+    level = at - before < 18 ? (level + 1) % 3 : 0
+    before = at
+    lifted[i] = 6 + 18 * level
+  }
+  if (lifted.every((value, i) => value === lift[i])) return
+  features.data.lift = lifted
+  features.change.emit()
+}
+
+function featureAt(angstrom) {
+  const {low, high} = features.data
+  for (let i = 0; i < low.length; i++) if (angstrom >= low[i] && angstrom <= high[i]) return i
+  return -1
+}

@@ -1,0 +1,75 @@
+// What the other files share: the grid, the state of the page, and its elements.
+// All files of this folder run once, in one scope, when the document is ready.
+const first = grid.start, step = grid.step, count = grid.count
+const last = first + step * (count - 1)
+const LIGHT_SPEED = 299792.458  // km/s
+const SMOOTHINGS = [0, 3, 7, 15, 31]  // pixels
+
+const state = {
+  smoothing: 0,
+  frame: "observed",
+  nudge: 0,  // added to the redshift for checking; never sent unless asked
+  asking: false,  // dragging asks about a range instead of zooming
+  second: false,
+  layers: {...layersAtFirst},
+  panels: Object.fromEntries(Object.keys(panels).map((name) => [name, panels[name].visible])),
+}
+
+const labelRedshift = () => target.data.z[0]
+const known = () => Number.isFinite(labelRedshift())
+const redshift = () => labelRedshift() + state.nudge
+const pixel = (angstrom) => Math.max(0, Math.min(count - 1, Math.round((angstrom - first) / step)))
+const quantile = (sorted, q) => sorted[Math.max(0, Math.min(sorted.length - 1, Math.round(q * (sorted.length - 1))))]
+
+function finite(array, from, to) {
+  const out = []
+  for (let i = from; i <= to; i++) if (Number.isFinite(array[i])) out.push(array[i])
+  return Float64Array.from(out).sort()
+}
+
+function* roots(node) {  // Panel keeps each component in a shadow root
+  yield node
+  for (const element of node.querySelectorAll("*")) if (element.shadowRoot) yield* roots(element.shadowRoot)
+}
+
+function findAll(selector) {
+  return [...roots(document)].flatMap((root) => [...root.querySelectorAll(selector)])
+}
+
+const kept = new Map()  // elements that are looked for at every move of the mouse
+
+function find(selector) {
+  const before = kept.get(selector)
+  if (before?.isConnected && before.matches(selector)) return before
+  for (const root of roots(document)) {
+    const found = root.querySelector(selector)
+    if (found) { kept.set(selector, found); return found }
+  }
+  return null
+}
+
+function press(group, value) {
+  for (const button of findAll(`button[data-group="${group}"]`)) {
+    button.setAttribute("aria-pressed", String(button.dataset.value === value))
+  }
+}
+
+function check(group, value, on) {
+  for (const box of findAll(`input[data-group="${group}"][data-value="${value}"]`)) box.checked = on
+}
+
+function write(selector, text) {
+  const place = find(selector)
+  if (place && place.textContent !== text) place.textContent = text
+}
+
+// The read-out follows the mouse; only what answers an action is announced to screen readers.
+const read = (text) => write("[data-readout]", text)
+function say(text) { read(text); write("[data-announce]", text) }
+
+function number(value) {
+  if (!Number.isFinite(value)) return "–"
+  const size = Math.abs(value)
+  const digits = size !== 0 && (size < 0.001 || size >= 10000) ? value.toExponential(1) : value.toPrecision(3)
+  return digits.replace("-", "−")
+}

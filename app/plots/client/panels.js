@@ -1,0 +1,73 @@
+// Panels that fold, axes outside the first and last of them, and layers that are switched.
+const AXIS_ROOM = 34  // pixels of a wavelength axis with its words
+
+function arrange() {
+  const names = Object.keys(panels)
+  const shown = names.filter((name) => state.panels[name])
+  const height = names.reduce((sum, name) => sum + (panels[name].visible ? panels[name].outer_height || 0 : 0), 0)
+  const whole = shown.reduce((sum, name) => sum + shares[name], 0)
+  const free = Math.max(200, (height || 640) - 2 * AXIS_ROOM)
+  const rows = names.map((name) => {
+    if (!state.panels[name]) return {size: "0px"}
+    const axes = (name === shown[0]) + (name === shown[shown.length - 1])
+    return {size: `${(shares[name] / whole * free + axes * AXIS_ROOM).toFixed(1)}fr`}
+  })
+  for (const name of names) {
+    panels[name].visible = state.panels[name]
+    const {above, below} = axisModels[name]
+    const other = state.frame === "rest" ? "observed" : "rest"
+    for (const frame of ["observed", "rest"]) {
+      above[frame].visible = name === shown[0] && frame === other
+      below[frame].visible = name === shown[shown.length - 1] && frame === state.frame
+    }
+  }
+  panelBox.rows = rows
+}
+
+function fold(name, shown) {
+  if (!shown && Object.values(state.panels).filter(Boolean).length === 1 && state.panels[name]) {
+    check("panel", name, true)
+    say("one panel stays")
+    return
+  }
+  state.panels[name] = shown
+  check("panel", name, shown)
+  arrange()
+  schedule()
+}
+
+function foldWindows() {
+  const names = windows.map((size) => "w" + size)
+  const shown = !names.some((name) => state.panels[name])
+  if (!shown && !Object.entries(state.panels).some(([name, on]) => on && !names.includes(name))) return
+  for (const name of names) { state.panels[name] = shown; check("panel", name, shown) }
+  arrange()
+  schedule()
+}
+
+function frame(name) {
+  state.frame = name
+  for (const [of, models] of Object.entries(gridModels)) for (const model of models) model.visible = of === name
+  arrange()
+  frameSecond()
+  press("frame", name)
+}
+
+function layer(name, shown) {
+  state.layers[name] = shown
+  for (const model of layerModels[name]) model.visible = shown
+  check("layer", name, shown)
+  if (name === "emission" || name === "absorption") placeLabels()
+}
+
+function toggleAll(names) {
+  const shown = !names.some((name) => state.layers[name])
+  for (const name of names) layer(name, shown)
+}
+
+function toggleModel() {
+  const shown = !(state.layers.model || state.panels.residual)
+  layer("model", shown)
+  fold("residual", shown)
+  if (shown && !spectrum.data.model.some(Number.isFinite)) say("the model's reconstruction is not there yet")
+}

@@ -1,0 +1,40 @@
+// The line of numbers that follows the mouse.
+function instrumentAt(angstrom) {
+  const {name, low, high} = instrument.data
+  const found = new Set()
+  for (let i = 0; i < low.length; i++) if (angstrom >= low[i] && angstrom <= high[i]) found.add(name[i])
+  return [...found]
+}
+
+const IDLE = "drag to zoom · wheel · double-click for all · ? for keys"
+
+function hover(x) {
+  if (!(x >= first && x <= last)) { read(IDLE); return }
+  const i = pixel(x)
+  const {flux, sigma, model} = spectrum.data
+  const parts = [`${x.toFixed(1)} Å`]
+  if (known()) parts.push(`rest ${(x / (1 + redshift())).toFixed(1)} Å`)
+  const noise = sigma[i] > 0 ? ` ± ${number(sigma[i])}` : Number.isFinite(flux[i]) ? " (no ivar)" : ""
+  parts.push(Number.isFinite(flux[i]) ? `flux ${number(flux[i])}${noise}` : "masked")
+  if (state.layers.model && Number.isFinite(model[i])) parts.push(`model ${number(model[i])}`)
+  parts.push(`IMO ${number(attribution.data.combined[i])}`)
+  const line = nearestLine(x)
+  if (line && Math.abs(line.speed) < 3000) {
+    parts.push(`${line.name} ${line.speed < 0 ? "−" : "+"}${Math.abs(line.speed).toFixed(0)} km/s`)
+  }
+  const feature = featureAt(x)
+  if (feature >= 0) parts.push(`feature ${features.data.number[feature]}`)
+  read([...parts, ...instrumentAt(x)].join(" · "))
+}
+
+function tapped(sx, sy) {  // on the number of a feature
+  const width = panels.combined.inner_width, height = panels.combined.inner_height
+  const {start, end} = panels.combined.y_range
+  const {low, high, middle, peak, lift} = features.data
+  const left = panels.combined.min_border_left
+  for (let i = 0; i < low.length; i++) {
+    const x = left + (middle[i] - wavelength.start) / (wavelength.end - wavelength.start) * width
+    const y = (end - peak[i]) / (end - start) * height - lift[i] - 7
+    if (Math.abs(sx - x) < 11 && Math.abs(sy - y) < 14) { zoomTo(low[i], high[i]); return }
+  }
+}

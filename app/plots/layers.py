@@ -1,0 +1,143 @@
+"""What lies over or under every panel and can be switched: line markers, shading, features, the asked range."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from bokeh.models import (
+    CategoricalColorMapper,
+    CDSView,
+    ColumnDataSource,
+    GroupFilter,
+    LabelSet,
+    LegendItem,
+    Model,
+)
+from bokeh.plotting import figure
+from numpy.typing import NDArray
+
+from app.plots.colours import Colours
+from imo_engine.instrument import ARM_OVERLAPS, TELLURIC_BANDS, sky_line_mask
+
+__all__ = ["LAYERS", "VERDICTS", "FeatureMarks", "Layer", "LayerModels", "instrument_source", "mark_lines", "shade"]
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One switch: its name, its words, and whether it is on at first."""
+
+    name: str
+    label: str
+    group: str
+    shown: bool
+
+
+LAYERS: tuple[Layer, ...] = (
+    Layer("emission", "Emission lines", "Lines", True),
+    Layer("absorption", "Absorption lines", "Lines", True),
+    Layer("sky", "Sky lines", "Observed frame", False),
+    Layer("telluric", "Telluric bands", "Observed frame", True),
+    Layer("overlap", "Arm overlaps", "Observed frame", True),
+    Layer("noise", "Noise band", "Curves", True),
+    Layer("baselines", "Single baselines", "Curves", True),
+    Layer("model", "Model reconstruction", "Curves", False),
+)
+"""Everything that can be switched, in the order of the menu."""
+
+VERDICTS = ("source", "instrument", "unclear")
+"""What a feature may come from."""
+
+_SHADES = {"sky": 0.20, "telluric": 0.13, "overlap": 0.13}
+
+
+@dataclass(eq=False)
+class LayerModels:
+    """The models of each layer, which the browser alone shows and hides."""
+
+    models: dict[str, list[Model]] = field(default_factory=lambda: {layer.name: [] for layer in LAYERS})
+
+    def add(self, name: str, *models: Model) -> None:
+        """Let a layer switch ``models``; none of their changes is sent to the server."""
+        shown = next(layer.shown for layer in LAYERS if layer.name == name)
+        for model in models:
+            model.update(visible=shown, syncable=False)
+            self.models[name].append(model)
+
+    def add_legend_items(self, panel: figure) -> None:
+        """Let entries of the legend come and go with the curve that they name."""
+        for legend in panel.legend:
+            for item in legend.items:
+                self._add_item(item)
+
+    def _add_item(self, item: LegendItem) -> None:
+        for name, models in self.models.items():
+            if any(renderer in models for renderer in item.renderers):
+                self.add(name, item)
+                return
+
+
+def instrument_source(wavelength: NDArray[np.float64]) -> ColumnDataSource:
+    """Return strips, ``low`` to ``high`` in the observed frame, of the kinds sky, telluric and overlap."""
+    rows = [("overlap", f"arm overlap {name}", *edges) for name, edges in ARM_OVERLAPS.items()]
+    rows += [("telluric", f"telluric {name}", low, high) for name, low, high in TELLURIC_BANDS]
+    rows += [("sky", "sky line", low, high) for low, high in _runs(wavelength, sky_line_mask(wavelength))]
+    first, last = float(wavelength[0]), float(wavelength[-1])
+    rows = [row for row in rows if row[2] < last and row[3] > first]
+    names = ("kind", "name", "low", "high")
+    return ColumnDataSource({name: [row[k] for row in rows] for k, name in enumerate(names)})
+
+
+def shade(panel: figure, instrument: ColumnDataSource, layers: LayerModels) -> None:
+    """Shade where the instrument or the atmosphere leaves traces."""
+    for kind, alpha in _SHADES.items():
+        view = CDSView(filter=GroupFilter(column_name="kind", group=kind))
+        strips = panel.vstrip(
+            x0="low", x1="high", source=instrument, view=view, name=kind, fill_alpha=alpha, line_color=None
+        )
+        strips.level = "underlay"
+        layers.add(kind, strips)
+
+
+def mark_lines(panel: figure, lines: ColumnDataSource, layers: LayerModels, *, alpha: float) -> None:
+    """Mark spectral lines: emission solid, absorption dashed."""
+    for family, dash in (("emission", "solid"), ("absorption", "dashed")):
+        view = CDSView(filter=GroupFilter(column_name="family", group=family))
+        layers.add(family, panel.vspan(x="x", source=lines, view=view, name=family, line_dash=dash, line_alpha=alpha))
+
+
+class FeatureMarks:
+    """Numbered marks of attributed features on one panel, coloured by what they come from."""
+
+    def __init__(self, panel: figure, features: ColumnDataSource) -> None:
+        """Draw ``features`` on ``panel``."""
+        self._mapper = CategoricalColorMapper(factors=list(VERDICTS), palette=["#000000"] * len(VERDICTS))
+        colour = {"field": "verdict", "transform": self._mapper}
+        strips = panel.vstrip(
+            x0="low", x1="high", source=features, name="feature", fill_color=colour, fill_alpha=0.16, line_color=None
+        )
+        strips.level = "underlay"
+        self.numbers = LabelSet(
+            x="middle",
+            y="peak",
+            text="number",
+            y_offset="lift",
+            source=features,
+            text_align="center",
+            text_baseline="bottom",
+            text_font_style="bold",
+            background_fill_color=colour,
+            border_line_color=colour,
+            border_line_width=4,
+            border_line_join="round",
+        )
+        panel.add_layout(self.numbers)
+
+    def paint(self, colours: Colours, font_size: str) -> None:
+        """Use a set of colours."""
+        self._mapper.palette = [colours.combined, colours.window, colours.muted]
+        self.numbers.text_color = colours.background
+        self.numbers.text_font_size = font_size
+
+
+def _runs(wavelength: NDArray[np.float64], mask: NDArray[np.bool_]) -> list[tuple[float, float]]:
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(np.int8)))
+    return [(float(wavelength[a]), float(wavelength[b - 1])) for a, b in edges.reshape(-1, 2)]

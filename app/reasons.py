@@ -1,0 +1,90 @@
+"""Why targets are odd, worked out once a process and kept for the table."""
+
+import logging
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.survey import Survey
+from imo_engine.attribution import Attribution
+from imo_engine.features import Feature, find_features, sentence
+
+__all__ = ["Reason", "Reasons", "in_brief"]
+
+log = logging.getLogger(__name__)
+
+_KEEP = 128
+
+
+@dataclass(frozen=True, eq=False)
+class Reason:
+    """What stands out of one attribution.
+
+    Attributes:
+        features: The largest fall of log p first.
+        sentence: In words.
+        reconstruction: (pixel,) the model's, in the spectrum's unit; NaN where the decoder does not reach.
+    """
+
+    features: tuple[Feature, ...]
+    sentence: str
+    reconstruction: NDArray[np.float32]
+
+
+class Reasons:
+    """Reasons by target, all explained with the same settings; safe to use from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._found: OrderedDict[str, Reason] = OrderedDict()
+        self._brief: dict[str, str] = {}
+
+    def brief(self, target_id: str) -> str:
+        """Return what stands out in a few words, empty if it is not known."""
+        return self._brief.get(target_id, "")
+
+    def of(self, survey: Survey, target_id: str, attribution: Attribution) -> Reason:
+        """Return why a target is odd; takes about a tenth of a second when it is not known yet.
+
+        Raises:
+            ImoError: no such target, or a model that cannot be loaded.
+        """
+        with self._lock:
+            if (known := self._found.get(target_id)) is not None:
+                self._found.move_to_end(target_id)
+                return known
+        row = survey.spectra.row(target_id)
+        ivar, measured = survey.spectra.ivar[row], survey.spectra.measured[row]
+        features = tuple(find_features(attribution, ivar=ivar, measured=measured))
+        model, _ = survey.engine.get()
+        made = model.reconstruct(attribution.flux[None], np.array([attribution.redshift]))[0]
+        made = np.where(model.covered(attribution.redshift), made, np.nan).astype(np.float32)
+        reason = Reason(features, sentence(features), made)
+        with self._lock:
+            self._found[target_id] = reason
+            self._brief[target_id] = in_brief(features)
+            while len(self._found) > _KEEP:
+                self._found.popitem(last=False)
+        return reason
+
+
+def in_brief(features: Sequence[Feature]) -> str:
+    """Say in a few words what stands out most.
+
+    >>> in_brief([])
+    'nothing stands out'
+    """
+    if not features:
+        return "nothing stands out"
+    first = features[0]
+    low, high = first.observed
+    if first.kind == "global":
+        return "the spectrum as a whole"
+    if first.line_names and first.verdict != "instrument":
+        return first.line_names
+    where = first.place or f"{low:.0f}–{high:.0f} Å"
+    return f"{where}, instrument" if first.verdict == "instrument" else where

@@ -1,0 +1,179 @@
+"""Reads uploaded files in a process of its own, which has little memory, little time, and nothing to steal.
+
+Started by :mod:`app.candidates` as ``python -m app.upload_worker FOLDER``. FOLDER holds the files under names that
+the server chose, ``request.json``, and the wavelengths to resample to in ``wavelength.npy``. The answer is there
+afterwards: ``spectra.safetensors``, or ``error.txt`` with one line.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+__all__ = ["ANSWER", "ERROR", "GRID", "REQUEST", "TEXTS", "answer", "main"]
+
+REQUEST, GRID, ANSWER, ERROR = "request.json", "wavelength.npy", "spectra.safetensors", "error.txt"
+TEXTS = "texts"
+"""Key of the answer's metadata under which the words are, as JSON."""
+
+_MAX_TEXT = 300
+_TABLES = (".csv", ".ecsv", ".txt", ".dat")
+_PICKLES = (".pkl", ".pickle", ".pt", ".pth", ".joblib", ".npy", ".npz")
+_FITS = (".fits", ".fit", ".fts", ".fits.fz")
+
+
+def main(folder: Path) -> None:
+    """Answer the request in ``folder`` within its limits."""
+    request = json.loads((folder / REQUEST).read_text(encoding="utf-8"))
+    try:
+        _limit(request["limits"])
+        answer(folder, request)
+    except MemoryError:
+        _refuse(folder, "not enough memory to read it")
+
+
+def answer(folder: Path, request: dict[str, Any]) -> None:
+    """Read the files that the request names and write spectra, or what is wrong with the files, to ``folder``."""
+    try:
+        error = _read(folder, request)
+    except MemoryError:
+        error = "not enough memory to read it"
+    except Exception as unexpected:
+        error = f"cannot be read ({type(unexpected).__name__})"
+    if error:
+        _refuse(folder, error)
+
+
+def _refuse(folder: Path, error: str) -> None:
+    (folder / ERROR).write_text(error, encoding="utf-8", errors="replace")
+
+
+def _limit(limits: dict[str, Any]) -> None:
+    """Have the system end this process if it takes more than it should."""
+    import resource
+
+    for what, most in (
+        (resource.RLIMIT_AS, limits["memory"]),
+        (resource.RLIMIT_CPU, limits["cpu_seconds"]),
+        (resource.RLIMIT_FSIZE, max(limits["unpacked_bytes"], 64 << 20)),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        try:
+            resource.setrlimit(what, (most, most))
+        except (ValueError, OSError):
+            if sys.platform == "linux":  # macOS refuses some of these; the clock of the parent remains
+                raise
+
+
+def _read(folder: Path, request: dict[str, Any]) -> str:
+    """Read the files and write the answer; return what is wrong with them, if anything is."""
+    import numpy as np
+
+    from imo_engine.errors import ImoError
+    from imo_engine.readers import read_spectra
+
+    stored = _Stored(folder, request["files"], request["limits"]["unpacked_bytes"])
+    try:
+        paths = [stored.unpacked(name) for name in request["files"]]
+        spectra = read_spectra(
+            paths, wavelength=np.load(folder / GRID, allow_pickle=False), redshift=request["redshift"]
+        )
+    except ImoError as error:
+        return stored.as_uploaded(str(error))
+    most = request["limits"]["spectra"]
+    if len(spectra) > most:
+        names = ", ".join(request["files"].values())
+        return f"{names}: {len(spectra)} spectra; at most {most} can be added at a time"
+    _write(folder / ANSWER, spectra, stored)
+    return ""
+
+
+class _Stored:
+    """The files in the folder, by the names that the server gave them."""
+
+    def __init__(self, folder: Path, uploaded: dict[str, str], most: int) -> None:
+        self._folder = folder
+        self._uploaded = uploaded
+        self._left = most
+
+    def unpacked(self, stored: str) -> Path:
+        """Return the path of a file, unpacked if need be, with the extension of what it is.
+
+        Raises:
+            SpectrumFileError: something that cannot be a spectrum, or that unpacks to too much.
+        """
+        from imo_engine.errors import SpectrumFileError
+        from imo_engine.readers.fits_file import GZIP, gunzip, one_error
+
+        path, name = self._folder / stored, self._uploaded[stored]
+        with one_error(name, "file"):
+            head = _head(path)
+            if head.startswith(GZIP):
+                whole = path.with_suffix(".unpacked")
+                with path.open("rb") as packed, whole.open("wb") as unpacked:
+                    gunzip(packed, unpacked, name, lambda head, name: None, max(self._left, 1))
+                path.unlink()
+                path, head = whole, _head(whole)
+                if head.startswith(GZIP):
+                    raise SpectrumFileError(f"{name}: gzipped more than once; gunzip it first")
+            self._left -= path.stat().st_size
+            return path.rename(path.with_suffix(_kind(head, name)))
+
+    def as_uploaded(self, text: str) -> str:
+        """Return a text in which files have the names that the user knows."""
+        for stored, name in self._uploaded.items():
+            for suffix in (".fits", ".csv", ".unpacked", ""):
+                text = text.replace(stored + suffix, name if suffix else _stem(name))
+        return text[:_MAX_TEXT]
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(32)
+
+
+def _stem(name: str) -> str:
+    return name.removesuffix(".gz").rpartition(".")[0] or name
+
+
+def _kind(head: bytes, name: str) -> str:
+    """Return the extension that the content of a file deserves.
+
+    Raises:
+        SpectrumFileError: it deserves none.
+    """
+    from imo_engine.errors import SpectrumFileError
+
+    given = name.lower().removesuffix(".gz")
+    if head.startswith(b"SIMPLE  ="):
+        return ".fits"
+    # protocol 2 and later; an object array of NumPy is a pickle, and so is what is in a .pt file
+    if given.endswith(_PICKLES) or (head[:1] == b"\x80" and head[1:2] in b"\2\3\4\5") or head.startswith(b"\x93NUMPY"):
+        raise SpectrumFileError(
+            f"{name}: a file of Python objects, which can run code when it is opened; bring FITS, CSV or ECSV"
+        )
+    if head.startswith((b"# %ECSV", b"\xef\xbb\xbf# %ECSV")) or given.endswith(_TABLES):
+        return ".csv"
+    if given.endswith(_FITS):
+        return ".fits"
+    raise SpectrumFileError(f"{name}: neither a FITS file nor a text table (.csv, .ecsv)")
+
+
+def _write(path: Path, spectra: Any, stored: _Stored) -> None:  # noqa: ANN401 - not imported before the limits
+    from dataclasses import fields
+
+    import numpy as np
+    import safetensors.numpy
+
+    columns = {f.name: getattr(spectra, f.name) for f in fields(spectra) if f.name != "wavelength"}
+    texts = {
+        name: [stored.as_uploaded(str(text)) for text in values]
+        for name, values in columns.items()
+        if values.dtype.kind == "U"
+    }
+    arrays = {name: np.ascontiguousarray(values) for name, values in columns.items() if name not in texts}
+    safetensors.numpy.save_file(arrays, path, {TEXTS: json.dumps(texts)})
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

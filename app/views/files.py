@@ -1,0 +1,131 @@
+"""Labels and attributions as files: a dialog with downloads and an import."""
+
+import io
+import tempfile
+from html import escape
+from pathlib import Path
+from uuid import uuid4
+
+import panel as pn
+import panel_material_ui as pmui
+
+from app.labelling import LabelDesk
+from app.labels import exchange
+from app.session import Session
+from app.uploads import UploadLimits
+from app.views.candidate import BoundedFileInput
+from imo_engine.errors import ImoError
+
+__all__ = ["FilesDialog"]
+
+
+class FilesDialog(pn.viewable.Viewer):
+    """Downloads are made when they are asked for."""
+
+    def __init__(self, session: Session, desk: LabelDesk) -> None:
+        """Build the dialog, closed; the session gives survey and attribution."""
+        super().__init__()
+        self._session, self._desk = session, desk
+        name = exchange.vi_file_name(session.survey.title, desk.scanner)
+        style = {"size": "small", "variant": "outlined", "margin": (4, 6, 4, 0)}
+        self.csv = pmui.FileDownload(callback=self._csv, filename=name, label="Labels, CSV", **style)
+        self.ecsv = pmui.FileDownload(
+            callback=self._ecsv, filename=f"{name.removesuffix('.csv')}.ecsv", label="Labels, ECSV", **style
+        )
+        self.attribution = pmui.FileDownload(
+            callback=self._netcdf, filename="attribution.nc", label="Attribution, netCDF", disabled=True, **style
+        )
+        limits = UploadLimits(files=1, bytes=exchange.MAX_BYTES)
+        self.upload = BoundedFileInput(
+            limits, label="Import labels (CSV)", variant="outlined", size="small", margin=(4, 0)
+        )
+        self.words = pn.pane.HTML("", sizing_mode="stretch_width", stylesheets=[_STYLE], margin=0)
+        close = pmui.Button(label="Close", size="small", variant="outlined", margin=(10, 0, 0, 0), on_click=self._close)
+        self.dialog = pmui.Dialog(
+            pn.Column(
+                _heading("Save", "Labels in the columns of DESI's visual inspections; the attribution of this target."),
+                pn.FlexBox(self.csv, self.ecsv, self.attribution, margin=0),
+                _heading("Import", "Adds labels that are missing here; labels that differ are left as they are."),
+                self.upload,
+                self.words,
+                close,
+                sizing_mode="stretch_width",
+                margin=0,
+            ),
+            title="Files",
+            title_variant="h6",
+            close_on_click=True,
+            width_option="sm",
+        )
+        self.upload.param.watch(self._on_import, "value")
+        session.param.watch(self._on_reason, "status")
+
+    def open(self) -> None:
+        """Show the dialog."""
+        self.words.object = ""
+        self.dialog.open = True
+
+    def _close(self, event: object) -> None:
+        self.dialog.open = False
+
+    def _on_reason(self, event: object) -> None:
+        ready = self._session.attribution is not None
+        if self.attribution.disabled == ready:
+            self.attribution.disabled = not ready
+        if ready and self._session.attribution is not None:
+            self.attribution.filename = f"attribution-{_plain(self._session.target_id)}.nc"
+
+    def _lines(self) -> tuple:
+        records = self._desk.store.labels(self._desk.scanner).values()
+        return exchange.inspections(records, self._session.survey)
+
+    def _csv(self) -> io.BytesIO:
+        return io.BytesIO(exchange.to_csv(self._lines()))
+
+    def _ecsv(self) -> io.BytesIO:
+        model, _ = self._session.survey.engine.get()
+        data = f"{self._session.survey.title}, {len(self._session.survey.spectra)} spectra"
+        return io.BytesIO(exchange.to_ecsv(self._lines(), model=f"{model.name} ({model.fingerprint})", data=data))
+
+    def _netcdf(self) -> io.BytesIO:
+        attribution = self._session.attribution
+        if attribution is None:
+            return io.BytesIO()
+        with tempfile.TemporaryDirectory(prefix="imo-") as folder:
+            path = Path(folder) / "attribution.nc"
+            attribution.to_netcdf(path)
+            return io.BytesIO(path.read_bytes())
+
+    def _on_import(self, event: object) -> None:
+        values, names = self.upload.value, self.upload.filename
+        if not values:
+            return
+        content, name = (one[0] if isinstance(one, list) else one for one in (values, names))
+        self.upload.clear()
+        try:
+            lines = exchange.read_csv(bytes(content), name=str(name)[-80:], scanner=self._desk.scanner)
+            done = self._desk.store.import_labels(lines, client_id=uuid4().hex)
+        except ImoError as error:
+            self.words.object = f'<p class="failed" role="alert" data-import="failed">{escape(str(error))}</p>'
+            return
+        self._desk.reload()
+        text = f"{done.added} added, {done.unchanged} already here, {len(done.kept)} differ and were left as they are"
+        self.words.object = f'<p role="status" data-import="done">{escape(text)}</p>'
+
+    def __panel__(self) -> pn.viewable.Viewable:
+        return self.dialog
+
+
+def _heading(title: str, words: str) -> pn.viewable.Viewable:
+    return pn.pane.HTML(f"<h3>{title}</h3><p>{words}</p>", stylesheets=[_STYLE], margin=0)
+
+
+def _plain(text: str) -> str:
+    return "".join(c if c.isalnum() or c in "-_." else "-" for c in text)[:80]
+
+
+_STYLE = """
+h3 { font-size: 14px; margin: 8px 0 0; color: var(--imo-text); }
+p { margin: 2px 0; font-size: 13px; color: var(--imo-muted); overflow-wrap: anywhere; }
+.failed { color: var(--imo-warning); font-weight: 600; }
+"""

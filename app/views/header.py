@@ -1,0 +1,49 @@
+"""The buttons in the page's header."""
+
+from collections.abc import Callable
+from typing import Any
+
+import panel as pn
+import panel_material_ui as pmui
+
+from app.state import AppState
+
+__all__ = ["header"]
+
+_SX = {
+    "color": "#ffffff",
+    "borderColor": "#8fa6ba",
+    "padding": "2px 10px",
+    "height": "30px",
+    "minWidth": "0",
+    "fontSize": "13px",
+    "textTransform": "none",
+    "&.Mui-selected": {"backgroundColor": "#d9e6f2", "color": "#12283c"},
+    "&.Mui-focusVisible": {"outline": "2px solid #ffffff", "outlineOffset": "2px"},
+}
+
+
+def header(
+    state: AppState, actions: dict[str, Callable[[], None]], *, simulated: bool, truth: bool
+) -> list[pn.viewable.Viewable]:
+    """Return the header's content.
+
+    Args:
+        state: Its switches are written.
+        actions: What a button does, by its label.
+        simulated: Whether to say that the data are simulated.
+        truth: Whether it is known what was injected.
+    """
+    style: dict[str, Any] = {"size": "small", "variant": "outlined", "sx": _SX, "margin": (0, 3), "align": "center"}
+    buttons = [pmui.Button(label=label, on_click=lambda _, do=do: do(), **style) for label, do in actions.items()]
+    toggles = [_toggle(state, "large_type", "Large type", style)]
+    if truth:
+        toggles.append(_toggle(state, "truth", "Reveal truth", style))
+    toggles.append(_toggle(state, "details", "Details", style))
+    badge = "color:#ffffff;border:1px solid #8fa6ba;border-radius:4px;padding:2px 8px;font-size:12px;white-space:nowrap"
+    words = f'<span style="{badge}">Simulated data</span>' if simulated else ""
+    return [pn.pane.HTML(words, margin=(0, 10), align="center"), pn.layout.HSpacer(), *buttons, *toggles]
+
+
+def _toggle(state: AppState, name: str, label: str, style: dict[str, Any]) -> pn.viewable.Viewable:
+    return pmui.Toggle.from_param(state.param[name], name=label, label=label, description=None, **style)

@@ -1,0 +1,60 @@
+"""The page's own colours as CSS variables, and how its frame looks."""
+
+from typing import Any
+
+from app.plots.colours import DARK, LIGHT, Colours
+
+__all__ = ["HEADER", "LEFT", "RIGHT", "SMALL_FIELDS", "page_look", "variables"]
+
+HEADER = 48
+
+
+def _column(width: str, side: str) -> dict[str, str]:
+    return {"min-width": width, "max-width": width, f"border-{side}": "1px solid var(--imo-line)"}
+
+
+SMALL_FIELDS = """
+:host .MuiInputBase-root, :host .MuiInputBase-input, :host .MuiSelect-select, :host .MuiFormControlLabel-label,
+:host .MuiTypography-root { font-size: calc(13px * var(--imo-type, 1)) !important; }
+:host .MuiInputBase-input:not(textarea), :host .MuiSelect-select { padding: 5px 9px !important; }
+:host .MuiSelect-select { padding-right: 28px !important; }
+:host .MuiInputLabel-root { font-size: calc(13px * var(--imo-type, 1)) !important; }
+:host textarea { padding: 0 !important; line-height: 1.35 !important; }
+"""
+"""Fields of Material UI in the page's own size."""
+
+LEFT = _column("clamp(350px, 27vw, 440px)", "right")
+RIGHT = _column("clamp(270px, 21vw, 380px)", "left")
+
+
+def page_look() -> dict[str, Any]:
+    """Return what Material UI has to know."""
+    return {
+        "theme_config": {
+            "light": {"palette": {"primary": {"main": LIGHT.window}}},
+            "dark": {"palette": {"primary": {"main": DARK.window}, "background": {"default": DARK.background}}},
+        },
+        "sx": {
+            "& .MuiToolbar-root": {"minHeight": f"{HEADER}px !important"},
+            "& .main": {"padding": 0},
+            "& .MuiAppBar-root": {"backgroundColor": "#12283c", "color": "#ffffff", "boxShadow": "none"},
+        },
+    }
+
+
+def variables() -> str:
+    """Return the colours for the two classes that the theme switch toggles."""
+
+    def block(colours: Colours, surface: str, hover: str, warning: str, on_accent: str, star: str, edge: str) -> str:
+        return (
+            f"--imo-text:{colours.text};--imo-muted:{colours.muted};--imo-line:{colours.grid};--imo-surface:{surface};"
+            f"--imo-hover:{hover};--imo-accent:{colours.window};--imo-warning:{warning};--imo-on-accent:{on_accent};"
+            f"--imo-background:{colours.background};--imo-source:{colours.emission};--imo-star:{star};"
+            f"--imo-edge:{edge};"
+            f"background:{colours.background};"
+        )
+
+    return (
+        f".mui-light {{{block(LIGHT, '#ffffff', '#f1f4f7', '#a63a00', '#ffffff', '#a86400', '#c3cad2')}}}"
+        f".mui-dark {{{block(DARK, '#1b2027', '#262d36', '#ffab7a', '#0d1116', '#ffc04d', '#47515d')}}}"
+    )

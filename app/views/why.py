@@ -1,0 +1,110 @@
+"""Why the selected target is odd: a sentence, and the features behind it, each of which zooms to its range."""
+
+from html import escape
+
+import panel as pn
+
+from app.reasons import in_brief
+from app.session import Session
+from imo_engine.features import Feature, sentence
+
+__all__ = ["WhyPanel", "why_html"]
+
+_WAITING = {
+    "idle": "Select a target.",
+    "unscored": "Without a score there is nothing to explain.",
+    "failed": "It could not be explained.",
+    "stopped": "The computation was stopped.",
+}
+
+
+class WhyPanel(pn.viewable.Viewer):
+    """Follows the session's reason."""
+
+    def __init__(self, session: Session) -> None:
+        """Build the panel."""
+        super().__init__()
+        self._session = session
+        self._shown = ""
+        self.pane = pn.pane.HTML(
+            self._html(), sizing_mode="stretch_width", stylesheets=[_STYLE], margin=0, styles={"min-height": "0"}
+        )
+        session.param.watch(lambda _: self._update(), ["status", "reason"])
+
+    def _update(self) -> None:
+        html = self._html()
+        if html != self._shown:  # progress changes the status four times a second
+            self._shown = self.pane.object = html
+
+    def _html(self) -> str:
+        reason = self._session.reason
+        if reason is not None:
+            return why_html(reason.features)
+        words = _WAITING.get(self._session.status.kind, "Known when all window sizes are computed …")
+        return f'<section class="why"><h2>Why is it odd?</h2><p class="quiet">{words}</p></section>'
+
+    def __panel__(self) -> pn.viewable.Viewable:
+        return self.pane
+
+
+def why_html(features: tuple[Feature, ...]) -> str:
+    """Return the sentence and the ranked features."""
+    rows = "".join(_row(number, feature) for number, feature in enumerate(features, start=1))
+    ranked = f"<ol>{rows}</ol>" if rows else ""
+    return (
+        '<section class="why" aria-label="Why is it odd"><h2>Why is it odd?</h2>'
+        f'<p class="sentence">{escape(sentence(features))}</p>{ranked}</section>'
+    )
+
+
+def _row(number: int, feature: Feature) -> str:
+    low, high = feature.observed
+    rest = feature.rest
+    title = escape(in_brief([feature]).removesuffix(", instrument"))
+    observed = f"{low:.0f}–{high:.0f} Å"
+    where = (
+        f"rest {rest[0]:.0f}–{rest[1]:.0f} Å" if title == observed else f"{observed}, rest {rest[0]:.0f}–{rest[1]:.0f}"
+    )
+    facts = (
+        f"{where} · {feature.share:.0%} of the total<br>log p −{feature.log_prob_drop:.1f} · best at W = "
+        f"{feature.window_size} · {feature.significance:.1f} σ"
+    )
+    evidence = "".join(
+        f'<li class="{escape(one.speaks_for)}"><b>{escape(one.speaks_for)}</b> {escape(one.text)}</li>'
+        for one in feature.evidence
+    )
+    near = [f"{one.name} {one.offset:+.0f} {one.unit}" for one in feature.lines[:2]]
+    places = f'<div class="facts">nearest: {escape("; ".join(near))}</div>' if near and feature.kind == "narrow" else ""
+    details = f"<details><summary>evidence</summary>{places}<ul>{evidence or '<li>none either way</li>'}</ul></details>"
+    return (
+        f'<li><button type="button" class="feature" onclick="window.imoExplorer.zoomTo({low:.2f}, {high:.2f})" '
+        f'title="Zoom to {low:.0f}–{high:.0f} Å"><span class="number">{number}</span>'
+        f'<span class="title">{title}</span><span class="verdict {feature.verdict}">{feature.verdict}</span></button>'
+        f'<div class="facts">{facts}</div>{details}</li>'
+    )
+
+
+_STYLE = """
+.why { padding: 6px 10px; font-size: calc(12.5px * var(--imo-type, 1)); color: var(--imo-text); line-height: 1.4;
+  font-variant-numeric: tabular-nums; }
+h2 { font-size: calc(13px * var(--imo-type, 1)); margin: 2px 0; font-weight: 600; }
+p { margin: 2px 0 6px; }
+.quiet, .facts, summary { color: var(--imo-muted); }
+ol, ul { list-style: none; margin: 0; padding: 0; }
+ol > li { padding: 4px 0; border-top: 1px solid var(--imo-line); }
+.feature { display: flex; gap: 7px; align-items: baseline; width: 100%; padding: 1px 0; font: inherit; color: inherit;
+  background: none; border: none; text-align: left; cursor: pointer; border-radius: 4px; }
+.feature:hover .title { text-decoration: underline; }
+.feature:focus-visible, summary:focus-visible { outline: 2px solid var(--imo-accent); outline-offset: 1px; }
+.number { flex: none; width: 1.4em; text-align: center; font-weight: 600; }
+.title { flex: 1; font-weight: 600; min-width: 0; }
+.verdict { flex: none; border: 1px solid currentColor; border-radius: 9px; padding: 0 7px;
+  font-size: calc(11px * var(--imo-type, 1)); }
+.source { color: var(--imo-source); } .instrument { color: var(--imo-warning); } .unclear { color: var(--imo-muted); }
+.facts { padding-left: calc(1.4em + 7px); font-size: calc(11.5px * var(--imo-type, 1)); }
+details { padding-left: calc(1.4em + 7px); font-size: calc(11.5px * var(--imo-type, 1)); }
+details .facts { padding-left: 0; }
+summary { cursor: pointer; width: max-content; }
+details li { color: var(--imo-text); padding: 1px 0; }
+details li.source b { color: var(--imo-source); } details li.instrument b { color: var(--imo-warning); }
+"""

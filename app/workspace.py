@@ -1,0 +1,96 @@
+"""What all sessions of a process share: survey, engine, labels, and what was found out."""
+
+import getpass
+import re
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import platformdirs
+from astropy.io import fits
+
+from app.candidate_desk import Shelf
+from app.explainer import Explainer, Settings
+from app.labels import LabelStore
+from app.reasons import Reasons
+from app.survey import DEMO_SPECTRA, Survey
+from imo_engine.embedded import embedded_file
+from imo_engine.errors import ImoError
+
+__all__ = ["Workspace", "default_labels", "system_user"]
+
+_TRUTH = "demo-truth.fits.gz"
+
+
+@dataclass(eq=False)
+class Workspace:
+    """Made once a process.
+
+    Attributes:
+        survey: As it was opened, without anybody's own files.
+        explainer: The queue.
+        settings: How targets are explained.
+        store: Where labels are kept.
+        user: Whose labels, where there is no login.
+        ahead: Whether neighbours are computed when nobody waits.
+        reasons: Why targets are odd.
+        saving: Writes labels, in order.
+        thinking: Works out reasons, reads uploads.
+        pages: Keys of the pages that sessions have open.
+        truth: What was injected, in words, by target of the embedded survey; empty for any other.
+        shelf: Everybody's own files.
+    """
+
+    survey: Survey
+    explainer: Explainer
+    settings: Settings
+    store: LabelStore
+    user: str
+    ahead: bool = True
+    reasons: Reasons = field(default_factory=Reasons)
+    saving: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "imo-labels"))
+    thinking: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(2, "imo-reasons"))
+    pages: set[str] = field(default_factory=set)
+    truth: dict[str, str] = field(init=False)
+    shelf: Shelf = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.shelf = Shelf(self.explainer)
+        self.truth = _truth(self.survey)
+
+    def close(self) -> None:
+        """Finish what is being written and stop."""
+        self.saving.shutdown(wait=True)
+        self.thinking.shutdown(wait=False, cancel_futures=True)
+        self.explainer.close()
+        self.store.close()
+
+
+def default_labels(survey: Survey) -> Path:
+    """Return where the labels of a survey are kept unless somebody says otherwise: in the user's data folder."""
+    name = re.sub(r"[^a-z0-9]+", "-", survey.title.casefold()).strip("-")[:60] or "survey"
+    return platformdirs.user_data_path("imo-explorer") / f"{name}.sqlite"
+
+
+def system_user() -> str:
+    """Return the name of who started the program."""
+    try:
+        name = getpass.getuser()
+    except (OSError, KeyError):
+        name = ""
+    return re.sub(r"[^\w.@-]+", "-", name).strip("-")[:60] or "user"
+
+
+def _truth(survey: Survey) -> dict[str, str]:
+    """Return in words what was injected into the targets of the embedded survey; nothing for any other."""
+    if not survey.simulated or not any(str(source) == DEMO_SPECTRA for source in survey.spectra.source[:1]):
+        return {}
+    try:
+        with fits.open(embedded_file(_TRUTH)) as file:
+            rows = file["OUTLIERS"].data
+            return {
+                str(row["TARGETID"]): f"{str(row['KIND']).strip().replace('_', ' ')}, strength {row['STRENGTH']}"
+                for row in rows
+            }
+    except (ImoError, OSError, KeyError):
+        return {}

@@ -1,0 +1,349 @@
+"""Triage in a real Chromium with a real server, which is killed in the middle."""
+
+import os
+import signal
+import socket
+import sqlite3
+import time
+
+import numpy as np
+import pytest
+from browser import chromium, serving, visit, write_desi_model
+from fits_files import arms, write_coadd, write_redrock
+
+from app.labels import LabelStore, exchange
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
+
+TARGETS = [str(39628000000001000 + k) for k in range(22)]
+USER = "ann"
+PATIENCE = 60_000
+HOSTILE = "<img src=x onerror='window.hacked=1'>"
+
+SPECTRUM_OF = """
+(target) => [...Bokeh.documents[0]._all_models.values()]
+  .some((m) => m.data?.z !== undefined && m.data.rank === undefined && m.data.id[0] === target)
+"""
+
+COUNT_ROWS = """
+(wanted) => {
+  function* roots(node) {
+    yield node
+    for (const element of node.querySelectorAll("*")) if (element.shadowRoot) yield* roots(element.shadowRoot)
+  }
+  return [...roots(document)].flatMap((root) => [...root.querySelectorAll(".tabulator-row")]).length === wanted
+}
+"""
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("triage")
+    write_desi_model(folder)
+    data = arms(len(TARGETS), ivar=100.0)
+    rng = np.random.default_rng(7)
+    for arm in data.values():
+        arm["flux"] += rng.normal(0, 0.1, arm["flux"].shape).astype(np.float32)
+        arm["flux"] *= np.linspace(1, 2, len(TARGETS))[:, None].astype(np.float32) ** (arm["wavelength"] / 6000 - 1)
+    ids = [int(target) for target in TARGETS]
+    write_redrock(folder / "redrock-triage.fits", ids, [0.1 + 0.01 * k for k in range(len(ids))])
+    write_coadd(folder / "coadd-triage.fits", ids, data)
+    return folder
+
+
+def arguments(folder, labels="labels.sqlite", user=USER):
+    """What `imo serve` gets; small windows only, so that nothing waits for the engine."""
+    return [
+        "--spectra", folder / "coadd-triage.fits", "--model", folder / "narrow.safetensors", "--device", "cpu",
+        "--n-baselines", 2, "--windows", "256,64", "--labels", folder / labels, "--user", user,
+        "--cache", folder / "cache",
+    ]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def server(folder, browser):
+    with serving(*arguments(folder), threads=1) as server:
+        yield server
+
+
+@pytest.fixture
+def page(server, browser):
+    seen = opened(browser, server.url)
+    yield seen
+    seen.page.close()
+    assert (seen.errors, seen.outside) == ([], [])
+
+
+def opened(browser, url):
+    seen = visit(browser, url)
+    seen.page.set_default_timeout(PATIENCE)
+    seen.page.wait_for_function("() => window.imoForm !== undefined && window.imoAddress !== undefined")
+    seen.page.locator(".strip .id").wait_for()
+    seen.page.locator(".imo-form:not([inert])").wait_for()
+    return seen
+
+
+def wait_for_target(seen, target):
+    seen.page.locator(".strip .id", has_text=target).wait_for()
+    seen.page.wait_for_function(SPECTRUM_OF, arg=target)
+
+
+def wait_until_saved(seen):
+    """Wait for the words that promise it."""
+    seen.page.locator(".state.saved", has_text="saved ").wait_for()
+
+
+def table_order(seen):
+    return seen.page.locator(".tabulator-row .id").all_inner_texts()
+
+
+def plan(rng, target):
+    """Keys for one target, and the label that they should make."""
+    quality = int(rng.integers(0, 5))
+    star = bool(rng.random() < 0.4)
+    comment = f"broad line? {target[-2:]} é <b>&\"'" if rng.random() < 0.4 else ""
+    return quality, star, comment
+
+
+def press(seen, quality, star, comment):
+    keyboard = seen.page.keyboard
+    keyboard.press(str((quality + 1) % 5))  # a slip, put right by the next key
+    keyboard.press(str(quality))
+    if star:
+        keyboard.press("*")
+    if comment:
+        keyboard.press("c")
+        seen.page.wait_for_function(
+            "() => { let e = document.activeElement; while (e?.shadowRoot) e = e.shadowRoot.activeElement;"
+            " return e?.tagName === 'TEXTAREA' }"
+        )
+        keyboard.type(comment)
+        keyboard.press("Escape")
+    seen.page.locator(f'.imo-label [data-label="quality-{quality}"][aria-pressed="true"]').wait_for()
+    seen.page.locator(f'.imo-label [data-label="star"][aria-pressed="{str(star).lower()}"]').wait_for()
+    if not comment:  # with a comment the hand is faster than the server
+        wait_until_saved(seen)
+
+
+def said(labels):
+    return {t: (r.label.quality, r.label.star, r.label.comment) for t, r in labels.items() if not r.label.empty}
+
+
+def test_triage_of_twenty_targets_by_keyboard_survives_a_killed_server(folder, browser):
+    port = free_port()
+    rng = np.random.default_rng(0)
+    given = [*arguments(folder, "killed.sqlite"), "--port", port]
+    expected = {}
+    with serving(*given, threads=1) as first:
+        seen = opened(browser, f"http://127.0.0.1:{port}/")
+        order = table_order(seen)[:20]
+        assert len(set(order)) == 20
+        for target in order[:10]:
+            wait_for_target(seen, target)
+            expected[target] = plan(rng, target)
+            press(seen, *expected[target])
+            if target != order[9]:
+                seen.page.keyboard.press("n")
+        wait_until_saved(seen)
+        os.kill(first.process.pid, signal.SIGKILL)
+        first.process.wait(20)
+        # what was shown as saved is there although nobody closed the database
+        with LabelStore(folder / "killed.sqlite") as store:
+            assert said(store.labels(USER)) == expected
+        seen.page.locator("#imo-connection").wait_for()
+    with serving(*given, threads=1) as second:
+        seen.page.wait_for_function(
+            "() => document.getElementById('imo-connection') === null && window.imoForm !== undefined"
+        )
+        wait_for_target(seen, order[9])  # the page came back by itself, to where it was
+        quality = expected[order[9]][0]
+        seen.page.locator(f'.imo-label [data-label="quality-{quality}"][aria-pressed="true"]').wait_for()
+        assert seen.page.locator("[data-labelled]").get_attribute("data-labelled") == "10"
+        assert table_order(seen)[:20] == order
+        for target in order[10:]:
+            seen.page.keyboard.press("n")
+            wait_for_target(seen, target)
+            expected[target] = plan(rng, target)
+            press(seen, *expected[target])
+        wait_until_saved(seen)
+        with LabelStore(folder / "killed.sqlite") as store:
+            assert said(store.labels(USER)) == expected
+            assert all(len(store.history(target, USER)) >= 2 for target in order)  # the slip is in the history
+        assert seen.outside == []
+        seen.page.close()
+        assert "Traceback" not in second.log, second.log
+
+
+def test_undo_takes_the_last_change_back(page, folder):
+    page.page.keyboard.press("3")
+    page.page.locator('.imo-label [data-label="quality-3"][aria-pressed="true"]').wait_for()
+    page.page.keyboard.press("z")
+    page.page.locator(".state.saved", has_text="took back").wait_for()
+    page.page.locator('.imo-label [data-label="quality-3"][aria-pressed="false"]').wait_for()
+    with LabelStore(folder / "labels.sqlite") as store:
+        assert store.get(page.shown_target(), USER).label.empty
+
+
+def test_comments_are_text(page, folder):
+    seen = page.page
+    target = page.shown_target()
+    seen.keyboard.press("c")
+    seen.keyboard.type(HOSTILE)
+    seen.keyboard.press("Escape")
+    wait_until_saved(page)
+    seen.wait_for_timeout(300)
+    with LabelStore(folder / "labels.sqlite") as store:
+        assert store.get(target, USER).label.comment == HOSTILE
+        store.save(target, store.get(target, USER).label, scanner="bob", client_id="1", expected_version=0)
+        bob = store.get(target, "bob")
+        other = type(bob.label)(quality=1, comment=HOSTILE)
+        store.save(target, other, scanner="bob", client_id="2", expected_version=bob.version)
+    seen.keyboard.press("4")
+    seen.locator('.imo-label [data-label="quality-4"][aria-pressed="true"]').wait_for()
+    wait_until_saved(page)
+    seen.get_by_role("button", name="Compare").click()
+    table = seen.locator("[data-disagreements]")
+    table.wait_for()
+    assert HOSTILE in table.inner_text()
+    assert "Q4" in table.inner_text() and "Q1" in table.inner_text()
+    assert table.locator("img").count() == 0
+    assert seen.evaluate("window.hacked") is None
+
+
+def test_an_address_opens_a_target_with_its_view(page, server, browser):
+    target = table_order(page)[4]
+    other = opened(browser, f"{server.url}?target={target}&view=halpha")
+    wait_for_target(other, target)
+    other.page.wait_for_selector('button[data-group="view"][data-value="halpha"][aria-pressed="true"]')
+    shown = other.x_range()
+    assert shown[1] - shown[0] < 1000
+    other.page.keyboard.press("n")
+    following = table_order(page)[5]
+    wait_for_target(other, following)
+    other.page.wait_for_function("(t) => location.search === '?target=' + t", arg=following)
+    other.page.keyboard.press("h")
+    other.page.wait_for_function("() => location.search.endsWith('&view=hbeta')")
+    other.page.reload()
+    wait_for_target(other, following)
+    other.page.wait_for_selector('button[data-group="view"][data-value="hbeta"][aria-pressed="true"]')
+    other.page.close()
+
+
+def test_an_address_of_nobody_opens_the_first(server, browser):
+    seen = opened(browser, f"{server.url}?target={HOSTILE}")
+    assert seen.shown_target() == table_order(seen)[0]
+    words = seen.page.locator(".words", has_text="There is no target")
+    words.wait_for()
+    assert words.locator("img").count() == 0
+    assert seen.page.evaluate("window.hacked") is None
+    seen.page.close()
+
+
+def test_search_filters_and_the_order_that_keys_follow(page):
+    seen = page.page
+    everything = table_order(page)
+    seen.keyboard.press("/")
+    seen.keyboard.type(everything[3])
+    seen.keyboard.press("Enter")
+    seen.wait_for_function(COUNT_ROWS, arg=1)
+    assert table_order(page) == [everything[3]]
+    seen.keyboard.press("Escape")
+    seen.keyboard.press("n")
+    wait_for_target(page, everything[3])
+
+
+def test_a_new_candidate_is_scored_ranked_and_explained(page):
+    seen = page.page
+    wave = np.arange(3600.0, 9824.0, 0.8)
+    rows = "\n".join(f"{w:.1f},{1 + 0.1 * np.sin(w / 50):.4f},100" for w in wave)
+    seen.get_by_role("button", name="Add spectrum").click()
+    field = seen.locator('input[type="file"]').first
+    field.wait_for(state="attached")
+    field.set_input_files(
+        {"name": f"{HOSTILE}.csv", "mimeType": "text/csv", "buffer": b"wavelength,flux,ivar\n1,x,3\n"}
+    )
+    seen.locator('[data-intake="failed"]').wait_for()
+    field.set_input_files(
+        {"name": f"{HOSTILE}.csv", "mimeType": "text/csv", "buffer": f"wavelength,flux,ivar\n{rows}\n".encode()}
+    )
+    seen.locator('[data-intake="redshift"]').wait_for()
+    seen.get_by_role("textbox", name="Redshift").fill("0.21")
+    seen.get_by_role("button", name="Score").click()
+    done = seen.locator('[data-intake="done"]')
+    done.wait_for()
+    assert "would be rank" in done.inner_text()
+    seen.get_by_role("button", name="Close").click()
+    row = seen.locator(".tabulator-row").first
+    row.locator(".own").wait_for()
+    assert seen.locator(".strip .id img").count() == 0
+    assert "onerror" in page.shown_target()
+    page.wait_for_status("done")
+    seen.locator(".why .sentence").wait_for()
+    assert seen.evaluate("window.hacked") is None
+
+
+def test_labels_go_out_and_come_back(page, folder, tmp_path):
+    seen = page.page
+    seen.keyboard.press("2")
+    seen.locator('.imo-label [data-label="quality-2"][aria-pressed="true"]').wait_for()
+    wait_until_saved(page)
+    target = page.shown_target()
+    seen.get_by_role("button", name="Files").click()
+    with seen.expect_download() as download:
+        seen.get_by_text("Labels, CSV").click()
+    path = tmp_path / "labels.csv"
+    download.value.save_as(path)
+    lines = {line.target_id: line for line in exchange.read_csv(path)}
+    assert lines[target].label.quality == 2
+    assert lines[target].scanner == USER
+    field = seen.locator('input[type="file"]').last
+    content = path.read_bytes().replace(TARGETS[20].encode(), TARGETS[21].encode())
+    field.set_input_files({"name": "labels.csv", "mimeType": "text/csv", "buffer": content})
+    seen.locator('[data-import="done"]').wait_for()
+    field.set_input_files({"name": "bad.csv", "mimeType": "text/csv", "buffer": b"\x80\x81"})
+    seen.locator('[data-import="failed"]', has_text="bad.csv").wait_for()
+
+
+def test_a_refused_label_is_not_shown_as_saved_and_not_lost(folder, browser):
+    with serving(*arguments(folder, "busy.sqlite"), threads=1) as server:
+        seen = opened(browser, server.url)
+        target = seen.shown_target()
+        other = sqlite3.connect(folder / "busy.sqlite", isolation_level=None)
+        other.execute("BEGIN EXCLUSIVE")
+        seen.page.keyboard.press("4")
+        seen.page.locator(".state.failed", has_text="not saved").wait_for(timeout=120_000)
+        assert seen.page.locator(".state.saved").count() == 0
+        other.execute("ROLLBACK")
+        other.close()
+        seen.page.get_by_role("button", name="Try again").click()
+        wait_until_saved(seen)
+        with LabelStore(folder / "busy.sqlite") as store:
+            assert store.get(target, USER).label.quality == 4
+        seen.page.close()
+
+
+def test_a_conflict_asks(page, folder):
+    seen = page.page
+    target = page.shown_target()
+    with LabelStore(folder / "labels.sqlite") as store:
+        before = store.get(target, USER)
+        theirs = type(before.label)(quality=1, comment="from elsewhere")
+        store.save(target, theirs, scanner=USER, client_id=f"other {time.time()}", expected_version=before.version)
+        seen.keyboard.press("0")
+        seen.locator(".state.conflict", has_text="from elsewhere").wait_for()
+        assert store.get(target, USER).label == theirs
+        seen.get_by_role("button", name="Keep mine").click()
+        wait_until_saved(page)
+        assert store.get(target, USER).label.quality == 0
