@@ -100,7 +100,9 @@ def rank_spectra(model: "OutlierModel", spectra: Spectra, *, memory_budget: int 
         reason = np.where(spectra.scorable & ~np.isfinite(log_prob), "the model gives no finite log p", spectra.problem)
         spectra = replace(spectra, problem=reason)
         log_prob[spectra.problem != ""] = np.nan
-    rank[scored[np.argsort(log_prob[scored], kind="stable")]] = np.arange(1, len(scored) + 1)
+    # what differs by rounding alone, by where in a batch a spectrum was, is equal
+    rounded = np.round(log_prob[scored], 4)
+    rank[scored[np.argsort(rounded, kind="stable")]] = np.arange(1, len(scored) + 1)
     return Ranking(spectra, log_prob, rank, latents, f"{model.name} ({model.fingerprint})")
 
 

@@ -58,14 +58,15 @@ def write_desi_model(folder: Path, *, pool: bool = True) -> Path:
     return path
 
 
-# Bokeh's models as the page holds them, by name: ranges, how many values each drawn column has, axes
+# Panels that are shown, by name: ranges, how many values each drawn column has, axes (those in sight last)
 FIGURES = """
 () => {
   const figures = {}
   for (const model of Bokeh.documents[0]._all_models.values()) {
-    if (model.type !== "Figure" || !model.name?.startsWith("imo-")) continue
+    if (model.type !== "Figure" || !model.name?.startsWith("imo-") || !model.visible) continue
     const filled = {}
     for (const renderer of model.renderers) {
+      if (!renderer.visible) continue
       for (const key of ["y", "y1", "y2", "image"]) {
         const column = renderer.glyph[key]?.field
         if (column === undefined) continue
@@ -75,6 +76,7 @@ FIGURES = """
       }
     }
     const axes = [...model.above, ...model.below].filter((one) => one.type === "LinearAxis")
+      .sort((one, other) => one.visible - other.visible)
     figures[model.name.slice(4)] = {
       x: [model.x_range.start, model.x_range.end], y: [model.y_range.start, model.y_range.end], filled,
       axes: axes.map((axis) => ({label: axis.axis_label, visible: axis.visible})),
@@ -88,7 +90,8 @@ FIGURES = """
 # A column of a data source as plain numbers, null where there is none; an image as its rows
 COLUMN = """
 ([having, name]) => {
-  const plain = (values) => Array.from(values, (v) => typeof v !== "number" ? v : Number.isFinite(v) ? v : null)
+  const plain = (values) => Array.from(values, (v) => ArrayBuffer.isView(v) || Array.isArray(v) ? plain(v)
+    : typeof v !== "number" ? v : Number.isFinite(v) ? v : null)
   for (const model of Bokeh.documents[0]._all_models.values()) {
     // the table's source has columns of the same names
     if (model.type !== "ColumnDataSource" || model.data[having] === undefined || model.data.rank !== undefined) continue
@@ -209,7 +212,7 @@ class Visit:
     def column(self, having: str, name: str) -> np.ndarray:
         """A column of the data source that has the column ``having``; NaN where there is no number."""
         values = self.page.evaluate(COLUMN, [having, name])
-        return np.array(values) if isinstance(values[0], str) else np.array(values, float)
+        return np.array(values) if values and isinstance(values[0], str) else np.array(values, float)
 
     def lines(self) -> dict[str, float]:
         """Observed wavelengths of the line markers, by name."""

@@ -195,7 +195,7 @@ class TestSelecting:
         image = page.column("image", "image")
         assert image.shape == (5, 7781)
         assert (np.isfinite(image).sum(axis=1) >= 0.98 * measured).all()
-        assert page.column("baseline", "baseline").size == N_BASELINES * 7782
+        assert page.column("baseline", "baseline").shape == (N_BASELINES, 7781)
 
     def test_another_click_on_the_row_changes_nothing(self, page):
         page.show(FULL)
@@ -270,8 +270,7 @@ class TestSuperseding:
         ):
             atol = 1e-3 * np.nanmax(np.abs(values))
             np.testing.assert_allclose(page.column("combined", column), values, atol=atol, err_msg=column)
-        baselines = page.column("baseline", "baseline").reshape(N_BASELINES, -1)[:, :-1]
-        np.testing.assert_allclose(baselines, truth.baselines, atol=1e-5)
+        np.testing.assert_allclose(page.column("baseline", "baseline"), truth.baselines, atol=1e-5)
         ratio = truth.signal_to_scatter[np.argsort(PAPER_WINDOW_SIZES)]
         close = np.isclose(page.column("image", "image"), ratio, rtol=0.05, atol=0.05)
         assert close.mean() > 0.95  # where two baselines agree by chance the ratio is mostly rounding
@@ -308,7 +307,7 @@ class TestViews:
         page.press("view", "full")
         assert page.x_range() == whole
         for before in reversed(visited):
-            page.page.get_by_role("button", name="Undo").click()
+            page.page.get_by_role("button", name="Undo zoom").click()
             assert page.x_range() == before
 
     def test_the_flux_axis_follows_what_is_visible(self, page):
@@ -376,7 +375,7 @@ class TestViews:
         before, whole = len(page.sent), page.x_range()
         for name in ("halpha", "oii", "hbeta", "nad"):
             page.press("view", name)
-        page.page.get_by_role("button", name="Undo").click()
+        page.page.get_by_role("button", name="Undo zoom").click()
         page.press("frame", "rest")
         page.press("frame", "observed")
         page.press("view", "full")

@@ -53,6 +53,24 @@ SECOND = """
 """
 
 
+NOTHING_COMPUTED = """
+() => [...Bokeh.documents[0]._all_models.values()]
+  .some((m) => m.data?.combined !== undefined && !m.data.combined.some(Number.isFinite))
+"""
+
+COUNT_PAINTS = """
+() => {
+  window.painted = {}
+  for (const model of Bokeh.documents[0]._all_models.values()) {
+    if (model.type !== "Figure" || !model.name.startsWith("imo-") || !model.visible) continue
+    const name = model.name.slice(4)
+    window.painted[name] = 0
+    Bokeh.index.find_one(model).repainted.connect(() => { window.painted[name] += 1 })
+  }
+}
+"""
+
+
 @dataclass
 class Page(Visit):
     """A visit, and what Python heard."""
@@ -517,6 +535,31 @@ class TestView:
         assert page.range() == everything
         page.key("u")
         assert page.range() == everything and "no earlier view" in page.readout()
+
+    def test_what_was_computed_goes_with_its_spectrum(self, page):
+        """The server sends nothing for it."""
+        page.key("a")
+        zoomed = page.range()
+        assert np.isfinite(page.column("combined", "w4")).any()
+        page.key("/")
+        page.wait_to_hear("key", "search")
+        page.page.wait_for_function(NOTHING_COMPUTED)
+        assert np.isnan(page.column("combined", "combined")).all() and np.isnan(page.column("image", "image")).all()
+        assert page.column("baseline", "w1").size == 0 and page.column("peak", "peak").size == 0
+        assert np.isfinite(page.column("flux", "flux")).sum() > 7000
+        assert page.range() == zoomed
+        page.key("*")
+        page.wait_for_values("w1")
+
+    def test_each_panel_is_painted_at_most_twice_a_target(self, page):
+        """Once with the spectrum, once with what was computed; more is what people wait for."""
+        page.page.evaluate(COUNT_PAINTS)
+        page.target(1)
+        page.page.wait_for_timeout(400)
+        painted = page.page.evaluate("() => window.painted")
+        shown = {name for name, one in page.tools().items() if one["visible"]}
+        assert set(painted) == shown
+        assert max(painted.values()) <= 3, painted  # one more where a frame falls between two messages
 
     def test_keys_zoom_and_move_within_the_spectrum(self, page):
         everything = page.range()

@@ -389,7 +389,7 @@ class TestEvents:
     def test_a_redshift_is_told(self, stack):
         heard = []
         stack.on_redshift(heard.append)
-        stack.browser.redshift.data = {"z": [0.3203], "count": [1]}
+        stack.browser.redshift.data = {"value": [0.3203], "count": [1]}
         assert heard == [0.3203]
 
 

@@ -127,8 +127,10 @@ def page() -> pn.viewable.Viewable:
             stack.paint(colours, large=large)
         if action == "undo-label":
             stack.clear_brush()
-        if action == "star":
+        if action == "star":  # computed again
             show_rest()
+        if action == "search":  # as if it were to be computed again
+            sources.show_spectrum(SPECTRA, row)
 
     stack.on_key(on_key)
     stack.on_brush(lambda low, high: tell("brush", [low, high]), lambda: tell("cleared"))

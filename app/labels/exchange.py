@@ -16,7 +16,7 @@ from astropy.table import MaskedColumn, Table
 from app.labels.records import ISSUES, QUALITIES, Inspection, LabelRecord
 from app.labels.vi_columns import COLUMNS, NEEDED, cells_of, read_cells
 from imo_engine import __version__
-from imo_engine.errors import ImoError, SpectrumFileError
+from imo_engine.errors import ImoError, InputError, SpectrumFileError
 from imo_engine.files import write_atomically
 
 if TYPE_CHECKING:
@@ -84,8 +84,14 @@ def to_ecsv(lines: Iterable[Inspection], *, model: str, data: str) -> bytes:
         lines: Labels.
         model: Name and fingerprint of the model.
         data: What the spectra are.
+
+    Raises:
+        InputError: an identifier that begins with #.
     """
     lines = tuple(lines)
+    for line in lines:
+        if line.target_id.startswith("#"):  # a line that begins so is a comment to every reader of ECSV
+            raise InputError(f"target {line.target_id!r} cannot be written as ECSV; use CSV")
     table = Table(
         {
             "TARGETID": _text([line.target_id for line in lines]),
