@@ -63,10 +63,13 @@ class WindowUpdate:
         widths = [int(weight.shape[0]) for weight in self.net.weights]
         numbers = 2 * p1 * self.n1 * widths[0] + 2 * p2 * n2 * widths[1] + 4 * (n2 + 2 * reach3) * widths[2]
         self.bytes_per_chunk = numbers * update.base.element_size()
-        both = torch.cat([update.weighted, update.weight], dim=2)
-        if both.device.type != "mps":  # which has no float64
-            both = both.double()
-        self.running = pad(pad(both, (0, 0, self.edge3, self.edge3)).cumsum(dim=1), (0, 0, 1, 0))
+        raw3 = update.raw3 if update.raw3.device.type == "mps" else update.raw3.double()  # MPS has no float64
+        value, attention = self.net.activate(2, update.raw3).to(raw3).chunk(2, dim=-1)
+        weight = torch.exp(attention - update.peak[:, None].to(raw3))
+        both = torch.cat([value * weight, weight], dim=2)
+        both = pad(both, (0, 0, self.edge3, self.edge3))
+        self.before = pad(both.cumsum(dim=1), (0, 0, 1, 0))
+        self.behind = pad(both.flip(1).cumsum(dim=1), (0, 0, 1, 0)).flip(1)
 
     def phases(self, start: Tensor) -> Tensor:
         """Return how far the changes of chunks beginning at ``start``, (n,), lie into a pooling cell of stage 2."""
@@ -122,8 +125,9 @@ class WindowUpdate:
         peak = torch.maximum(update.peak[baseline], attention.amax(dim=1))  # a chunk may draw all the attention
         weight = torch.exp(attention - peak[:, None])
         at = first3 + self.edge3
-        rest = _rest(self.running, baseline, at, at + span3)
-        fade = torch.exp(update.peak[baseline] - peak)
+        # sums from both ends: a difference of sums would lose a small rest beside a chunk that draws all
+        rest = self.before[baseline, at] + self.behind[baseline, at + span3]
+        fade = torch.exp((update.peak[baseline] - peak).to(rest.dtype))
         half = weight.shape[2]
         numerator = rest[:, :half] * fade + (value * weight).sum(dim=1)
         denominator = rest[:, half:] * fade + weight.sum(dim=1)
@@ -143,8 +147,3 @@ class WindowUpdate:
             return (move.flatten(1) @ net.toeplitz(stage, cells)).unflatten(1, (cells + 2 * net.reach(stage), -1))
         padding = 2 * net.reach(stage)
         return conv1d(move.transpose(1, 2), net.weights[stage], padding=padding).transpose(1, 2)
-
-
-def _rest(running: Tensor, baseline: Tensor, first: Tensor, last: Tensor) -> Tensor:
-    """Return the sums over all positions but [first, last), from running sums, (M, L + 1, C)."""
-    return running[baseline, -1] - (running[baseline, last] - running[baseline, first])
