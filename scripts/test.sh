@@ -3,6 +3,10 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/setup.sh
+
+nothing_chosen() {
+    [ "$1" = 5 ] && say "no such tests among those chosen" || exit "$1"
+}
 install_into_venv "[test,simulate,parquet]"
 
 if ! command -v chromium chromium-browser google-chrome >/dev/null; then
@@ -18,5 +22,9 @@ say "ruff"
 .venv/bin/ruff format --check .
 say "mypy"
 .venv/bin/mypy
-say "pytest"
-exec .venv/bin/python -m pytest "$@"
+# one thread a process: what runs side by side must not fight for the cores
+export OMP_NUM_THREADS=1
+say "pytest, without a browser: one process a core"
+.venv/bin/python -m pytest -m "not browser" -n auto --maxprocesses 4 --dist loadfile "$@" || nothing_chosen $?
+say "pytest, in the browser"
+.venv/bin/python -m pytest -m browser "$@" || nothing_chosen $?
