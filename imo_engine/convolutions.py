@@ -8,7 +8,16 @@ from torch.nn.functional import conv1d, pad, prelu
 
 from imo_engine.autoencoder import SpectrumEncoder
 
-__all__ = ["FAR", "Convolutions", "bias_of", "fixed_convolutions", "in_cells", "plain_convolutions", "rows_of"]
+__all__ = [
+    "FAR",
+    "Convolutions",
+    "bias_of",
+    "fixed_convolutions",
+    "in_cells",
+    "plain_convolutions",
+    "pooled_length",
+    "rows_of",
+]
 
 FAR = 1e30
 """What no maximum picks; not infinite, because 0 times infinity is not a number."""
@@ -116,10 +125,15 @@ def rows_of(table: Tensor, count: int, baseline: Tensor, first: Tensor) -> Tenso
     return table.flatten(0, 1).index_select(0, row.flatten()).unflatten(0, (-1, count))
 
 
+def pooled_length(length: int, pool: int) -> int:
+    """Return how many cells max-pooling with padding pool // 2 makes."""
+    return (length + 2 * (pool // 2)) // pool
+
+
 def in_cells(raw: Tensor, pool: int) -> Tensor:
     """Arrange (M, L, C) in pooling cells, (M, cell, pool, C), as max-pooling with padding pool // 2 does."""
     length = raw.shape[1]
-    cells = (length + 2 * (pool // 2)) // pool
+    cells = pooled_length(length, pool)
     behind = cells * pool - length - pool // 2
     if behind < 0:
         raw, behind = raw[:, :behind], 0

@@ -7,13 +7,16 @@ from torch.nn.functional import pad
 __all__ = ["FourierConvolution"]
 
 
+_BLOCKS = (64, 96, 128)  # longer ones leave the cache
+
+
 class FourierConvolution:
     """Same as ``conv1d`` with odd kernels, padding to the same length and no bias."""
 
-    def __init__(self, weight: Tensor, *, block: int = 64) -> None:
-        """Transform ``weight``, (out, in, k); ``block`` is the transform's length."""
+    def __init__(self, weight: Tensor, *, positions: int | None = None) -> None:
+        """Transform ``weight``, (out, in, k); the transforms' length is chosen for ``positions``, if they are known."""
         self.size = int(weight.shape[2])
-        self.block = block
+        self.block = block = _best_block(self.size, positions)
         # conv1d correlates: the kernel is turned round
         spectrum = torch.fft.rfft(weight.flip(2), n=block).permute(2, 1, 0)  # (frequency, in, out)
         self.spectrum = _three(spectrum)
@@ -32,6 +35,14 @@ class FourierConvolution:
         product = torch.complex(real - imaginary, both.sub_(real).sub_(imaginary))
         back = torch.fft.irfft(product, n=self.block, dim=0)[self.size - 1 :]  # (hop, n * blocks, out)
         return back.unflatten(1, (n, blocks)).permute(1, 2, 0, 3).flatten(1, 2)[:, :length]
+
+
+def _best_block(size: int, positions: int | None) -> int:
+    """Return the length of transforms that costs fewest products; 64 where nothing is known of the positions."""
+    lengths = [length for length in _BLOCKS if length >= 2 * size] or [_BLOCKS[-1]]
+    if positions is None:
+        return lengths[0]
+    return min(lengths, key=lambda length: -(-positions // (length - size + 1)) * (length // 2 + 1))
 
 
 def _three(values: Tensor) -> Tensor:

@@ -250,14 +250,14 @@ class TestOrder:
 
 
 class TestParts:
-    @given(size=st.sampled_from([3, 5, 11, 21]), length=st.integers(1, 200), block=st.sampled_from([32, 64, 128]))
+    @given(size=st.sampled_from([3, 5, 11, 21]), length=st.integers(1, 200), positions=st.sampled_from([None, 30, 150, 200]))
     @settings(max_examples=30, deadline=None)
-    def test_fourier_convolution(self, size, length, block):
+    def test_fourier_convolution(self, size, length, positions):
         generator = torch.Generator().manual_seed(size * length)
         weight = torch.randn(3, 2, size, generator=generator, dtype=torch.float64)
         x = torch.randn(2, length, 2, generator=generator, dtype=torch.float64)
         right = torch.nn.functional.conv1d(x.transpose(1, 2), weight, padding=size // 2).transpose(1, 2)
-        assert torch.allclose(FourierConvolution(weight, block=block)(x), right, atol=1e-10)
+        assert torch.allclose(FourierConvolution(weight, positions=positions)(x), right, atol=1e-10)
 
     @given(start=st.integers(0, 39), length=st.integers(0, 40), size=st.sampled_from([1, 3, 5, 7]))
     @settings(max_examples=60, deadline=None)

@@ -1,28 +1,39 @@
 """Encoders with instance normalisation: cheap where that is right, exact where it is not, and which is measured."""
 
 from collections.abc import Callable
+from operator import attrgetter
+from threading import Lock
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from imo_engine.batching import batch_size_for, run_in_batches
-from imo_engine.convolutions import plain_convolutions
+from imo_engine.convolutions import plain_convolutions, pooled_length
+from imo_engine.evaluators.field_passes import FieldPasses
 from imo_engine.evaluators.instance_stages import ChunkSet, InstanceStages
-from imo_engine.evaluators.low_rank import Fields, LowRank
+from imo_engine.evaluators.low_rank import Fields, LowRank, Way
 from imo_engine.evaluators.replacement import Chunks, Evaluator, Replacement
+from imo_engine.evaluators.side_by_side import Prepared, side_by_side
 from imo_engine.fourier import FourierConvolution
 
 __all__ = ["Adaptive"]
 
 _CHECKS = 24
 """Chunks of each window size and input that are computed both ways, to learn how wrong the cheap way is."""
-_STRONG = 0.1
-_SAFETY = 3.0
+_STRONG = 0.25
+"""Share of a window's largest change from which on chunks are computed exactly whatever their size."""
+_SAFETY = 1.5
 """By how much chunks that were not checked may be worse than those that were."""
-_SAMPLES = ((1, 600), (4, 200), (16, 100))
-_PRECISION = 1e-3
-_FEW = 600  # chunks below which all are computed exactly: wide chunks change too much for the cheap way
+_SAMPLES = ((1, 300), (4, 100), (16, 80), (64, 60))
+_KEPT_BYTES = 1 << 30  # of what is prepared for all inputs
+_UNPREPARED = 40  # chunks for which it does not pay to prepare quick passes
+_PART = 1024  # chunks whose statistics are kept together
+_FEW = 200  # chunks below which all are computed exactly: wide chunks change too much for the cheap way
+
+
+_WAYS: tuple[Way, ...] = ("linear", "far", "dense")
+_Pass = Callable[[ChunkSet], Tensor]
 
 
 class Adaptive(Evaluator):
@@ -43,14 +54,17 @@ class Adaptive(Evaluator):
         encoder = replacement.model.encoder
         with torch.no_grad():
             net = plain_convolutions(encoder)
-            fourier = [FourierConvolution(net.weights[stage]) for stage in (1, 2)]
+            first = pooled_length(replacement.base.shape[1], net.pools[0])
+            lengths = first, pooled_length(first, net.pools[1])
+            fourier = [FourierConvolution(net.weights[k + 1], positions=lengths[k]) for k in (0, 1)]
             self.stages = [
                 InstanceStages(encoder, base, changed, net=net, fourier=fourier)
                 for base, changed in zip(replacement.base, replacement.changed, strict=True)
             ]
             latents = self.head(torch.cat([stages.finish(stages.raw3[None]) for stages in self.stages]))
             self.own_log_prob = self.flow_log_prob(latents)
-        self._fields: dict[int, Fields] = {}
+        self.passes = Prepared(self._make_passes, attrgetter("bytes"), most_bytes=_KEPT_BYTES)
+        self.fields = Prepared(self._make_fields, attrgetter("bytes"), most_bytes=_KEPT_BYTES)
 
     @property
     def name(self) -> str:  # type: ignore[override]
@@ -61,45 +75,44 @@ class Adaptive(Evaluator):
         self, chunks: Chunks, should_stop: Callable[[], bool] | None, on_batch: Callable[[int], None] | None
     ) -> Tensor:
         size = int((chunks.stop - chunks.start).max())
-        latents = None
-        done = 0
-        worst, redone = 0.0, 0
-        for row, stages in enumerate(self.stages):
-            mine = np.flatnonzero(chunks.row == row)
-            if not len(mine):
-                continue
+        rows = np.unique(chunks.row)
+        done, lock = [0] * len(rows), Lock()
 
-            def report(count: int, before: int = done) -> None:
-                if on_batch is not None:
-                    on_batch(before + count)
+        def run(number: int) -> tuple[Tensor, Tensor, _Row]:
+            mine = np.flatnonzero(chunks.row == rows[number])
 
-            one = _Row(self, stages, row, chunks[mine], should_stop, report)
+            def report(count: int) -> None:
+                with lock:
+                    done[number] = count
+                    if on_batch is not None:
+                        on_batch(sum(done))
+
+            one = _Row(self, int(rows[number]), chunks[mine], should_stop, report)
             found = one.latents()
-            if latents is None:
-                latents = found.new_empty(len(chunks), found.shape[1])
-            latents[torch.from_numpy(mine).to(found.device)] = found
-            worst, redone = max(worst, one.error), redone + one.redone
-            done += len(mine)
-        if latents is None:
-            raise ValueError("no chunks")
+            return torch.from_numpy(mine).to(found.device), found, one
+
+        finished = side_by_side(run, len(rows), self.replacement.base.device)
+        latents = torch.cat([found for _, found, _ in finished])
+        latents[torch.cat([mine for mine, _, _ in finished])] = latents.clone()
         if size:
-            self.errors[size] = max(worst, self.errors.get(size, 0.0))
-            self.exact_share[size] = redone / len(chunks)
+            self.errors[size] = max(self.errors.get(size, 0.0), *(one.error for _, _, one in finished))
+            self.exact_share[size] = sum(one.redone for _, _, one in finished) / len(chunks)
         return latents
 
-    def fields(self, row: int) -> Fields:
-        """Return what one input's statistics do to it; prepared when first needed."""
-        if row not in self._fields:
-            stages = self.stages[row]
-            n_pixel = len(stages.base)
-            samples = []
-            for size, count in _SAMPLES:
+    def _make_passes(self, row: int) -> FieldPasses:
+        return FieldPasses(self.stages[row], self._samples(row))
+
+    def _make_fields(self, row: int) -> Fields:
+        return Fields(self.passes[row], self._samples(row)[:3], rank=max(8, len(self.stages[row].net.slopes[1]) // 8))
+
+    def _samples(self, row: int) -> list[ChunkSet]:
+        stages = self.stages[row]
+        n_pixel, samples = len(stages.base), []
+        for size, count in _SAMPLES:
+            if size <= n_pixel:
                 start = torch.linspace(0, n_pixel - size, count, device=stages.base.device).long()
                 samples.append(stages.chunks(start, start + size))
-            rank = max(8, len(stages.net.slopes[1]) // 4)
-            with torch.inference_mode(False), torch.no_grad():
-                self._fields[row] = Fields(stages, samples, precision=_PRECISION, rank=rank)
-        return self._fields[row]
+        return samples
 
 
 class _Row:
@@ -108,15 +121,14 @@ class _Row:
     def __init__(
         self,
         parent: Adaptive,
-        stages: InstanceStages,
         row: int,
         chunks: Chunks,
         should_stop: Callable[[], bool] | None,
         report: Callable[[int], None],
     ) -> None:
-        self.parent, self.stages, self.row = parent, stages, row
+        self.parent, self.stages, self.row = parent, parent.stages[row], row
         self.should_stop, self.report = should_stop, report
-        _, start, stop = chunks.on(stages.base.device)
+        _, start, stop = chunks.on(self.stages.base.device)
         self.start, self.stop = start, stop
         self.error, self.redone = 0.0, 0
 
@@ -124,63 +136,102 @@ class _Row:
         """Return latents, (n, S), float64."""
         count = len(self.start)
         with torch.inference_mode(False), torch.no_grad():
-            chunks = self.stages.chunks(self.start, self.stop)
+            everything = torch.arange(count, device=self.start.device)
             if count <= _FEW or self.parent.tolerance == 0:
                 self.redone = count
-                return self._exact(chunks, torch.arange(count, device=self.start.device), self.report)
-            cheap = LowRank(self.parent.fields(self.row), chunks)
-            everything = torch.arange(count, device=self.start.device)
-            size = batch_size_for(cheap.bytes_per_chunk, self.parent.memory_budget, self.start.device)
-            latents = run_in_batches(
-                lambda a, b: cheap.latents(everything[a:b], self.parent.head),
-                count,
-                max(size, 1),
-                should_stop=self.should_stop,
-            )
-            return self._improved(chunks, cheap, latents)
+                return self._exact(everything, self.report)
+            fields = self.parent.fields[self.row]
+            return self._updated([LowRank(fields, self._chunks(part)) for part in everything.split(_PART)])
 
-    def _improved(self, chunks: ChunkSet, cheap: LowRank, latents: Tensor) -> Tensor:
-        """Check some chunks, learn how the error grows with size, and redo those that would miss the tolerance."""
-        own = self.parent.own_log_prob[self.row]
-        change = (self.parent.flow_log_prob(latents) - own).abs()
-        count = len(latents)
-        by_size = torch.argsort(cheap.size)
-        spread = torch.linspace(count // 2, count - 1, _CHECKS, device=by_size.device).long()
-        checks = torch.cat([by_size[spread], torch.argsort(change)[-_CHECKS // 4 :]]).unique()
-        exact = self._exact(chunks, checks)
-        error = (self.parent.flow_log_prob(exact) - self.parent.flow_log_prob(latents[checks])).abs()
-        largest = max(float(change.max()), 1e-12)
-        known = torch.zeros(count, dtype=torch.bool, device=checks.device)
-        known[checks] = True
-        # second order: error = factor * size ** 2, the factor being the worst that was seen of the larger chunks
-        factor = _worst_factor(error, cheap.size[checks])
-        allowed = 0.5 * self.parent.tolerance * largest / _SAFETY
-        # strong chunks may err by what they do near them, whatever they do to the statistics
-        doubtful = (factor * cheap.size.square() > allowed) | (change > _STRONG * largest)
-        redo = torch.nonzero(doubtful & ~known)[:, 0]
-        kept = ~doubtful[checks]
-        self.error = float((error[kept] / largest).max()) if bool(kept.any()) else 0.0
+    def _chunks(self, rows: Tensor) -> ChunkSet:
+        return self.stages.chunks(self.start[rows], self.stop[rows])
+
+    def _updated(self, cheap: list[LowRank]) -> Tensor:
+        """Take the cheapest way that checks allow for a chunk's size, and full passes where none is allowed."""
+        parent, count, device = self.parent, len(self.start), self.start.device
+        sizes = torch.cat([part.size for part in cheap])
+        by_size = torch.argsort(sizes)
+        checks = by_size[_spread(sizes[by_size])]
+        exact = self._exact(checks)
+        right = parent.flow_log_prob(exact)
+        own = parent.own_log_prob[self.row]
+        largest = max(float((right - own).abs().max()), 1e-12)
+        latents = exact.new_zeros(count, exact.shape[1])
+        undecided = torch.arange(count, device=device)
+        for way in _WAYS:
+            tried = self._cheap(cheap, checks, way)
+            error = (parent.flow_log_prob(tried) - right).abs() / largest
+            wrong = error > parent.tolerance / _SAFETY
+            limit = float(sizes[checks][wrong].min()) if bool(wrong.any()) else torch.inf
+            mine = undecided[sizes[undecided] < limit]
+            if len(mine):
+                latents[mine] = self._cheap(cheap, mine, way)
+                kept = sizes[checks] < limit
+                self.error = max(self.error, float(error[kept].max()) if bool(kept.any()) else 0.0)
+            undecided = undecided[sizes[undecided] >= limit]
+            self.report(count - len(undecided))
+        # what is small in all may still be strong in its place, where no statistics tell how wrong it is
+        change = (parent.flow_log_prob(latents) - own).abs()
+        strong = change > _STRONG * max(largest, float(change[checks].max()))
+        strong[undecided], strong[checks] = True, False
         latents[checks] = exact
+        redo = torch.nonzero(strong)[:, 0]
         if len(redo):
-            latents[redo] = self._exact(chunks, redo)
+            latents[redo] = self._exact(redo)
         self.redone = len(redo) + len(checks)
         self.report(count)
         return latents
 
-    def _exact(self, chunks: ChunkSet, rows: Tensor, on_batch: Callable[[int], None] | None = None) -> Tensor:
-        cost = self.stages.bytes_per_pass
-        size = batch_size_for(cost, self.parent.memory_budget, rows.device)
-        pooled = run_in_batches(
-            lambda a, b: self.stages.exact(chunks, rows[a:b]),
-            len(rows),
-            size,
-            should_stop=self.should_stop,
-            on_batch=on_batch,
-        )
-        return self.parent.head(pooled.double())
+    def _cheap(self, cheap: list[LowRank], rows: Tensor, way: Way) -> Tensor:
+        latents = torch.empty(0)
+        for number, part in enumerate(cheap):
+            where = torch.nonzero(rows // _PART == number)[:, 0]
+            if not len(where):
+                continue
+            mine = rows[where] - number * _PART
+
+            def batch(a: int, b: int, part: LowRank = part, mine: Tensor = mine) -> Tensor:
+                return part.latents(mine[a:b], self.parent.head, way)
+
+            size = batch_size_for(part.bytes_per_chunk, self.parent.memory_budget, rows.device)
+            found = run_in_batches(batch, len(mine), size, should_stop=self.should_stop)
+            if not len(latents):
+                latents = found.new_empty(len(rows), found.shape[1])
+            latents[where] = found
+        return latents
+
+    def _exact(self, rows: Tensor, on_batch: Callable[[int], None] | None = None) -> Tensor:
+        prepared = len(rows) > _UNPREPARED
+        pooled, done = [], 0
+        for part in rows.split(_PART):
+            chunks = self._chunks(part)
+            quick = torch.zeros(len(part), dtype=torch.bool, device=rows.device)
+            ways = [(self.stages.exact, self.stages.bytes_per_pass)]
+            if prepared:
+                passes = self.parent.passes[self.row]
+                quick = passes.suits(chunks)
+                ways.append((passes.pooled, passes.bytes_per_pass))
+            found = chunks.high.new_empty(len(part), len(self.stages.net.slopes[2]) // 2)
+            for number, (run, cost) in enumerate(ways):
+                mine = torch.nonzero(quick == number)[:, 0]
+                if not len(mine):
+                    continue
+
+                def batch(a: int, b: int, run: _Pass = run, chunks: ChunkSet = chunks, mine: Tensor = mine) -> Tensor:
+                    return run(chunks[mine[a:b]])
+
+                def tell(count: int, before: int = done) -> None:
+                    if on_batch is not None:
+                        on_batch(before + count)
+
+                size = batch_size_for(cost, self.parent.memory_budget, rows.device)
+                found[mine] = run_in_batches(batch, len(mine), size, should_stop=self.should_stop, on_batch=tell)
+                done += len(mine)
+            pooled.append(found)
+        return self.parent.head(torch.cat(pooled).double())
 
 
-def _worst_factor(error: Tensor, size: Tensor) -> float:
-    """Return the largest error over size squared, but not of the smallest chunks, where rounding rules."""
-    order = torch.argsort(size)[len(size) // 3 :]
-    return float((error[order] / size[order].square().clamp_min(1e-12)).max())
+def _spread(size: Tensor) -> Tensor:
+    """Return which of ascending sizes, (n,), to check: evenly spread in their logarithm, without the smallest."""
+    steps = torch.logspace(0, 1, _CHECKS, base=1e2, dtype=torch.float64, device=size.device) / 1e2
+    return torch.searchsorted(size, steps * size[-1]).clamp(max=len(size) - 1).unique()

@@ -15,7 +15,10 @@ from imo_engine.convolutions import FAR, Convolutions, in_cells
 from imo_engine.evaluators.moments import PixelMoments, changed_moments
 from imo_engine.fourier import FourierConvolution
 
-__all__ = ["ChunkSet", "InstanceStages", "Statistics"]
+__all__ = ["ChunkSet", "InstanceStages", "Statistics", "first_change"]
+
+
+_ALL = slice(None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +62,11 @@ class ChunkSet:
     high: Tensor
     low: Tensor | None
     statistics: Statistics
+
+    def __getitem__(self, rows: Tensor) -> "ChunkSet":
+        low = None if self.low is None else self.low[rows]
+        statistics = Statistics(self.statistics.mean[rows], self.statistics.inverse[rows])
+        return ChunkSet(self.start[rows], self.stop[rows], self.cell[rows], self.high[rows], low, statistics)
 
 
 class InstanceStages:
@@ -122,14 +130,13 @@ class InstanceStages:
             low = raw.masked_fill(outside, FAR).unflatten(1, (count, pool)).amin(2)
         return ChunkSet(start, stop, cell, high, low, statistics)
 
-    def exact(self, chunks: ChunkSet, rows: Tensor) -> Tensor:
-        """Return what the attention leaves, (m, width), of chunks ``rows``, (m,), by full passes from stage 1 on."""
-        statistics = Statistics(chunks.statistics.mean[rows], chunks.statistics.inverse[rows])
-        high = self._with_cells(self.high1, chunks.high[rows], chunks.cell[rows])
+    def exact(self, chunks: ChunkSet) -> Tensor:
+        """Return what the attention leaves of chunks, (m, width), by full passes from stage 1 on."""
+        high = self._with_cells(self.high1, chunks.high, chunks.cell)
         low = None
         if self.low1 is not None and chunks.low is not None:
-            low = self._with_cells(self.low1, chunks.low[rows], chunks.cell[rows])
-        x = self.activated(0, statistics, high, low)
+            low = self._with_cells(self.low1, chunks.low, chunks.cell)
+        x = self.activated(0, chunks.statistics, high, low)
         raw2 = self.fourier[0](x) + self.net.biases[1]
         highs, lows = self._extremes(1, raw2)
         x = self.activated(1, Statistics.of(raw2, self.eps[1]), highs, lows)
@@ -137,11 +144,13 @@ class InstanceStages:
 
     def finish(self, raw3: Tensor) -> Tensor:
         """Normalise, activate and average the third convolution's output, (m, position, C3), over positions."""
-        normal = Statistics.of(raw3, self.eps[2]).normal(raw3)
-        if self.encoder.config.n_position:
-            normal = normal + self.encoder.position.T
+        normal = self.placed(Statistics.of(raw3, self.eps[2]).normal(raw3))
         value, attention = self.net.activate(2, normal).chunk(2, dim=2)
         return (value * torch.softmax(attention, dim=1)).sum(dim=1)
+
+    def placed(self, normal: Tensor, rows: slice = _ALL) -> Tensor:
+        """Add the biases by position, if the encoder has them, to (..., position, C3) of the positions ``rows``."""
+        return normal + self.encoder.position.T[rows] if self.encoder.config.n_position else normal
 
     def _with_cells(self, whole: Tensor, cells: Tensor, first: Tensor) -> Tensor:
         """Return ``whole``, (L, C), for each of m chunks with ``cells``, (m, k, C), from ``first`` on put in."""
@@ -164,3 +173,11 @@ class InstanceStages:
         if raw.dim() == 2:
             return high[0], None if low is None else low[0]
         return high, low
+
+
+def first_change(stages: InstanceStages, chunks: ChunkSet) -> tuple[Tensor, Tensor, Tensor]:
+    """Return scale and shift, (n, C1), of pooled cells - scale * (cell - shift * slope) - and both as (n, 2 C1)."""
+    own = stages.statistics1
+    scale = chunks.statistics.inverse / own.inverse
+    shift = (chunks.statistics.mean - own.mean) * own.inverse
+    return scale, shift, torch.cat([scale - 1, -scale * shift], dim=1)

@@ -9,66 +9,88 @@ maxima that change sides. :attr:`LowRank.size` tells how large a chunk's change 
 """
 
 from collections.abc import Callable
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from imo_engine.convolutions import FAR, in_cells
-from imo_engine.evaluators.instance_stages import ChunkSet, InstanceStages, Statistics
+from imo_engine.evaluators.far_field import FarField
+from imo_engine.evaluators.field_passes import FieldPasses, leading_directions
+from imo_engine.evaluators.instance_stages import ChunkSet, Statistics, first_change
 
-__all__ = ["Fields", "LowRank", "first_change"]
+__all__ = ["Fields", "LowRank", "Way"]
 
 
-_PRODUCTS = 4  # leading directions whose products count
+_PRECISION = 1e-2  # of the first stage's fields
+_PRECISION3 = 3e-2  # of what all fields do together
+_PRODUCTS = 2  # leading directions whose products count
 _FEW = 16  # chunks whose third stage stays in the cache
 
 
 class Fields:
     """Combinations of channels' statistics that matter for one input, and what each does to the later stages."""
 
-    def __init__(self, stages: InstanceStages, samples: list[ChunkSet], *, precision: float, rank: int) -> None:
+    def __init__(self, passes: FieldPasses, samples: list[ChunkSet], *, rank: int) -> None:
         """Find them from the chunks of ``samples``.
 
         Args:
-            stages: Of the input.
+            passes: Of the input.
             samples: Some chunks of each window size.
-            precision: Share of a change that the first stage's fields may leave out.
             rank: Fields of the second stage's statistics; what they leave out goes through gradients.
         """
-        self.stages = stages
-        net, own = stages.net, stages.statistics1
-        self.gate1 = _gate(stages, 0, own, stages.high1, stages.low1)
-        self.basis1 = _leading(torch.cat([first_change(stages, sample)[2] for sample in samples]), precision, None)
-        width = len(net.slopes[0])
-        both = self.basis1.to(stages.base)
-        self.fields2 = net.convolve(1, both[:, None, :width] * stages.cells1 + both[:, None, width:] * self.gate1)
-        self._pool_fields()
-        changes = torch.cat([LowRank(self, sample).change2 for sample in samples])
+        self.stages = stages = passes.stages
+        net = stages.net
+        self.gate1 = passes.gate
+        change = torch.cat([first_change(stages, sample)[2] for sample in samples])
+        first_rank = len(leading_directions(change, _PRECISION))
+        self.basis1 = passes.basis[:first_rank]
+        self._pool_fields(passes.fields[:first_rank])
+        cheap = [LowRank(self, sample) for sample in samples]
+        changes = torch.cat([one.change2 for one in cheap])
         width = len(net.slopes[1])
-        self.basis2 = _leading(changes[:, : 2 * width], 0.0, rank)
+        self.basis2 = leading_directions(changes[:, : 2 * width], 0.0, rank)
         both = self.basis2.to(stages.raw2)
         fields = both[:, None, :width] * stages.cells2 + both[:, None, width:] * self.gate2
         carried = self.pooled_fields * self.gate2
         # the second stage's scales also act on what the first stage's fields do to it
         first, second = carried[:_PRODUCTS, None], both[None, :_PRODUCTS, None, :width]
         fields = torch.cat([fields, carried, (first * second).flatten(0, 1)])
-        self.fields3 = net.convolve(2, fields).flatten(1)  # (r, L2 * C3)
-        self.gradient2 = self._gradient()
+        self._differentiate(fields)
+        fields = torch.cat([stages.fourier[1](part) for part in fields.split(_FEW)]).flatten(1)
+        self._combine(fields, torch.cat([one.weights3(slice(None))[1] for one in cheap]))
 
-    def _gradient(self) -> Tensor:
-        """Return how the latents change with the second stage's statistics, (2 C2, S), float64."""
+    @property
+    def bytes(self) -> int:
+        """Return what this keeps in memory."""
+        return self.fields3.nbytes + self.pooled_fields.nbytes + self.field_products.nbytes + self.far.bytes
+
+    def _combine(self, fields: Tensor, weights: Tensor) -> None:
+        """Keep the combinations of ``fields``, (q, L2 * C3), that the ``weights``, (n, q), of chunks make of them."""
+        values, vectors = torch.linalg.eigh((fields @ fields.T).double())
+        root = values.clamp_min(1e-12 * values[-1]).sqrt()
+        # rows of root^-1 vectors^T fields are orthonormal: lengths of combinations are those of their coefficients
+        basis = leading_directions(weights @ (vectors * root), _PRECISION3)
+        self.combine3 = (vectors * root) @ basis.T  # (q, r)
+        self.fields3 = ((basis / root) @ vectors.T).to(fields) @ fields
+        self.far = FarField(self.stages, self.fields3)
+
+    def _differentiate(self, fields: Tensor) -> None:
+        """Find how the latents change with the second stage's cells, with its statistics and with ``fields``."""
         stages = self.stages
-        width = len(stages.net.slopes[1])
         with torch.enable_grad():
-            change = torch.zeros(2 * width, device=stages.base.device, dtype=stages.base.dtype, requires_grad=True)
-            cells = stages.cells2 * (1 + change[:width]) + self.gate2 * change[width:]
+            cells = stages.cells2.clone().requires_grad_()
             raw3 = stages.net.convolve(2, cells[None]) + stages.net.biases[2]
             latents = stages.encoder.mlp(stages.finish(raw3))[0]
-            rows = [torch.autograd.grad(value, change, retain_graph=True)[0] for value in latents]
-        return torch.stack(rows, dim=1).double()
+            rows = [torch.autograd.grad(value, cells, retain_graph=True)[0] for value in latents]
+        self.gradient = torch.stack(rows, dim=2)  # (L2, C2, S)
+        by_scale = torch.einsum("lcs,lc->cs", self.gradient, stages.cells2)
+        by_shift = torch.einsum("lcs,lc->cs", self.gradient, self.gate2)
+        self.gradient2 = torch.cat([by_scale, by_shift]).double()  # (2 C2, S)
+        self.gradient3 = torch.einsum("rlc,lcs->rs", fields, self.gradient).double()
 
-    def _pool_fields(self) -> None:
-        """Take the fields where the own maxima are; mean and products over positions."""
+    def _pool_fields(self, fields2: Tensor) -> None:
+        """Take the fields, (r, L1, C2), where the own maxima are; mean and products over positions."""
         stages, pool = self.stages, self.stages.net.pools[1]
         raw, own = stages.raw2, stages.statistics2
         cells = in_cells(raw[None], pool)[0]
@@ -83,10 +105,10 @@ class Fields:
         normal = own.normal(self.winner)
         slope = stages.net.slopes[1]
         self.gate2 = torch.where(normal > 0, torch.ones_like(normal), slope.expand_as(normal))
-        in_pools = torch.stack([in_cells(field[None], pool)[0] for field in self.fields2])
-        at = where[None, :, None].expand(len(self.fields2), -1, -1, -1)
+        in_pools = torch.stack([in_cells(field[None], pool)[0] for field in fields2])
+        at = where[None, :, None].expand(len(fields2), -1, -1, -1)
         self.pooled_fields = torch.gather(in_pools, 2, at)[:, :, 0] * own.inverse.to(raw)
-        fields = self.fields2.double()
+        fields = fields2.double()
         centred = raw.double() - own.mean
         count = len(raw)
         self.field_mean = fields.mean(dim=1)
@@ -94,6 +116,11 @@ class Fields:
         r = len(fields)
         by_channel = fields.permute(2, 0, 1)
         self.field_products = (by_channel @ by_channel.transpose(1, 2) / count).permute(1, 2, 0).reshape(r * r, -1)
+
+
+Way = Literal["linear", "far", "dense"]
+"""From the third convolution on: to first order everywhere, to first order where the chunk does not reach (see
+:mod:`imo_engine.evaluators.far_field`), or as it is."""
 
 
 class LowRank:
@@ -168,67 +195,66 @@ class LowRank:
         better = net.activate(1, own.normal(low)) > net.activate(1, own.normal(high))
         return torch.where(better & (high > -FAR / 2), low, high), sums
 
-    def latents(self, part: Tensor, head: Callable[[Tensor], Tensor]) -> Tensor:
-        """Return latents, (m, S), of the chunks numbered ``part``, (m,); ``head`` is the float64 dense network."""
+    def weights3(self, part: Tensor | slice) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the second stage's statistics in its fields, (m, r2), all fields' weights, and what is left out."""
+        change, weight1 = self.change2[part], self.weight1[part]
+        within = change @ self.fields.basis2.T
+        products = (weight1[:, :_PRODUCTS, None] * within[:, None, :_PRODUCTS]).flatten(1)
+        return within, torch.cat([within, weight1, products], dim=1), change - within @ self.fields.basis2
+
+    def latents(self, part: Tensor, head: Callable[[Tensor], Tensor], way: Way) -> Tensor:
+        """Return latents, (m, S), of the chunks numbered ``part``, (m,); ``head`` is the dense network in float64."""
+        stages, fields = self.stages, self.fields
+        weight, left_out, move, at = self._second(part)
+        further = left_out @ fields.gradient2
+        if way == "linear":
+            own = head(stages.finish(stages.raw3[None]).double())
+            near = torch.einsum("mjc,mjcs->ms", move, fields.gradient[at]).double()
+            return own + further + weight @ fields.gradient3 + near
+        moved = move.flatten(1) @ stages.net.toeplitz(2, self.n2)  # the matrix is large: for many chunks at a time
+        moved = moved.unflatten(1, (self.n2 + 2 * stages.net.reach(2), -1))
+        weight = (weight @ fields.combine3).to(moved)
+        pooled = self._far(part, weight, moved) if way == "far" else self._dense(part, weight, moved)
+        return head(pooled.double()) + further
+
+    def _second(self, part: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return weights of the third stage's fields, statistics left out, and what cells move beyond, and which."""
         stages, net, fields = self.stages, self.stages.net, self.fields
-        within = self.change2[part] @ fields.basis2.T
-        left_out = self.change2[part] - within @ fields.basis2
-        length, width3 = stages.raw3.shape
+        within, weight3, left_out = self.weights3(part)
         place = self.cell2[part][:, None] + torch.arange(self.n2, device=part.device)
-        inside = (place >= 0) & (place < length)
-        at = place.clamp(0, length - 1)
+        inside = (place >= 0) & (place < len(stages.cells2))
+        at = place.clamp(0, len(stages.cells2) - 1)
         near = stages.statistics2.normal(self.near2[part])
         weight = self.weight1[part].to(near)
         # the fields at these cells, for each chunk its own few
-        field = torch.einsum("mr,rmjc->mjc", weight, self.fields.pooled_fields[:, at])
+        field = torch.einsum("mr,rmjc->mjc", weight, fields.pooled_fields[:, at])
         scale, shift = (value[part][:, None].to(near) for value in (self.scale2, self.shift2))
-        gate = self.fields.gate2[at]
+        gate = fields.gate2[at]
         new = scale * net.activate(1, near + field - shift)
         leading = torch.einsum("mr,rmjc->mjc", weight[:, :_PRODUCTS], fields.pooled_fields[:_PRODUCTS, at])
         scaled = (within[:, :_PRODUCTS] @ fields.basis2[:_PRODUCTS, : gate.shape[2]]).to(near)
         spread = scale * (stages.cells2[at] - shift * gate) + (field + leading * scaled[:, None]) * gate
         move = (new - spread).masked_fill_(~inside[..., None], 0)
-        reach = net.reach(2)
-        moved = move.flatten(1) @ net.toeplitz(2, self.n2)  # the matrix is large: for many chunks at a time
-        weight1 = self.weight1[part]
-        products = (weight1[:, :_PRODUCTS, None] * within[:, None, :_PRODUCTS]).flatten(1)
-        weight3 = torch.cat([within, weight1, products], dim=1).to(near)
-        edge = self.n2 + 2 * reach
-        place = (self.cell2[part] - reach)[:, None] + torch.arange(edge, device=part.device)
-        moved = moved.unflatten(1, (edge, -1)) * ((place >= 0) & (place < length))[..., None]
+        return weight3, left_out, move, at
+
+    def _far(self, part: Tensor, weight: Tensor, moved: Tensor) -> Tensor:
+        cells, group = torch.unique(self.cell2[part], return_inverse=True)
+        order = torch.argsort(group, stable=True)
+        counts = torch.bincount(group).tolist()
+        reach, pooled = self.stages.net.reach(2), moved.new_empty(len(part), moved.shape[2] // 2)
+        for cell, mine in zip(cells.tolist(), order.split(counts), strict=True):
+            pooled[mine] = self.fields.far.pooled(weight[mine], moved[mine], cell - reach)
+        return pooled
+
+    def _dense(self, part: Tensor, weight: Tensor, moved: Tensor) -> Tensor:
+        stages = self.stages
+        length, width = stages.raw3.shape
+        place = (self.cell2[part] - stages.net.reach(2))[:, None] + torch.arange(moved.shape[1], device=part.device)
+        moved = moved * ((place >= 0) & (place < length))[..., None]
         pooled = []
         for few in torch.arange(len(part), device=part.device).split(_FEW):
-            raw3 = torch.addmm(stages.raw3.flatten(), weight3[few], fields.fields3)
+            raw3 = torch.addmm(stages.raw3.flatten(), weight[few], self.fields.fields3)
             row = place[few].clamp(0, length - 1) + length * torch.arange(len(few), device=part.device)[:, None]
-            raw3.view(-1, width3).index_add_(0, row.flatten(), moved[few].flatten(0, 1))
-            pooled.append(stages.finish(raw3.unflatten(1, (length, width3))))
-        return head(torch.cat(pooled).double()) + left_out @ fields.gradient2
-
-
-def _gate(stages: InstanceStages, stage: int, own: Statistics, high: Tensor, low: Tensor | None) -> Tensor:
-    """Return the activation's slope at each pooled cell, (L, C)."""
-    slope = stages.net.slopes[stage]
-    gate = torch.where(own.normal(high) > 0, torch.ones_like(high), slope.expand_as(high))
-    if low is None:
-        return gate
-    better = stages.net.activate(stage, own.normal(low)) > stages.net.activate(stage, own.normal(high))
-    return torch.where(better, torch.where(own.normal(low) > 0, torch.ones_like(low), slope.expand_as(low)), gate)
-
-
-def first_change(stages: InstanceStages, chunks: ChunkSet) -> tuple[Tensor, Tensor, Tensor]:
-    """Return scale and shift, (n, C1), of pooled cells - scale * (cell - shift * slope) - and both as (n, 2 C1)."""
-    own = stages.statistics1
-    scale = chunks.statistics.inverse / own.inverse
-    shift = (chunks.statistics.mean - own.mean) * own.inverse
-    return scale, shift, torch.cat([scale - 1, -scale * shift], dim=1)
-
-
-def _leading(change: Tensor, precision: float, rank: int | None) -> Tensor:
-    """Return the leading directions, (r, q), of rows, (n, q), each row counting alike."""
-    unit = change / change.norm(dim=1, keepdim=True).clamp_min(1e-30)
-    values, vectors = torch.linalg.eigh(unit.T @ unit)
-    left_out = values.clamp_min(0).cumsum(0) / len(change)
-    drop = min(int((left_out < precision**2).sum()), len(values) - 1)
-    if rank is not None:
-        drop = max(drop, len(values) - rank)
-    return vectors[:, drop:].T.flip(0).contiguous()
+            raw3.view(-1, width).index_add_(0, row.flatten(), moved[few].flatten(0, 1))
+            pooled.append(stages.finish(raw3.unflatten(1, (length, width))))
+        return torch.cat(pooled)
