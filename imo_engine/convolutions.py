@@ -15,7 +15,7 @@ __all__ = [
     "fixed_convolutions",
     "in_cells",
     "plain_convolutions",
-    "pooled_length",
+    "pooled_cells",
     "rows_of",
 ]
 
@@ -125,7 +125,7 @@ def rows_of(table: Tensor, count: int, baseline: Tensor, first: Tensor) -> Tenso
     return table.flatten(0, 1).index_select(0, row.flatten()).unflatten(0, (-1, count))
 
 
-def pooled_length(length: int, pool: int) -> int:
+def pooled_cells(length: int, pool: int) -> int:
     """Return how many cells max-pooling with padding pool // 2 makes."""
     return (length + 2 * (pool // 2)) // pool
 
@@ -133,7 +133,7 @@ def pooled_length(length: int, pool: int) -> int:
 def in_cells(raw: Tensor, pool: int) -> Tensor:
     """Arrange (M, L, C) in pooling cells, (M, cell, pool, C), as max-pooling with padding pool // 2 does."""
     length = raw.shape[1]
-    cells = pooled_length(length, pool)
+    cells = pooled_cells(length, pool)
     behind = cells * pool - length - pool // 2
     if behind < 0:
         raw, behind = raw[:, :behind], 0

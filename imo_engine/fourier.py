@@ -1,4 +1,9 @@
-"""A one-dimensional convolution by blocks of Fourier transforms (overlap-save), for kernels of 11 and 21."""
+"""A one-dimensional convolution by blocks of Fourier transforms (overlap-save), for kernels of 11 and 21.
+
+Transforms this short are quickest as matrix products, which leave every array as the next product wants it.
+"""
+
+import math
 
 import torch
 from torch import Tensor
@@ -6,8 +11,8 @@ from torch.nn.functional import pad
 
 __all__ = ["FourierConvolution"]
 
-
-_BLOCKS = (64, 96, 128)  # longer ones leave the cache
+_USUAL = 512  # positions, where they are not told
+_LONGEST = 160
 
 
 class FourierConvolution:
@@ -15,36 +20,43 @@ class FourierConvolution:
 
     def __init__(self, weight: Tensor, *, positions: int | None = None) -> None:
         """Transform ``weight``, (out, in, k); the transforms' length is chosen for ``positions``, if they are known."""
-        self.size = int(weight.shape[2])
-        self.block = block = _best_block(self.size, positions)
+        n_out, n_in, self.size = weight.shape
+        self.block = block = _best_block(n_out, n_in, self.size, positions or _USUAL)
         # conv1d correlates: the kernel is turned round
         spectrum = torch.fft.rfft(weight.flip(2), n=block).permute(2, 1, 0)  # (frequency, in, out)
-        self.spectrum = _three(spectrum)
+        # a complex product from three real ones, (a + bi)(c + di): ac, bd and (a + b)(c + d)
+        self.spectrum = torch.cat([spectrum.real, spectrum.imag, spectrum.real + spectrum.imag])
+        frequency, position = torch.arange(block // 2 + 1).double(), torch.arange(block).double()
+        angle = 2 * math.pi / block * frequency[:, None] * position
+        cosine, sine = torch.cos(angle), torch.sin(angle)
+        self.forward = torch.cat([cosine, -sine, cosine - sine]).to(weight)  # (3 frequencies, position)
+        twice = torch.full((block // 2 + 1, 1), 2.0, dtype=torch.float64)
+        twice[0] = 1
+        if block % 2 == 0:
+            twice[-1] = 1
+        cosine, sine = twice * cosine / block, twice * sine / block
+        back = torch.cat([cosine + sine, sine - cosine, -sine]).T
+        self.back = back[self.size - 1 :].to(weight).contiguous()  # (hop, 3 frequencies)
 
     def __call__(self, x: Tensor) -> Tensor:
         """Map (n, position, in) to (n, position, out)."""
-        n, length, _ = x.shape
+        n, length, n_in = x.shape
         hop = self.block - self.size + 1
         blocks = -(-length // hop)
         reach = self.size // 2
         padded = pad(x, (0, 0, reach, blocks * hop + self.size - 1 - reach - length))
-        pieces = padded.unfold(1, self.block, hop)  # (n, blocks, in, block)
-        transformed = torch.fft.rfft(pieces).permute(3, 0, 1, 2).flatten(1, 2)  # (frequency, n * blocks, in)
-        # a complex product from three real ones, (a + bi)(c + di): ac, bd and (a + b)(c + d)
-        real, imaginary, both = torch.bmm(_three(transformed), self.spectrum).chunk(3)
-        product = torch.complex(real - imaginary, both.sub_(real).sub_(imaginary))
-        back = torch.fft.irfft(product, n=self.block, dim=0)[self.size - 1 :]  # (hop, n * blocks, out)
-        return back.unflatten(1, (n, blocks)).permute(1, 2, 0, 3).flatten(1, 2)[:, :length]
+        pieces = padded.unfold(1, self.block, hop).permute(3, 0, 1, 2).reshape(self.block, -1)
+        transformed = (self.forward @ pieces).view(len(self.forward), n * blocks, n_in)
+        product = torch.bmm(transformed, self.spectrum)
+        result = (self.back @ product.flatten(1)).view(hop, n, blocks, -1)
+        return result.permute(1, 2, 0, 3).flatten(1, 2)[:, :length]
 
 
-def _best_block(size: int, positions: int | None) -> int:
-    """Return the length of transforms that costs fewest products; 64 where nothing is known of the positions."""
-    lengths = [length for length in _BLOCKS if length >= 2 * size] or [_BLOCKS[-1]]
-    if positions is None:
-        return lengths[0]
-    return min(lengths, key=lambda length: -(-positions // (length - size + 1)) * (length // 2 + 1))
+def _best_block(n_out: int, n_in: int, size: int, positions: int) -> int:
+    """Return the length of transforms that costs fewest operations."""
 
+    def cost(block: int) -> float:
+        hop, rows = block - size + 1, 3 * (block // 2 + 1)
+        return -(-positions // hop) * rows * (n_in * n_out + block * n_in + hop * n_out)
 
-def _three(values: Tensor) -> Tensor:
-    """Return real parts, imaginary parts and their sums, one after the other along the first axis."""
-    return torch.cat([values.real, values.imag, values.real + values.imag])
+    return min(range(2 * size, max(_LONGEST, 3 * size), 2), key=cost)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from imo_engine.batching import batch_size_for, run_in_batches
-from imo_engine.convolutions import plain_convolutions, pooled_length
+from imo_engine.convolutions import plain_convolutions, pooled_cells
 from imo_engine.evaluators.field_passes import FieldPasses
 from imo_engine.evaluators.instance_stages import ChunkSet, InstanceStages
 from imo_engine.evaluators.low_rank import Fields, LowRank, Way
@@ -19,12 +19,16 @@ from imo_engine.fourier import FourierConvolution
 
 __all__ = ["Adaptive"]
 
-_CHECKS = 24
+_CHECKS = 14
+_TOP_CHECKS = 10
 """Chunks of each window size and input that are computed both ways, to learn how wrong the cheap way is."""
-_STRONG = 0.25
+_STRONG = 0.15
 """Share of a window's largest change from which on chunks are computed exactly whatever their size."""
-_SAFETY = 1.5
+_SAFETY = 2.4
 """By how much chunks that were not checked may be worse than those that were."""
+_SHARE = 0.12
+_NEAR = 5
+"""Neighbouring checks whose errors may sum to this share of their changes."""
 _SAMPLES = ((1, 300), (4, 100), (16, 80), (64, 60))
 _KEPT_BYTES = 1 << 30  # of what is prepared for all inputs
 _UNPREPARED = 40  # chunks for which it does not pay to prepare quick passes
@@ -54,8 +58,8 @@ class Adaptive(Evaluator):
         encoder = replacement.model.encoder
         with torch.no_grad():
             net = plain_convolutions(encoder)
-            first = pooled_length(replacement.base.shape[1], net.pools[0])
-            lengths = first, pooled_length(first, net.pools[1])
+            first = pooled_cells(replacement.base.shape[1], net.pools[0])
+            lengths = first, pooled_cells(first, net.pools[1])
             fourier = [FourierConvolution(net.weights[k + 1], positions=lengths[k]) for k in (0, 1)]
             self.stages = [
                 InstanceStages(encoder, base, changed, net=net, fourier=fourier)
@@ -157,17 +161,17 @@ class _Row:
         own = parent.own_log_prob[self.row]
         largest = max(float((right - own).abs().max()), 1e-12)
         latents = exact.new_zeros(count, exact.shape[1])
-        undecided = torch.arange(count, device=device)
+        undecided, decided = torch.arange(count, device=device), 0.0
+        checked = sizes[checks]
         for way in _WAYS:
-            tried = self._cheap(cheap, checks, way)
-            error = (parent.flow_log_prob(tried) - right).abs() / largest
-            wrong = error > parent.tolerance / _SAFETY
-            limit = float(sizes[checks][wrong].min()) if bool(wrong.any()) else torch.inf
+            error = (parent.flow_log_prob(self._cheap(cheap, checks, way)) - right).abs()
+            limit = _limit(checked, error, (right - own).abs(), parent.tolerance * largest / _SAFETY)
             mine = undecided[sizes[undecided] < limit]
             if len(mine):
                 latents[mine] = self._cheap(cheap, mine, way)
-                kept = sizes[checks] < limit
-                self.error = max(self.error, float(error[kept].max()) if bool(kept.any()) else 0.0)
+                kept = (checked < limit) & (checked >= decided)
+                self.error = max(self.error, float(error[kept].max()) / largest if bool(kept.any()) else 0.0)
+                decided = limit
             undecided = undecided[sizes[undecided] >= limit]
             self.report(count - len(undecided))
         # what is small in all may still be strong in its place, where no statistics tell how wrong it is
@@ -232,6 +236,23 @@ class _Row:
 
 
 def _spread(size: Tensor) -> Tensor:
-    """Return which of ascending sizes, (n,), to check: evenly spread in their logarithm, without the smallest."""
-    steps = torch.logspace(0, 1, _CHECKS, base=1e2, dtype=torch.float64, device=size.device) / 1e2
-    return torch.searchsorted(size, steps * size[-1]).clamp(max=len(size) - 1).unique()
+    """Return which of ascending sizes, (n,), to check: evenly spread in rank, and closer together at the largest."""
+    n = len(size)
+    most = torch.linspace(0.05, 0.95, _CHECKS, dtype=torch.float64)
+    top = 1 - torch.logspace(-1.3, -3, _TOP_CHECKS, dtype=torch.float64)
+    return (torch.cat([most, top]) * (n - 1)).round().long().unique().to(size.device)
+
+
+def _limit(size: Tensor, error: Tensor, change: Tensor, allowed: float) -> float:
+    """Return the size below which checks, (n,) with ascending sizes, say that a way is right.
+
+    No error is above ``allowed``, and errors are small beside the changes themselves: what is weak keeps its rank.
+    """
+    wrong = error > allowed
+    if len(size) >= _NEAR:
+        share = error.unfold(0, _NEAR, 1).sum(dim=1) / change.unfold(0, _NEAR, 1).sum(dim=1).clamp_min(1e-300)
+        middle = torch.arange(len(size), device=size.device) - _NEAR // 2
+        wrong |= (share > _SHARE)[middle.clamp(0, len(share) - 1)]
+    if not bool(wrong.any()):
+        return torch.inf
+    return 0.0 if bool(wrong[0]) else float(size[wrong].min())

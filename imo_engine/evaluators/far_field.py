@@ -49,7 +49,9 @@ class FarField:
         self.field_raw = 2 * (flat * self.centred).mean(dim=1).to(raw)
         by_channel = flat.permute(2, 0, 1)
         products = by_channel @ by_channel.transpose(1, 2) / self.length
-        self.field_products = products.permute(1, 2, 0).flatten(0, 1).to(raw)
+        self.first, self.second = torch.triu_indices(len(fields), len(fields), device=raw.device)
+        once = torch.where(self.first == self.second, 1.0, 2.0).to(products)
+        self.field_products = (products[:, self.first, self.second] * once).T.to(raw).contiguous()
 
     @property
     def bytes(self) -> int:
@@ -70,7 +72,7 @@ class FarField:
         spread = (weight @ self.fields[:, low * width : high * width]).unflatten(1, (-1, width))
         now = self.centred[low:high] + spread + moved
         mean = weight @ self.field_mean + moved.sum(dim=1) / self.length
-        pairs = (weight[:, :, None] * weight[:, None]).flatten(1)
+        pairs = weight[:, self.first] * weight[:, self.second]
         square = weight @ self.field_raw + pairs @ self.field_products
         square = square + (moved * (2 * now - moved)).sum(dim=1) / self.length
         variance = self.inverse**-2 + square - mean * mean

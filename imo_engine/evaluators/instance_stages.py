@@ -95,7 +95,7 @@ class InstanceStages:
         self.cells2 = self.activated(1, self.statistics2, high2, low2)
         self.raw3 = net.convolve(2, self.cells2[None])[0] + net.biases[2]
         widths = [len(slope) for slope in net.slopes]
-        numbers = len(self.cells1) * (4 * widths[0] + 5 * widths[1]) + len(self.cells2) * 4 * widths[2]
+        numbers = len(self.cells1) * (2 * widths[0] + 2 * widths[1]) + len(self.cells2) * 2 * widths[2]
         self.bytes_per_pass = numbers * base.element_size()
 
     def activated(self, stage: int, statistics: Statistics, high: Tensor, low: Tensor | None) -> Tensor:

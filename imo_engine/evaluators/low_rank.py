@@ -151,7 +151,7 @@ class LowRank:
         sums = torch.empty(2, count, width, dtype=torch.float64, device=stages.base.device)
         for phase in range(pool):
             mine = torch.nonzero(self.phase == phase)[:, 0]
-            for part in mine.split(256):
+            for part in mine.split(256) if len(mine) else ():
                 self.near2[part], sums[:, part] = self._near_second(part, phase)
         mean = self.weight1 @ fields.field_mean + sums[0]
         pairs = (self.weight1[:, :, None] * self.weight1[:, None]).flatten(1)
