@@ -15,7 +15,7 @@ from imo_engine.machine import peak_memory, reset_peak_memory
 from imo_engine.model import OutlierModel
 from imo_engine.probe import probe_range
 
-__all__ = ["growth_rows", "probe_seconds", "rank_agreement", "scoring_rates"]
+__all__ = ["growth_rows", "probe_seconds", "agreement", "scoring_rates"]
 
 
 def growth_rows(model: OutlierModel, windows: tuple[int, ...], n_baselines: int) -> list[list[Any]]:
@@ -91,10 +91,19 @@ def scoring_rates(model: OutlierModel, count: int = 48) -> dict[str, float]:
     return rates
 
 
-def rank_agreement(values: dict[int, NDArray[np.float64]], exact: dict[int, NDArray[np.float64]]) -> dict[int, float]:
-    """Return Spearman's correlation of two results, mean over inputs of (input, chunk), by window size."""
+def agreement(
+    values: dict[int, NDArray[np.float64]], exact: dict[int, NDArray[np.float64]]
+) -> dict[int, tuple[float, float]]:
+    """Compare two results, (input, chunk) by window size, in their means over inputs.
+
+    Returns:
+        By window size the largest difference relative to the window's largest value, and Spearman's correlation.
+    """
     from scipy.stats import spearmanr
 
-    return {
-        window: float(spearmanr(values[window].mean(axis=0), exact[window].mean(axis=0)).statistic) for window in values
-    }
+    found = {}
+    for window in values:
+        mine, right = values[window].mean(axis=0), exact[window].mean(axis=0)
+        difference = float(np.abs(mine - right).max() / np.abs(right).max())
+        found[window] = difference, float(spearmanr(mine, right).statistic)
+    return found

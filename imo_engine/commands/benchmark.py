@@ -51,7 +51,7 @@ def benchmark(
         time_one_at_a_time,
     )
     from imo_engine.benchmark import published_architecture as published
-    from imo_engine.benchmark_growth import growth_rows, probe_seconds, rank_agreement, scoring_rates
+    from imo_engine.benchmark_growth import agreement, growth_rows, probe_seconds, scoring_rates
     from imo_engine.commands.options import load_model
     from imo_engine.errors import InputError
     from imo_engine.evaluators.replacement import Replacement
@@ -91,12 +91,9 @@ def benchmark(
     }
     result["ways"] = [way.as_dict() for way in ways]
     if "local_update" in values:
-        agreement = rank_agreement(values["local_update"], values["exact"])
-        result["rank_correlation"] = agreement
-        click.echo(
-            "rank correlation of local updates with exact: "
-            + ", ".join(f"W = {w}: {r:.4f}" for w, r in agreement.items())
-        )
+        result["agreement"] = agreement(values["local_update"], values["exact"])
+        click.echo("local updates beside exact values, means over baselines, largest difference and rank correlation:")
+        click.echo(", ".join(f"W = {w}: {d:.1e}, {r:.4f}" for w, (d, r) in result["agreement"].items()))
     result["probe_seconds"] = probe_seconds(subject, base, flux)
     click.echo(f"probe of one range, {n_baselines} baselines, both ways: {1e3 * result['probe_seconds']:.0f} ms")
     result["scoring"] = scoring_rates(subject)
