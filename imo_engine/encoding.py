@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from imo_engine.autoencoder import SpectrumEncoder
-from imo_engine.convolutions import FAR, Convolutions, in_cells, plain_convolutions
+from imo_engine.convolutions import FAR, Convolutions, in_cells, plain_convolutions, pooled_cells
 from imo_engine.fourier import FourierConvolution
 
 __all__ = ["QuickEncoder", "convolved_moments"]
@@ -21,16 +21,15 @@ _WIDE = 128 * 256  # channels in times channels out from which transforms pay
 class QuickEncoder:
     """Maps normalised flux, (n, N), to what the encoder's attention leaves, (n, width)."""
 
-    def __init__(self, encoder: SpectrumEncoder) -> None:
-        """Prepare the weights as they are now."""
+    def __init__(self, encoder: SpectrumEncoder, n_pixel: int) -> None:
+        """Prepare the weights as they are now, for spectra of ``n_pixel`` pixels or about as many."""
         self.encoder = encoder
         self.net: Convolutions = plain_convolutions(encoder)
-        self._fourier = [
-            FourierConvolution(weight)
-            if weight.shape[0] * weight.shape[1] >= _WIDE and weight.device.type == "cpu"
-            else None
-            for weight in self.net.weights[1:]
-        ]
+        self._fourier: list[FourierConvolution | None] = []
+        for pool, weight in zip(self.net.pools, self.net.weights[1:], strict=True):
+            n_pixel = pooled_cells(n_pixel, pool)
+            wide = weight.shape[0] * weight.shape[1] >= _WIDE and weight.device.type == "cpu"
+            self._fourier.append(FourierConvolution(weight, positions=n_pixel) if wide else None)
 
     def __call__(self, flux: Tensor) -> Tensor:
         """Run spectra, (n, N), through convolutions and attention."""

@@ -11,17 +11,16 @@ from torch.nn.functional import pad
 
 __all__ = ["FourierConvolution"]
 
-_USUAL = 512  # positions, where they are not told
 _LONGEST = 160
 
 
 class FourierConvolution:
     """Same as ``conv1d`` with odd kernels, padding to the same length and no bias."""
 
-    def __init__(self, weight: Tensor, *, positions: int | None = None) -> None:
-        """Transform ``weight``, (out, in, k); the transforms' length is chosen for ``positions``, if they are known."""
+    def __init__(self, weight: Tensor, *, positions: int) -> None:
+        """Transform ``weight``, (out, in, k); the transforms' length is chosen for inputs of ``positions``."""
         n_out, n_in, self.size = weight.shape
-        self.block = block = _best_block(n_out, n_in, self.size, positions or _USUAL)
+        self.block = block = _best_block(n_out, n_in, self.size, positions)
         # conv1d correlates: the kernel is turned round
         spectrum = torch.fft.rfft(weight.flip(2), n=block).permute(2, 1, 0)  # (frequency, in, out)
         # a complex product from three real ones, (a + bi)(c + di): ac, bd and (a + b)(c + d)

@@ -169,7 +169,7 @@ class OutlierModel:
     @cached_property
     def quick_encoder(self) -> QuickEncoder:
         """The encoder's convolutions and attention, prepared for many spectra."""
-        return QuickEncoder(self.encoder)
+        return QuickEncoder(self.encoder, len(self.wavelength))
 
     @cached_property
     def fingerprint(self) -> str:
