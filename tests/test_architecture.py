@@ -29,7 +29,9 @@ LAYERS = [
     {"probe", "machine"},
     {"benchmark"},
     {"benchmark_growth"},
-    {"methods", "training"},
+    {"methods", "figure_files"},
+    {"figures"},
+    {"training"},
     {"command_line"},  # it names its commands in words and imports them when they are used
     {"commands"},
 ]
