@@ -26,7 +26,7 @@ LAYERS = [
     {"features"},
     {"evaluators"},
     {"occlusion"},
-    {"probe", "machine"},
+    {"hybrids", "probe", "machine"},
     {"benchmark"},
     {"benchmark_growth"},
     {"methods", "figure_files"},
@@ -37,7 +37,7 @@ LAYERS = [
 ]
 """The engine from left to right: a module imports only from layers before its own, and from its own folder."""
 
-SERVICES = ("survey", "explainer", "computation", "events", "result_cache", "turns")
+SERVICES = ("survey", "explainer", "computation", "events", "method_choices", "result_cache", "turns")
 """Modules of the app that are used without widgets and without a browser."""
 
 MAX_LINES = 300

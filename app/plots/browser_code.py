@@ -16,7 +16,20 @@ if TYPE_CHECKING:
 
 __all__ = ["CLIENT_FILES", "BrowserCode", "client_code"]
 
-CLIENT_FILES = ("page", "view", "spectrum", "lines", "panels", "second", "brush", "readout", "help", "keys", "start")
+CLIENT_FILES = (
+    "page",
+    "view",
+    "spectrum",
+    "lines",
+    "panels",
+    "compare",
+    "second",
+    "brush",
+    "readout",
+    "help",
+    "keys",
+    "start",
+)
 """In the order in which they run."""
 
 
@@ -62,10 +75,11 @@ class BrowserCode:
                 "panelBox": stack.grid,
                 "windows": list(sources.window_sizes),
                 "gridModels": axes.grids,
-                "axisModels": {name: axes.outer[name] for name in panels},
+                "axisModels": dict(axes.outer),
                 "layerModels": stack.layers.models,
                 "layersAtFirst": {layer.name: layer.shown for layer in LAYERS},
                 "secondView": stack.second.arguments(),
+                **stack.methods.arguments(),
                 "zoomTools": [panel.select_one({"type": BoxZoomTool}) for panel in stack.every_panel],
                 "rangeTools": [panel.select_one({"type": BoxSelectTool}) for panel in stack.every_panel],
                 "labels": stack.line_labels,
@@ -86,6 +100,7 @@ class BrowserCode:
         # sources that no glyph draws: named here, they belong to the document and their changes are sent
         unseen = {
             "target": sources.target, "spectrum": sources.spectrum, "pressed": self.keys, "checked": self.redshift,
+            "methods": stack.methods.listed,
         }  # fmt: skip
         moved = CustomJS(args=unseen, code="window.imoExplorer?.moved()")
         axes.wavelength.js_on_change("start", moved)
@@ -96,6 +111,8 @@ class BrowserCode:
         for source in (sources.attribution, sources.singles, sources.features):
             source.js_on_change("data", refit)
         sources.scale_map.js_on_change("data", CustomJS(code="window.imoExplorer?.data(true)"))
+        stack.methods.values.js_on_change("data", refit)
+        stack.methods.listed.js_on_change("data", CustomJS(code="window.imoExplorer?.methods()"))
         hover = CustomJS(code="window.imoExplorer?.hover(cb_obj.x)")
         left = CustomJS(code="window.imoExplorer?.hover(NaN)")
         full = CustomJS(code="window.imoExplorer?.view('full')")

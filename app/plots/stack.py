@@ -10,6 +10,7 @@ from bokeh.plotting import figure
 from app.plots.browser_code import BrowserCode
 from app.plots.colours import LIGHT, Colours, diverging
 from app.plots.layers import FeatureMarks, LayerModels, mark_lines, shade
+from app.plots.methods import MethodPanels
 from app.plots.panels import LARGE, NORMAL, Axes, add_legend, add_zero, empty_panel, paint_panel
 from app.plots.second import SecondView
 from app.plots.sources import PlotSources
@@ -56,13 +57,15 @@ class PlotStack:
         self.axes.outer[shown[0]]["above"]["rest"].visible = True
         self.axes.outer[shown[-1]]["below"]["observed"].visible = True
         self.second = SecondView(sources, self.layers)
-        self.every_panel = [*self.panels.values(), *self.second.panels.values()]
+        self.methods = MethodPanels(self.axes, sources, self.layers)
+        self.every_panel = [*self.panels.values(), *self.methods.panels, *self.second.panels.values()]
         for panel in self.every_panel:
             self._mark_asked_range(panel)
         shares = {name: _SHARES.get(name, _WINDOW_SHARE) for name in self.panels}
+        hidden = [{"size": "0px"}] * len(self.methods.panels)
         self.grid = GridBox(
-            children=[(panel, row, 0) for row, panel in enumerate(self.panels.values())],
-            rows=[{"size": "0px" if name in _FOLDED else f"{share}fr"} for name, share in shares.items()],
+            children=[(panel, row, 0) for row, panel in enumerate([*self.panels.values(), *self.methods.panels])],
+            rows=[{"size": "0px" if name in _FOLDED else f"{share}fr"} for name, share in shares.items()] + hidden,
             cols=[{"size": "1fr"}],
             spacing=0,
             sizing_mode="stretch_both",
@@ -108,6 +111,7 @@ class PlotStack:
         for panel in self.panels.values():
             paint_panel(panel, colours, letters)
         self.second.paint(colours, letters)
+        self.methods.paint(colours, letters)
         self.line_labels.text_color = colours.text
         self.line_labels.text_font_size = f"{letters.label}px"
         self.line_labels.background_fill_color = colours.background
