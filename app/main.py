@@ -15,7 +15,6 @@ from app.links import Place, place_in
 from app.method_choices import known_methods
 from app.method_desk import MethodDesk
 from app.plots.colours import DARK, LIGHT
-from app.plots.hybrid import HybridPlots
 from app.plots.sources import PlotSources
 from app.plots.stack import PlotStack
 from app.session import Session
@@ -89,9 +88,7 @@ def explorer_page(workspace: Workspace) -> pn.viewable.Viewable:
     table = RankedTable(survey, triage, desk, workspace.reasons.brief)
     filters = TableFilters(survey, triage, desk)
     add, files, compare = CandidateDialog(candidates), FilesDialog(session, desk), CompareDialog(desk, triage)
-    hybrids = HybridPlots(survey.spectra.wavelength, settings.window_sizes)
-    hybrids.attach(document)
-    explain = ExplainDialog(state, session, hybrids, settings, submit=workspace.thinking.submit, schedule=schedule)
+    explain = ExplainDialog(state, session, settings, submit=workspace.thinking.submit, schedule=schedule)
     actions = {"Add spectrum": add.open, "Files": files.open, "Compare": compare.open, "How it works": explain.open}
     column = {"sizing_mode": "stretch_both", "margin": 0}
     left = pmui.Column(filters, table, styles=LEFT, **column)
@@ -122,7 +119,7 @@ def explorer_page(workspace: Workspace) -> pn.viewable.Viewable:
     )
 
     def paint() -> None:
-        for one in (stack, hybrids):
+        for one in (stack, explain):
             one.paint(DARK if page.dark_theme else LIGHT, large=state.large_type)
 
     def on_look(event: object) -> None:

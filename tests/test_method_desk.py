@@ -271,7 +271,17 @@ class TestPanels:
         panels.show(True, [MethodRow("lime", "LIME", note="Waiting")])
         assert sent == ["values", "listed"]
 
+    def test_are_made_when_they_are_wanted(self, stack):
+        stack.methods.show(False, [])
+        assert stack.methods.panels == [] == stack.methods.listed.tags
+        stack.methods.show(True, [])
+        panels = list(stack.methods.panels)
+        stack.methods.show(True, [])
+        assert panels == stack.methods.panels == stack.methods.listed.tags
+        assert set(panels) < set(stack.every_panel)
+
     def test_share_the_axis_and_are_hidden_at_first(self, stack):
+        stack.methods.show(True, [])
         assert len(stack.methods.panels) == METHODS_AT_ONCE
         for panel in stack.methods.panels:
             assert panel.x_range is stack.axes.wavelength and not panel.visible

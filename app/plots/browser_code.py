@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from bokeh.events import DocumentReady, DoubleTap, MouseLeave, MouseMove, SelectionGeometry, Tap
 from bokeh.models import BoxSelectTool, BoxZoomTool, ColumnDataSource, CustomJS
+from bokeh.plotting import figure
 
 from app.plots.keys import KEYS
 from app.plots.layers import LAYERS
@@ -50,6 +51,9 @@ class BrowserCode:
     def __init__(self, stack: "PlotStack", shares: dict[str, float]) -> None:
         """Connect; ``shares`` of the height by panel."""
         sources, axes = stack.sources, stack.axes
+        self._hover = CustomJS(code="window.imoExplorer?.hover(cb_obj.x)")
+        self._left = CustomJS(code="window.imoExplorer?.hover(NaN)")
+        self._asked = CustomJS(code="window.imoExplorer?.brushed(cb_obj.geometry, cb_obj.final)")
         self.keys = ColumnDataSource({"name": [], "count": []})
         self.redshift = ColumnDataSource({"value": [], "count": []})
         wave = sources.wavelength
@@ -95,12 +99,18 @@ class BrowserCode:
         """Start the code when the document is ready."""
         document.js_on_event(DocumentReady, self.start)
 
+    def follow(self, panel: figure) -> None:
+        """Let the browser's code hear of the mouse over a panel."""
+        panel.js_on_event(MouseMove, self._hover)
+        panel.js_on_event(MouseLeave, self._left)
+        panel.js_on_event(SelectionGeometry, self._asked)
+
     def _connect(self, stack: "PlotStack") -> None:
         sources, axes = stack.sources, stack.axes
         # sources that no glyph draws: named here, they belong to the document and their changes are sent
         unseen = {
             "target": sources.target, "spectrum": sources.spectrum, "pressed": self.keys, "checked": self.redshift,
-            "methods": stack.methods.listed,
+            "methods": stack.methods.listed, "curves": stack.methods.values,
         }  # fmt: skip
         moved = CustomJS(args=unseen, code="window.imoExplorer?.moved()")
         axes.wavelength.js_on_change("start", moved)
@@ -113,14 +123,9 @@ class BrowserCode:
         sources.scale_map.js_on_change("data", CustomJS(code="window.imoExplorer?.data(true)"))
         stack.methods.values.js_on_change("data", refit)
         stack.methods.listed.js_on_change("data", CustomJS(code="window.imoExplorer?.methods()"))
-        hover = CustomJS(code="window.imoExplorer?.hover(cb_obj.x)")
-        left = CustomJS(code="window.imoExplorer?.hover(NaN)")
         full = CustomJS(code="window.imoExplorer?.view('full')")
-        asked = CustomJS(code="window.imoExplorer?.brushed(cb_obj.geometry, cb_obj.final)")
         for panel in stack.every_panel:
-            panel.js_on_event(MouseMove, hover)
-            panel.js_on_event(MouseLeave, left)
-            panel.js_on_event(SelectionGeometry, asked)
+            self.follow(panel)
         for panel in stack.panels.values():
             panel.js_on_event(DoubleTap, full)
         stack.panels["combined"].js_on_event(Tap, CustomJS(code="window.imoExplorer?.tapped(cb_obj.sx, cb_obj.sy)"))

@@ -231,10 +231,8 @@ function onKey(event) {
   event.stopPropagation()
 }
 
-window.imoHybrid?.close?.()
 window.addEventListener("keydown", onKey, true)
 window.imoHybrid = {
   stage, answered, play, size, baseline, moveTo, state,
   dragged: (x) => moveTo((x - first) / step - state.window / 2),
-  close() { window.removeEventListener("keydown", onKey, true) },
 }

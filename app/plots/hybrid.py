@@ -5,7 +5,7 @@ from importlib import resources
 from typing import Any
 
 import numpy as np
-from bokeh.events import DocumentReady, Pan, PanEnd, PanStart, Tap
+from bokeh.events import Pan, PanEnd, PanStart, Tap
 from bokeh.models import Column, ColumnDataSource, CustomJS, Range1d
 from bokeh.plotting import figure
 from numpy.typing import NDArray
@@ -50,12 +50,7 @@ class HybridPlots:
         self.panels = {name: self._panel(name) for name in _HEIGHTS}
         self.axes.outer["effect"]["below"]["observed"].visible = True
         self.layout = Column(children=list(self.panels.values()), sizing_mode="stretch_width", spacing=0)
-        self.start = CustomJS(args=self._arguments(), code=_code())
         self._connect()
-
-    def attach(self, document: Any) -> None:  # noqa: ANN401 - bokeh.document.Document, a Panel proxy at run time
-        """Start the code when the document is ready."""
-        document.js_on_event(DocumentReady, self.start)
 
     def on_question(self, callback: Callable[[tuple[int, ...], int, int], None], stopped: Callable[[], None]) -> None:
         """Call ``callback`` with first pixels of windows, their size, and which baseline; ``stopped``: no more."""
@@ -113,7 +108,7 @@ class HybridPlots:
         self.axes.crosshair.line_color = colours.muted
 
     def _panel(self, name: str) -> figure:
-        panel = empty_panel(self.axes, name, "nat / pixel" if name == "effect" else "flux", prefix="hybrid")
+        panel = empty_panel(self.axes, name, "nat / pixel" if name == "effect" else "normalised flux", prefix="hybrid")
         panel.update(sizing_mode="stretch_width", height=_HEIGHTS[name] + (34 if name == "effect" else 0))
         panel.toolbar.active_drag = None  # dragging moves the window
         strips = panel.vstrip(x0="low", x1="high", source=self.window, name="brush", fill_alpha=0.25)
@@ -142,13 +137,15 @@ class HybridPlots:
         }  # fmt: skip
 
     def _connect(self) -> None:
-        sources = {"facts": self.facts, "answer": self.answer, "question": self.question, "baselines": self.baselines,
-                   "hints": self.hints}  # fmt: skip
-        self.facts.js_on_change("data", CustomJS(args=sources, code="window.imoHybrid?.stage()"))
+        # the code starts with the first target: these panels are made long after the page
+        code = f"if (!window.imoHybrid) {{\n{_code()}\n}}\nwindow.imoHybrid.stage()"
+        self.facts.js_on_change("data", CustomJS(args=self._arguments(), code=code))
         self.answer.js_on_change("data", CustomJS(code="window.imoHybrid?.answered()"))
+        # names a source that no glyph draws, so that it belongs to the document
+        dragged = CustomJS(args={"facts": self.facts}, code="window.imoHybrid?.dragged(cb_obj.x)")
         for panel in self.panels.values():
             for event in (PanStart, Pan, PanEnd, Tap):
-                panel.js_on_event(event, CustomJS(code="window.imoHybrid?.dragged(cb_obj.x)"))
+                panel.js_on_event(event, dragged)
 
 
 def _code() -> str:

@@ -1,6 +1,6 @@
 """Panels of other attribution methods, under the spectrum and on its axis; the browser places, shows and fits them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,19 +40,33 @@ class MethodRow:
 
 
 class MethodPanels:
-    """Six panels, of which the browser shows as many as there are methods; change them where the document may be."""
+    """Six panels, of which the browser shows as many as there are methods; change them where the document may be.
 
-    def __init__(self, axes: Axes, sources: PlotSources, layers: LayerModels) -> None:
-        """Build the panels around their own sources."""
+    They are half as many models as the rest of the page, so they are built when methods are first asked for.
+    """
+
+    def __init__(
+        self,
+        axes: Axes,
+        sources: PlotSources,
+        layers: LayerModels,
+        on_built: Callable[[list[figure]], None] = lambda panels: None,
+    ) -> None:
+        """Make the sources; ``on_built`` does what the other panels had done to them."""
+        self._parts, self._on_built = (axes, sources, layers), on_built
         self._empty = np.full(len(sources.wavelength), np.nan, np.float32)
         columns = {f"m{slot}": self._empty for slot in range(METHODS_AT_ONCE)}
         self.values = ColumnDataSource({"x": sources.wavelength.astype(np.float32), **columns})
         self.listed = ColumnDataSource(_listed(False, ()))
         self.notes: list[Label] = []
-        self.panels = [self._panel(slot, axes, sources, layers) for slot in range(METHODS_AT_ONCE)]
+        self.panels: list[figure] = []
 
     def show(self, shown: bool, rows: Sequence[MethodRow]) -> None:
         """Show these methods, at most six, from top to bottom; ``shown``: whether they are on the page at all."""
+        if shown and not self.panels:
+            self.panels = [self._panel(slot, *self._parts) for slot in range(METHODS_AT_ONCE)]
+            self._on_built(self.panels)
+            self.listed.tags = list(self.panels)  # the browser takes them from there and gives them a place
         changed = {}
         for slot in range(METHODS_AT_ONCE):
             values = rows[slot].values if slot < len(rows) else None
@@ -74,13 +88,7 @@ class MethodPanels:
 
     def arguments(self) -> dict[str, Any]:
         """Return what the browser's code needs."""
-        return {
-            "methodPanels": list(self.panels),
-            "methodValues": self.values,
-            "methodList": self.listed,
-            "methodNotes": list(self.notes),
-            "methodTitles": [panel.legend[0].items[0] for panel in self.panels],
-        }
+        return {"methodValues": self.values, "methodList": self.listed, "methodsAtOnce": METHODS_AT_ONCE}
 
     def _panel(self, slot: int, axes: Axes, sources: PlotSources, layers: LayerModels) -> figure:
         panel = empty_panel(axes, f"method{slot}", "nat", prefix="other")

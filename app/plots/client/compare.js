@@ -1,6 +1,34 @@
 // Other methods beside inverse occlusion: two columns on one wavelength axis, as in the paper's figure 2.
 const SIDES = {left: ["spectrum", "residual"], method: 2.2}  // share of the height of a method's panel
-const comparing = () => Boolean(methodList.data.shown[0])
+let methodPanels = [], methodTitles = [], methodNotes = []  // made by Python when they are first wanted
+
+function adoptMethods() {
+  if (methodPanels.length) return
+  methodPanels = [...methodList.tags]
+  const one = (models, type) => models.find((model) => model.type === type)
+  methodTitles = methodPanels.map((panel) => one(panel.center, "Legend").items[0])
+  methodNotes = methodPanels.map((panel) => one(panel.center, "Label"))
+  methodPanels.forEach((panel, slot) => {
+    for (const renderer of panel.renderers) {
+      if (!(renderer.name in layerModels)) continue
+      layerModels[renderer.name].push(renderer)
+      renderer.visible = state.layers[renderer.name]
+    }
+    for (const grid of panel.center.filter((model) => model.type === "Grid" && model.tags[0] in gridModels)) {
+      gridModels[grid.tags[0]].push(grid)
+      grid.visible = grid.tags[0] === state.frame
+    }
+    const frames = (axes) => Object.fromEntries(axes.filter((axis) => axis.type === "LinearAxis")
+      .map((axis) => [axis.x_range_name === "rest" ? "rest" : "observed", axis]))
+    axisModels["method" + slot] = {above: frames(panel.above), below: frames(panel.below)}
+    const tools = panel.toolbar.tools
+    zoomTools.push(one(tools, "BoxZoomTool"))
+    rangeTools.push(one(tools, "BoxSelectTool"))
+  })
+  if (state.asking) asking(true)
+}
+
+const comparing = () => Boolean(methodList.data.shown[0]) && methodPanels.length > 0
 const methodRows = () => methodList.data.name.slice(1)
 const allPanels = () => [...Object.values(panels), ...methodPanels]
 
@@ -67,11 +95,12 @@ function placeBelow(rows) {
     for (const panel of allPanels()) panel.min_border_right = panels.combined.min_border_right
     side = false
   }
-  panelBox.rows = [...rows, ...methodPanels.map(() => ({size: "0px"}))]
+  panelBox.rows = panelBox.children.length > rows.length ? [...rows, ...methodPanels.map(() => ({size: "0px"}))] : rows
 }
 
 function listMethods() {
   const {name, title, state: states, shown} = methodList.data
+  adoptMethods()
   methodPanels.forEach((_, slot) => {
     methodTitles[slot].label = {value: title[slot + 1] ?? ""}
   })
@@ -115,8 +144,8 @@ function writeNote(note, panel, words) {
 
 function chooseMethod(name) {
   const chosen = methodRows()
-  if (!chosen.includes(name) && chosen.length >= methodPanels.length) {
-    say(`${methodPanels.length} methods at most; switch one off first`)
+  if (!chosen.includes(name) && chosen.length >= methodsAtOnce) {
+    say(`${methodsAtOnce} methods at most; switch one off first`)
     return
   }
   forward(`method-${name}`)
