@@ -23,7 +23,7 @@ from app.triage import Triage
 from app.views.address import follow_address
 from app.views.candidate import CandidateDialog
 from app.views.compare import CompareDialog
-from app.views.explain import ExplainDialog
+from app.views.explain import ExplanationSheet
 from app.views.files import FilesDialog
 from app.views.filters import TableFilters
 from app.views.header import header
@@ -88,7 +88,7 @@ def explorer_page(workspace: Workspace) -> pn.viewable.Viewable:
     table = RankedTable(survey, triage, desk, workspace.reasons.brief)
     filters = TableFilters(survey, triage, desk)
     add, files, compare = CandidateDialog(candidates), FilesDialog(session, desk), CompareDialog(desk, triage)
-    explain = ExplainDialog(state, session, settings, submit=workspace.thinking.submit, schedule=schedule)
+    explain = ExplanationSheet(state, session, settings, submit=workspace.thinking.submit, schedule=schedule)
     actions = {"Add spectrum": add.open, "Files": files.open, "Compare": compare.open, "How it works": explain.open}
     column = {"sizing_mode": "stretch_both", "margin": 0}
     left = pmui.Column(filters, table, styles=LEFT, **column)

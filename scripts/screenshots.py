@@ -13,7 +13,6 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 from browser import Browser, Page, chromium, serving, visit  # noqa: E402 - the tests' own server and browser
 
-
 OUTLIER_FOUR = "39628000001010487"
 METHODS = "integrated_gradients,expected_gradients,feature_ablation,occlusion"
 SETTLED = """

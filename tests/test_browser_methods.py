@@ -89,9 +89,9 @@ def whole(folder):
 def page(whole):
     """That page with the first target, its two methods there, and no dialog open."""
     seen = whole
-    if seen.page.locator("[data-hybrid]").count():
+    if seen.page.locator("[data-hybrid]").is_visible():
         seen.page.keyboard.press("Escape")
-        seen.page.locator("[data-hybrid]").wait_for(state="detached")
+        seen.page.locator("[data-hybrid]").wait_for(state="hidden")
     seen.show(FULL)
     if not seen.page.locator("[data-methods]").is_visible():
         seen.page.keyboard.press("M")
@@ -284,6 +284,6 @@ class TestExplanation:
 
     def test_closing_it_gives_the_keys_back(self, open_page):
         open_page.page.keyboard.press("Escape")
-        open_page.page.locator("[data-hybrid]").wait_for(state="detached")
+        open_page.page.locator("[data-hybrid]").wait_for(state="hidden")
         open_page.page.keyboard.press("a")
         open_page.page.wait_for_selector('button[data-value="halpha"][aria-pressed="true"]')

@@ -20,7 +20,7 @@ const say = (name, text) => {
 }
 const signed = (value, digits) => (value < 0 ? "−" : "+") + Math.abs(value).toFixed(digits)
 const plain = (value, digits = 2) => value.toFixed(digits).replace("-", "−")
-const open = () => find("[data-hybrid]") !== null
+const open = () => (find("[data-hybrid]")?.getClientRects().length ?? 0) > 0
 
 const own = () => baselines.data.values[state.baseline]
 
@@ -194,14 +194,14 @@ function play() {
   write()
 }
 
-// The dialog's content is made when it opens, a moment after its data.
+// The sheet is shown a moment after its data are there.
 function stage() {
   const there = facts.data.id[0] !== ""
   state.ready = there && baselines.data.values.length > 0
   let tries = 0
   function when() {
     const box = find("[data-hybrid]")
-    if (!box) { if (tries++ < 300) requestAnimationFrame(when); return }
+    if (!box || !open()) { if (tries++ < 300) requestAnimationFrame(when); return }
     say("words", facts.data.words[0])
     box.toggleAttribute("data-ready", state.ready)
     say("id", facts.data.id[0])
@@ -215,13 +215,14 @@ function stage() {
 }
 
 function onKey(event) {
-  if (event.ctrlKey || event.metaKey || event.altKey || !open() || !state.ready) return
+  if (event.ctrlKey || event.metaKey || event.altKey || !open() || document.querySelector("dialog[open]")) return
   const field = event.composedPath().find((node) => node instanceof Element && node.matches("input, select, textarea"))
   const pressed = event.composedPath().some((node) => node instanceof Element && node.matches("button"))
   const by = Math.max(1, Math.round(state.window / 4)) * (event.shiftKey ? 8 : 1)
   const at = sizes.indexOf(state.window)
-  if (field) return
-  if (event.key === "ArrowLeft") moveTo(state.at - by)
+  if (event.key === "Escape") window.imoExplorer.keys.run("explain-method")
+  else if (field || !state.ready) return
+  else if (event.key === "ArrowLeft") moveTo(state.at - by)
   else if (event.key === "ArrowRight") moveTo(state.at + by)
   else if (event.key === "ArrowUp") size(sizes[at + 1] ?? state.window)
   else if (event.key === "ArrowDown") size(sizes[at - 1] ?? state.window)

@@ -1,10 +1,10 @@
-"""The dialog that explains inverse occlusion: words, a window to drag, and log p of what it makes."""
+"""The sheet that explains inverse occlusion: words, a window to drag, and log p of what it makes."""
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import panel as pn
-import panel_material_ui as pmui
 
 from app.events import Settings
 from app.hybrid_desk import Answer, HybridDesk, Stage
@@ -14,11 +14,26 @@ from app.session import Session
 from app.state import AppState
 from app.views.explanation import EXPLANATION_STYLE, explanation_html
 
-__all__ = ["ExplainDialog"]
+__all__ = ["ExplanationSheet"]
+
+_SHEET = {
+    "position": "fixed",
+    "top": "60px",
+    "left": "3vw",
+    "right": "3vw",
+    "max-height": "calc(100vh - 76px)",
+    "overflow-y": "auto",
+    "z-index": "1200",
+    "padding": "12px 18px",
+    "box-sizing": "border-box",
+    "border-radius": "8px",
+    "background": "var(--imo-background)",
+    "box-shadow": "0 0 0 100vmax rgba(0, 0, 0, 0.45)",
+}
 
 
-class ExplainDialog(pn.viewable.Viewer):
-    """Open while ``state.explaining``; shows the selected target."""
+class ExplanationSheet(pn.viewable.Viewer):
+    """Lies over the page while ``state.explaining``; shows the selected target, made when first wanted."""
 
     def __init__(
         self,
@@ -29,11 +44,12 @@ class ExplainDialog(pn.viewable.Viewer):
         submit: Callable[[Callable[[], None]], object],
         schedule: Callable[[Callable[[], None]], object],
     ) -> None:
-        """Build the dialog, closed."""
+        """Connect the parts; the sheet is hidden."""
         super().__init__()
         self._state, self._session, self._settings = state, session, settings
         self._plots: HybridPlots | None = None  # made when they are first wanted
         self._look = LIGHT, False
+        self._schedule = schedule
         self.desk = HybridDesk(
             lambda: session.survey,
             settings,
@@ -43,20 +59,12 @@ class ExplainDialog(pn.viewable.Viewer):
             on_answer=self._on_answer,
             on_problem=lambda words: self._say(f"This target cannot be used here: {words}"),
         )
-        self.dialog = pmui.Dialog(
-            title="How inverse occlusion finds what is odd",
-            title_variant="h6",
-            close_on_click=True,
-            show_close_button=True,
-            sizing_mode="stretch_width",
-            width_option="xl",
-        )
+        self.sheet = pn.Column(visible=False, styles=_SHEET, margin=0)
         state.param.watch(self._on_open, "explaining")
         state.param.watch(lambda _: self._show(), "target_id")
-        self.dialog.param.watch(lambda event: state.param.update(explaining=event.new), "open")
 
     def open(self) -> None:
-        """Show the dialog."""
+        """Show the sheet."""
         self._state.explaining = True
 
     def close(self) -> None:
@@ -77,17 +85,17 @@ class ExplainDialog(pn.viewable.Viewer):
             explanation_html(plots.window_sizes), stylesheets=[EXPLANATION_STYLE], width=330, margin=(0, 16, 0, 0)
         )
         figures = pn.pane.Bokeh(plots.layout, sizing_mode="stretch_width", margin=0, min_height=530)
-        self.dialog[:] = [pn.Row(text, figures, sizing_mode="stretch_width", margin=0)]
+        self.sheet[:] = [pn.Row(text, figures, sizing_mode="stretch_width", margin=0)]
         return plots
 
     def _on_open(self, event: object) -> None:
         if not self._state.explaining:
-            self.dialog.open = False
+            self.sheet.visible = False
             self.desk.leave()
             return
         if self._plots is None:
             self._plots = self._build()
-        self.dialog.open = True
+        self.sheet.visible = True
         self._show()
 
     def _show(self) -> None:
@@ -101,7 +109,7 @@ class ExplainDialog(pn.viewable.Viewer):
 
     def _say(self, words: str) -> None:
         if self._plots is not None:
-            self._plots.say(words)
+            self._schedule(partial(self._plots.say, words))
 
     def _on_stage(self, stage: Stage) -> None:
         if self._plots is None:
@@ -129,4 +137,4 @@ class ExplainDialog(pn.viewable.Viewer):
         return hints
 
     def __panel__(self) -> pn.viewable.Viewable:
-        return self.dialog
+        return self.sheet

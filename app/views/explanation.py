@@ -33,7 +33,10 @@ def explanation_html(window_sizes: Sequence[int]) -> str:
         for words, name, kind in facts
     )
     return (
-        '<section class="explain" data-hybrid>'
+        '<section class="explain" data-hybrid aria-label="How inverse occlusion works"><header>'
+        "<h2>How inverse occlusion finds what is odd</h2>"
+        '<button type="button" onclick="window.imoExplorer.keys.run(\'explain-method\')" title="Esc">Close</button>'
+        "</header>"
         + "".join(f"<p>{words}</p>" for words in _WORDS)
         + '<p class="words" role="status" data-fact="words"></p><div class="live">'
         f'<div class="row"><span class="group" role="group" aria-label="Window size, pixels">'
@@ -56,6 +59,8 @@ def explanation_html(window_sizes: Sequence[int]) -> str:
 EXPLANATION_STYLE = """
 .explain { font-size: calc(13px * var(--imo-type, 1)); line-height: 1.45; color: var(--imo-text);
   font-variant-numeric: tabular-nums; }
+header { display: flex; justify-content: space-between; align-items: baseline; gap: 10px; margin-bottom: 8px; }
+h2 { font-size: 1.2em; line-height: 1.25; margin: 0; }
 p { margin: 0 0 8px; }
 .words { color: var(--imo-warning); } .words:empty { display: none; }
 .explain:not([data-ready]) .live { visibility: hidden; }
