@@ -210,6 +210,13 @@ class TestCompare:
         assert [one["axes"] for one in placed.values() if one["axes"]] == [["rest-frame"], ["observed"]]
 
 
+@pytest.fixture(scope="module")
+def hybrids(model, spectra, baselines):
+    row = spectra.row(FULL)
+    flux, z = model.prepare(spectra)[row], float(spectra.redshift[row])
+    return Hybrids.of(model, flux, z, baselines, valid=spectra.measured[row])
+
+
 class TestExplanation:
     @pytest.fixture
     def open_page(self, page):
@@ -217,12 +224,6 @@ class TestExplanation:
         page.page.locator("[data-hybrid][data-ready]").wait_for()
         page.page.wait_for_function("() => window.imoHybrid.state.ready")
         return page
-
-    @pytest.fixture(scope="module")
-    def hybrids(self, model, spectra, baselines):
-        row = spectra.row(FULL)
-        flux, z = model.prepare(spectra)[row], float(spectra.redshift[row])
-        return Hybrids.of(model, flux, z, baselines, valid=spectra.measured[row])
 
     @staticmethod
     def fact(page, name):

@@ -15,7 +15,7 @@ from app.plots.panels import LARGE, NORMAL, Axes, add_legend, add_zero, empty_pa
 
 __all__ = ["HybridPlots"]
 
-_HEIGHTS = {"outlier": 118, "baseline": 104, "hybrid": 118, "effect": 150}
+_HEIGHTS = {"outlier": 128, "baseline": 114, "hybrid": 128, "effect": 190}
 _QUESTION = ("start", "stop", "step", "window", "baseline")
 _LABELS = {
     "outlier": "1  the outlier",

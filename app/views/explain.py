@@ -84,7 +84,7 @@ class ExplanationSheet(pn.viewable.Viewer):
         text = pn.pane.HTML(
             explanation_html(plots.window_sizes), stylesheets=[EXPLANATION_STYLE], width=330, margin=(0, 16, 0, 0)
         )
-        figures = pn.pane.Bokeh(plots.layout, sizing_mode="stretch_width", margin=0, min_height=530)
+        figures = pn.pane.Bokeh(plots.layout, sizing_mode="stretch_width", margin=0, min_height=594)
         self.sheet[:] = [pn.Row(text, figures, sizing_mode="stretch_width", margin=0)]
         return plots
 

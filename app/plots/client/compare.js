@@ -2,9 +2,17 @@
 const SIDES = {left: ["spectrum", "residual"], method: 2.2}  // share of the height of a method's panel
 let methodPanels = [], methodTitles = [], methodNotes = []  // made by Python when they are first wanted
 
-function adoptMethods() {
-  if (methodPanels.length) return
-  methodPanels = [...methodList.tags]
+let adopting = false
+
+async function adoptMethods() {
+  if (adopting || !methodList.tags.length) return
+  adopting = true
+  const names = Object.keys(panels), made = [...methodList.tags]
+  const children = [...panelBox.children, ...made.map((panel, slot) => [panel, names.length + slot, 0, 1, 1])]
+  // silently, and then one thing after the other: Bokeh must not lay out panels whose views are still being built
+  panelBox.setv({children}, {silent: true})
+  await Bokeh.index.find_one(panelBox)?.update_children()
+  methodPanels = made
   const one = (models, type) => models.find((model) => model.type === type)
   methodTitles = methodPanels.map((panel) => one(panel.center, "Legend").items[0])
   methodNotes = methodPanels.map((panel) => one(panel.center, "Label"))
@@ -98,9 +106,9 @@ function placeBelow(rows) {
   panelBox.rows = panelBox.children.length > rows.length ? [...rows, ...methodPanels.map(() => ({size: "0px"}))] : rows
 }
 
-function listMethods() {
+async function listMethods() {
+  await adoptMethods()
   const {name, title, state: states, shown} = methodList.data
-  adoptMethods()
   methodPanels.forEach((_, slot) => {
     methodTitles[slot].label = {value: title[slot + 1] ?? ""}
   })
