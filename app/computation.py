@@ -2,13 +2,22 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from app.events import BaselinesReady, Event, Progress, Settings, WindowReady
+from app.events import (
+    BaselinesReady,
+    Event,
+    Finished,
+    MethodFinished,
+    MethodSettings,
+    Progress,
+    Settings,
+    WindowReady,
+)
 from app.result_cache import result_key
 from app.survey import Survey
 from imo_engine.attribution import Attribution, combination_weights, combine
@@ -16,9 +25,10 @@ from imo_engine.errors import ImoError
 
 if TYPE_CHECKING:
     from imo_engine.baselines import BaselinePool
+    from imo_engine.methods import MethodAttribution
     from imo_engine.model import OutlierModel
 
-__all__ = ["Inputs", "explain"]
+__all__ = ["Inputs", "answer", "apply_method", "explain"]
 
 _PROGRESS_INTERVAL = 0.25  # seconds; a bar that moves four times a second looks alive and costs nothing
 
@@ -64,6 +74,23 @@ class Inputs:
         return result_key(self.flux, self.measured, self.redshift, self.model.fingerprint, latents, self.settings)
 
 
+def answer(
+    survey: Survey,
+    target_id: str,
+    settings: Settings | MethodSettings,
+    send: Callable[[Event], None],
+    should_stop: Callable[[], bool],
+) -> Finished | MethodFinished:
+    """Compute what is asked for: inverse occlusion, or another method.
+
+    Raises:
+        ImoError: as :func:`explain` and :func:`apply_method`.
+    """
+    if isinstance(settings, MethodSettings):
+        return MethodFinished(apply_method(survey, target_id, settings, send, should_stop))
+    return Finished(explain(Inputs.of(survey, target_id, settings), send, should_stop))
+
+
 def explain(inputs: Inputs, send: Callable[[Event], None], should_stop: Callable[[], bool]) -> Attribution:
     """Compute an attribution and tell of it as events: baselines, windows, progress.
 
@@ -106,3 +133,44 @@ def explain(inputs: Inputs, send: Callable[[Event], None], should_stop: Callable
         on_progress=on_progress,
         should_stop=should_stop,
     )
+
+
+def apply_method(
+    survey: Survey,
+    target_id: str,
+    settings: MethodSettings,
+    send: Callable[[Event], None],
+    should_stop: Callable[[], bool],
+) -> "MethodAttribution":
+    """Compute another method's attribution of a target, with the baselines of the settings; tells of its progress.
+
+    Raises:
+        ImoError: as :meth:`Inputs.of` and the method; NotApplicable where it has no meaning, Cancelled if
+            ``should_stop`` says so.
+    """
+    from imo_engine.methods import find_method
+
+    method = find_method(settings.method)
+    inputs = Inputs.of(survey, target_id, settings.baselines)
+    extra = {"ivar": survey.spectra.ivar[survey.spectra.row(target_id)]} if "ivar" in method.defaults else {}
+    began = last = time.monotonic()
+
+    def on_progress(done: int, total: int) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= _PROGRESS_INTERVAL:
+            last = now
+            send(Progress(done, total, 0, inputs.model.device_name, (now - began) / done * (total - done)))
+
+    record = method(
+        inputs.model,
+        inputs.flux,
+        inputs.redshift,
+        inputs.baselines,
+        valid=inputs.measured,
+        seed=settings.baselines.seed,
+        should_stop=should_stop,
+        on_progress=on_progress,
+        **extra,
+    )
+    return replace(record, per_baseline=None)  # half a megabyte that nobody looks at

@@ -2,11 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from imo_engine.attribution import Attribution
+
+if TYPE_CHECKING:
+    from imo_engine.methods import MethodAttribution
 
 __all__ = [
     "BaselinesReady",
@@ -14,6 +18,8 @@ __all__ = [
     "Failed",
     "Finished",
     "Listener",
+    "MethodFinished",
+    "MethodSettings",
     "Progress",
     "Queued",
     "Settings",
@@ -30,6 +36,14 @@ class Settings:
     n_baselines: int = 8
     seed: int = 0
     weights: str = "inverse_variance"
+
+
+@dataclass(frozen=True)
+class MethodSettings:
+    """One of the other methods, by its name in :data:`imo_engine.methods.METHODS`, and with which baselines."""
+
+    method: str
+    baselines: Settings = Settings()
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +78,7 @@ class WindowReady:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far the computation is; ``seconds_left`` is None until it can be told."""
+    """How far the computation is; ``seconds_left`` is None until it can be told, ``window_size`` 0 without windows."""
 
     done: int
     total: int
@@ -80,6 +94,13 @@ class Finished:
     attribution: Attribution
 
 
+@dataclass(frozen=True, eq=False)
+class MethodFinished:
+    """One of the other methods is done."""
+
+    record: "MethodAttribution"
+
+
 @dataclass(frozen=True)
 class Failed:
     """It cannot be computed, in words."""
@@ -92,5 +113,5 @@ class Stopped:
     """The user stopped it; what was computed remains."""
 
 
-Event = Queued | BaselinesReady | WindowReady | Progress | Finished | Failed | Stopped
+Event = Queued | BaselinesReady | WindowReady | Progress | Finished | MethodFinished | Failed | Stopped
 Listener = Callable[[Event], None]

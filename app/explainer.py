@@ -16,8 +16,19 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 
-from app.computation import Inputs, explain
-from app.events import Event, Failed, Finished, Listener, Progress, Queued, Settings, Stopped
+from app.computation import Inputs, answer
+from app.events import (
+    Event,
+    Failed,
+    Finished,
+    Listener,
+    MethodFinished,
+    MethodSettings,
+    Progress,
+    Queued,
+    Settings,
+    Stopped,
+)
 from app.result_cache import ResultCache
 from app.survey import Survey
 from app.turns import Turns
@@ -28,7 +39,9 @@ __all__ = ["Explainer", "Settings", "Ticket"]
 
 log = logging.getLogger(__name__)
 
-_Key = tuple[str, Settings]
+_Key = tuple[str, Settings | MethodSettings]
+
+_METHODS_KEPT = 512  # about 70 kB each
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +95,7 @@ class Explainer:
         self._turns = Turns[_Job]()
         self._ahead = Turns[_Key]()
         self._finished: OrderedDict[_Key, Attribution] = OrderedDict()
+        self._methods: OrderedDict[_Key, MethodFinished] = OrderedDict()
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="imo-engine")
         self._disk = ThreadPoolExecutor(max_workers=1, thread_name_prefix="imo-cache")
 
@@ -89,7 +103,7 @@ class Explainer:
         self,
         target_id: str,
         listener: Listener,
-        settings: Settings | None = None,
+        settings: Settings | MethodSettings | None = None,
         *,
         session: Hashable | None = None,
         alive: Callable[[], bool] = lambda: True,
@@ -99,7 +113,7 @@ class Explainer:
         Args:
             target_id: Which target.
             listener: Receives what is known at once, and the rest as it comes.
-            settings: How to explain it.
+            settings: How to explain it; by inverse occlusion, or by another method.
             session: Who asks. Sessions are served in turn, and each one's newest request first; by default
                 every request counts as a session of its own.
             alive: Tells whether somebody still looks. A computation that nobody looks at gives way when
@@ -114,11 +128,16 @@ class Explainer:
                 self._finished.move_to_end(key)
                 listener(Finished(known))
                 return ticket
+            if (done := self._methods.get(key)) is not None:
+                self._methods.move_to_end(key)
+                listener(done)
+                return ticket
             job = self._jobs.get(key)
             if job is None or job.stop.is_set():
-                job = _Job(key, waiting=self._cache is None, events=[Queued()])
+                on_disk = self._cache is not None and isinstance(key[1], Settings)
+                job = _Job(key, waiting=not on_disk, events=[Queued()])
                 self._jobs[key] = job
-                if self._cache is not None:
+                if on_disk:
                     self._disk.submit(self._look_up, job)
             for event in job.events:
                 listener(event)
@@ -159,7 +178,7 @@ class Explainer:
         empty again. A request for the target that is being computed joins it. Failures are left for the
         request to tell.
         """
-        keys = [(target_id, settings or Settings()) for target_id in target_ids]
+        keys: list[_Key] = [(target_id, settings or Settings()) for target_id in target_ids]
         with self._lock:
             self._ahead.drop(session)
             for key in reversed(keys):
@@ -194,6 +213,10 @@ class Explainer:
                 self._finished[job.key] = event.attribution
                 while len(self._finished) > self._keep:
                     self._finished.popitem(last=False)
+            elif isinstance(event, MethodFinished):
+                self._methods[job.key] = event
+                while len(self._methods) > _METHODS_KEPT:
+                    self._methods.popitem(last=False)
             self._send(job, event)
             if self._jobs.get(job.key) is job:
                 del self._jobs[job.key]
@@ -212,10 +235,11 @@ class Explainer:
                 self._worker.submit(self._serve)
 
     def _on_disk(self, job: _Job) -> Attribution | None:
-        if self._cache is None:
+        target_id, settings = job.key
+        if self._cache is None or isinstance(settings, MethodSettings):
             return None
         try:
-            job.disk_key = Inputs.of(self.survey, *job.key).digest()
+            job.disk_key = Inputs.of(self.survey, target_id, settings).digest()
             return self._cache.get(job.disk_key)
         except ImoError:
             return None  # the computation will say what is wrong
@@ -252,11 +276,9 @@ class Explainer:
         try:
             if self._should_stop(job):
                 raise Cancelled("nobody waits for it")
-            attribution = self._on_disk(job) if job.ahead_for is not None else None
-            fresh = attribution is None
-            if attribution is None:
-                inputs = Inputs.of(self.survey, *job.key)
-                attribution = explain(inputs, partial(self._send, job), lambda: self._should_stop(job))
+            known = self._on_disk(job) if job.ahead_for is not None else None
+            send, should_stop = partial(self._send, job), partial(self._should_stop, job)
+            result = answer(self.survey, *job.key, send, should_stop) if known is None else Finished(known)
         except Cancelled:
             with self._lock:
                 self._end(job, Stopped())
@@ -269,6 +291,6 @@ class Explainer:
             log.exception("explaining target %s failed", job.key[0])
             self._end(job, Failed(f"unexpected {type(error).__name__}: {error}"))
         else:
-            self._end(job, Finished(attribution))
-            if fresh and self._cache is not None and job.disk_key is not None:
-                self._disk.submit(self._cache.put, job.disk_key, attribution)
+            self._end(job, result)
+            if known is None and isinstance(result, Finished) and self._cache is not None and job.disk_key is not None:
+                self._disk.submit(self._cache.put, job.disk_key, result.attribution)

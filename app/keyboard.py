@@ -4,6 +4,7 @@ import logging
 
 from app.labelling import LabelDesk
 from app.labels import ISSUES, QUALITIES
+from app.method_desk import toggle_method
 from app.state import AppState
 from app.triage import Triage
 
@@ -33,6 +34,12 @@ def on_key(triage: Triage, desk: LabelDesk, state: AppState, action: str) -> Non
             desk.redo()
         case "large-type":
             state.large_type = not state.large_type
+        case "compare":
+            state.compare = not state.compare
+        case "explain-method":
+            state.explaining = not state.explaining
+        case _ if action.startswith("method-"):
+            toggle_method(state, action.removeprefix("method-"))
         case "comment" | "search":
             pass
         case _ if name == "quality" and number.isdigit() and int(number) in QUALITIES:

@@ -18,11 +18,13 @@ class Place:
         target_id: Empty if none. Text from a stranger.
         view: Name of a view of lines; empty if none.
         observed: Wavelength range, observed frame, Angstrom; None if none.
+        compare: Names of methods to compare with; None if they are not to be shown.
     """
 
     target_id: str = ""
     view: str = ""
     observed: tuple[float, float] | None = None
+    compare: tuple[str, ...] | None = None
 
     def query(self) -> str:
         """Return it as the part of an address after the question mark.
@@ -31,12 +33,16 @@ class Place:
         'target=39628000000000001&view=halpha'
         >>> Place("a&b", observed=(6500, 6600.25)).query()
         'target=a%26b&range=6500-6600.2'
+        >>> Place("7", compare=("occlusion", "lime")).query()
+        'target=7&compare=occlusion,lime'
         """
         parts = [f"target={quote(self.target_id, safe='')}"] if self.target_id else []
         if self.view:
             parts.append(f"view={quote(self.view, safe='')}")
         elif self.observed is not None:
             parts.append("range={:.6g}-{:.6g}".format(*(round(edge, 1) for edge in self.observed)))
+        if self.compare is not None:
+            parts.append(f"compare={quote(','.join(self.compare) or 'none', safe=',')}")
         return "&".join(parts)
 
 
@@ -44,9 +50,11 @@ def place_in(arguments: Mapping[str, Sequence[bytes]]) -> Place:
     """Return what the arguments of a request ask for; what cannot be understood is passed over.
 
     >>> place_in({"target": [b"39628000000000001"], "range": [b"6500-6600.5"]})
-    Place(target_id='39628000000000001', view='', observed=(6500.0, 6600.5))
+    Place(target_id='39628000000000001', view='', observed=(6500.0, 6600.5), compare=None)
     >>> place_in({"view": [b"halpha"], "range": [b"6600-6500"]})
-    Place(target_id='', view='halpha', observed=None)
+    Place(target_id='', view='halpha', observed=None, compare=None)
+    >>> place_in({"compare": [b"occlusion,lime"]}).compare
+    ('occlusion', 'lime')
     """
     low, _, high = _last(arguments, "range").partition("-")
     try:
@@ -55,7 +63,8 @@ def place_in(arguments: Mapping[str, Sequence[bytes]]) -> Place:
         edges = None
     if edges is not None and not (all(map(math.isfinite, edges)) and edges[0] < edges[1]):
         edges = None
-    return Place(_last(arguments, "target"), _last(arguments, "view")[:_VIEWS_MAX], edges)
+    compare = tuple(_last(arguments, "compare").split(",")) if "compare" in arguments else None
+    return Place(_last(arguments, "target"), _last(arguments, "view")[:_VIEWS_MAX], edges, compare)
 
 
 def _last(arguments: Mapping[str, Sequence[bytes]], name: str) -> str:

@@ -11,7 +11,9 @@ from bokeh.themes import Theme
 from app.candidate_desk import CandidateDesk
 from app.keyboard import on_key
 from app.labelling import LabelDesk
-from app.links import place_in
+from app.links import Place, place_in
+from app.method_choices import known_methods
+from app.method_desk import MethodDesk
 from app.plots.colours import DARK, LIGHT
 from app.plots.sources import PlotSources
 from app.plots.stack import PlotStack
@@ -21,11 +23,13 @@ from app.triage import Triage
 from app.views.address import follow_address
 from app.views.candidate import CandidateDialog
 from app.views.compare import CompareDialog
+from app.views.explain import ExplanationSheet
 from app.views.files import FilesDialog
 from app.views.filters import TableFilters
 from app.views.header import header
 from app.views.label import LabelPanel
 from app.views.look import HEADER, LEFT, RIGHT, page_look, variables
+from app.views.methods import methods_bar
 from app.views.progress import ProgressStrip
 from app.views.table import RankedTable
 from app.views.target import TargetStrip
@@ -74,6 +78,9 @@ def explorer_page(workspace: Workspace) -> pn.viewable.Viewable:
         think=workspace.thinking.submit,
         ahead=triage.neighbours if workspace.ahead else lambda target_id: [],
     )
+    methods = MethodDesk(
+        state, session, workspace.explainer, stack.methods, schedule, settings, alive=partial(_has_browser, document)
+    )
     candidates = CandidateDesk(
         workspace.explainer, workspace.shelf, submit=workspace.thinking.submit, schedule=schedule
     )
@@ -81,13 +88,20 @@ def explorer_page(workspace: Workspace) -> pn.viewable.Viewable:
     table = RankedTable(survey, triage, desk, workspace.reasons.brief)
     filters = TableFilters(survey, triage, desk)
     add, files, compare = CandidateDialog(candidates), FilesDialog(session, desk), CompareDialog(desk, triage)
-    actions = {"Add spectrum": add.open, "Files": files.open, "Compare": compare.open}
+    explain = ExplanationSheet(state, session, settings, submit=workspace.thinking.submit, schedule=schedule)
+    actions = {"Add spectrum": add.open, "Files": files.open, "Compare": compare.open, "How it works": explain.open}
     column = {"sizing_mode": "stretch_both", "margin": 0}
     left = pmui.Column(filters, table, styles=LEFT, **column)
     strip = pn.Row(TargetStrip(session, state, schedule), ProgressStrip(session), sizing_mode="stretch_width", margin=0)
     plots = pn.pane.Bokeh(stack.layout, sizing_mode="stretch_both", margin=0, min_height=420)
     middle = pmui.Column(
-        strip, toolbar(settings.window_sizes), plots, sizing_mode="stretch_both", margin=0, styles={"min-width": "0"}
+        strip,
+        toolbar(settings.window_sizes),
+        methods_bar(),
+        plots,
+        sizing_mode="stretch_both",
+        margin=0,
+        styles={"min-width": "0"},
     )
     why = pn.Column(WhyPanel(session), sizing_mode="stretch_both", margin=0, styles={"overflow-y": "auto"})
     right = pmui.Column(WhoPanel(session, state, workspace.truth), why, label, styles=RIGHT, **column)
@@ -95,7 +109,7 @@ def explorer_page(workspace: Workspace) -> pn.viewable.Viewable:
     body = pmui.Row(left, middle, right, sizing_mode="stretch_both", margin=0, styles=height)
     page = pmui.Page(
         title="IMO Explorer",
-        main=[body, add, files, compare],
+        main=[body, add, files, compare, explain],
         header=header(state, actions, simulated=survey.simulated, truth=bool(workspace.truth)),
         raw_css=["html, body { overflow: hidden }"],
         stylesheets=[variables()],
@@ -105,7 +119,8 @@ def explorer_page(workspace: Workspace) -> pn.viewable.Viewable:
     )
 
     def paint() -> None:
-        stack.paint(DARK if page.dark_theme else LIGHT, large=state.large_type)
+        for one in (stack, explain):
+            one.paint(DARK if page.dark_theme else LIGHT, large=state.large_type)
 
     def on_look(event: object) -> None:
         body.styles = {**height, "--imo-type": "1.3" if state.large_type else "1"}
@@ -120,6 +135,8 @@ def explorer_page(workspace: Workspace) -> pn.viewable.Viewable:
 
     def close(context: object) -> None:
         workspace.pages.discard(key)
+        explain.close()
+        methods.close()
         session.close()
         candidates.close()
 
@@ -127,7 +144,8 @@ def explorer_page(workspace: Workspace) -> pn.viewable.Viewable:
     page.param.watch(on_look, "dark_theme")
     state.param.watch(on_look, "large_type")
     state.param.watch(lambda event: table.show(event.new), "target_id")
-    state.param.watch(lambda event: right.param.update(visible=event.new), "details")
+    for choice in ("details", "compare"):  # two columns of plots need the width
+        state.param.watch(lambda _: right.param.update(visible=state.details and not state.compare), choice)
     session.param.watch(lambda _: table.explain(state.target_id), "reason")
     candidates.param.watch(on_kept, "kept")
     stack.on_key(act)
@@ -136,12 +154,15 @@ def explorer_page(workspace: Workspace) -> pn.viewable.Viewable:
     workspace.pages.add(key)
     follow_address(document, stack, place, key)
     pn.state.on_session_destroyed(close)
-    pn.state.onload(partial(_begin, triage, place.target_id))
+    pn.state.onload(partial(_begin, triage, state, place))
     return page
 
 
-def _begin(triage: Triage, target_id: str) -> None:
+def _begin(triage: Triage, state: AppState, place: Place) -> None:
     """Select what the address asks for, else the first target."""
+    if place.compare is not None:
+        state.param.update(compare=True, methods=known_methods(place.compare))
+    target_id = place.target_id
     if not (target_id and triage.select(target_id)) and triage.order:
         words = triage.words
         triage.select(triage.order[0])

@@ -10,7 +10,7 @@ import numpy as np
 from astropy.table import Column
 from numpy.typing import NDArray
 
-from imo_engine.embedded import embedded_file
+from imo_engine.embedded import DEMO_SPECTRA, embedded_file
 from imo_engine.errors import ImoError
 from imo_engine.ranking import read_catalogue
 from imo_engine.readers import read_spectra
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from imo_engine.baselines import BaselinePool
     from imo_engine.model import OutlierModel
 
-DEMO_SPECTRA = "coadd-demo.fits.gz"
 DEMO_CATALOGUE = "demo-catalogue.ecsv"
 
 

@@ -13,8 +13,8 @@ from app.candidate_desk import Shelf
 from app.explainer import Explainer, Settings
 from app.labels import LabelStore
 from app.reasons import Reasons
-from app.survey import DEMO_SPECTRA, Survey
-from imo_engine.embedded import embedded_file
+from app.survey import Survey
+from imo_engine.embedded import DEMO_SPECTRA, embedded_file
 from imo_engine.errors import ImoError
 
 __all__ = ["Workspace", "default_labels", "system_user"]

@@ -13,6 +13,7 @@ __all__ = ["COMMANDS", "LazyGroup", "run"]
 COMMANDS = {
     "rank": ("imo_engine.commands.rank", "rank", "Score spectra and write a catalogue."),
     "explain": ("imo_engine.commands.explain", "explain", "Explain one target and write its attribution."),
+    "figure": ("imo_engine.commands.figure", "figure", "Draw one target's attributions for an article."),
     "simulate": ("imo_engine.commands.simulate", "simulate", "Simulate a survey with outliers of known causes."),
     "train": ("imo_engine.commands.train", "train", "Train a model on simulated or real spectra."),
     "benchmark": ("imo_engine.commands.benchmark", "benchmark", "Measure the engine's speed, memory and accuracy."),

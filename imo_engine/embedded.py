@@ -4,9 +4,10 @@ from pathlib import Path
 
 from imo_engine.errors import ImoError
 
-__all__ = ["EMBEDDED_MODEL", "embedded_file"]
+__all__ = ["DEMO_SPECTRA", "EMBEDDED_MODEL", "embedded_file"]
 
 EMBEDDED_MODEL = "model.safetensors"
+DEMO_SPECTRA = "coadd-demo.fits.gz"
 
 
 def embedded_file(name: str) -> Path:

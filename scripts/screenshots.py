@@ -6,14 +6,48 @@ Needs the test extra (Playwright) and a Chromium.
 import sys
 from pathlib import Path
 
+from PIL import Image
+
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
-from browser import chromium, serving, visit  # noqa: E402 - the tests' own server and browser
+from browser import Browser, Page, chromium, serving, visit  # noqa: E402 - the tests' own server and browser
+
+OUTLIER_FOUR = "39628000001010487"
+METHODS = "integrated_gradients,expected_gradients,feature_ablation,occlusion"
+SETTLED = """
+() => [...Bokeh.documents[0]._all_models.values()].find((m) => m.data?.note).data.state.slice(1)
+  .every((state) => state === "done")
+"""
+
+
+def methods(browser: Browser, url: str, folder: Path) -> None:
+    """Write compare.png and explainer.png: the analogue of the paper's outlier 4."""
+    seen = visit(browser, f"{url}?target={OUTLIER_FOUR}&compare={METHODS}")
+    seen.wait_for_status("done", timeout=900)
+    seen.page.wait_for_function(SETTLED, timeout=900_000)
+    seen.page.wait_for_timeout(1000)
+    small(seen.page, folder / "compare.png")
+    seen.page.keyboard.press("E")
+    seen.page.locator("[data-hybrid][data-ready]").wait_for(timeout=60_000)
+    seen.page.locator("[data-play]").click()
+    seen.page.wait_for_function("() => !window.imoHybrid.state.playing", timeout=300_000)
+    seen.page.keyboard.press("PageUp")  # nothing but the focus
+    seen.page.evaluate("() => window.imoHybrid.size(64, 6336)")
+    seen.page.wait_for_timeout(1500)
+    small(seen.page, folder / "explainer.png")
+    seen.page.close()
+
+
+def small(page: Page, path: Path) -> None:
+    """Write a screenshot with 256 colours, a third of the bytes."""
+    page.screenshot(path=path)
+    with Image.open(path) as image:
+        image.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 def main(folder: Path) -> None:
-    """Write light.png, dark.png and halpha.png."""
+    """Write light.png, dark.png, halpha.png, compare.png and explainer.png."""
     folder.mkdir(parents=True, exist_ok=True)
     with serving() as server, chromium() as browser:
         page = visit(browser, server.url)
@@ -23,6 +57,7 @@ def main(folder: Path) -> None:
         page.page.locator('button[data-value="halpha"]').click()
         page.page.wait_for_timeout(500)
         page.page.screenshot(path=folder / "halpha.png")
+        methods(browser, server.url, folder)
         dark = visit(browser, f"{server.url}?theme=dark")
         dark.wait_for_status("done", timeout=900)
         dark.page.wait_for_timeout(3000)

@@ -26,16 +26,18 @@ LAYERS = [
     {"features"},
     {"evaluators"},
     {"occlusion"},
-    {"probe", "machine"},
+    {"hybrids", "probe", "machine"},
     {"benchmark"},
     {"benchmark_growth"},
-    {"methods", "training"},
+    {"methods", "figure_files"},
+    {"figures"},
+    {"training"},
     {"command_line"},  # it names its commands in words and imports them when they are used
     {"commands"},
 ]
 """The engine from left to right: a module imports only from layers before its own, and from its own folder."""
 
-SERVICES = ("survey", "explainer", "computation", "events", "result_cache", "turns")
+SERVICES = ("survey", "explainer", "computation", "events", "method_choices", "result_cache", "turns")
 """Modules of the app that are used without widgets and without a browser."""
 
 MAX_LINES = 300

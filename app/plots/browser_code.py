@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from bokeh.events import DocumentReady, DoubleTap, MouseLeave, MouseMove, SelectionGeometry, Tap
 from bokeh.models import BoxSelectTool, BoxZoomTool, ColumnDataSource, CustomJS
+from bokeh.plotting import figure
 
 from app.plots.keys import KEYS
 from app.plots.layers import LAYERS
@@ -16,7 +17,20 @@ if TYPE_CHECKING:
 
 __all__ = ["CLIENT_FILES", "BrowserCode", "client_code"]
 
-CLIENT_FILES = ("page", "view", "spectrum", "lines", "panels", "second", "brush", "readout", "help", "keys", "start")
+CLIENT_FILES = (
+    "page",
+    "view",
+    "spectrum",
+    "lines",
+    "panels",
+    "compare",
+    "second",
+    "brush",
+    "readout",
+    "help",
+    "keys",
+    "start",
+)
 """In the order in which they run."""
 
 
@@ -37,6 +51,9 @@ class BrowserCode:
     def __init__(self, stack: "PlotStack", shares: dict[str, float]) -> None:
         """Connect; ``shares`` of the height by panel."""
         sources, axes = stack.sources, stack.axes
+        self._hover = CustomJS(code="window.imoExplorer?.hover(cb_obj.x)")
+        self._left = CustomJS(code="window.imoExplorer?.hover(NaN)")
+        self._asked = CustomJS(code="window.imoExplorer?.brushed(cb_obj.geometry, cb_obj.final)")
         self.keys = ColumnDataSource({"name": [], "count": []})
         self.redshift = ColumnDataSource({"value": [], "count": []})
         wave = sources.wavelength
@@ -62,10 +79,11 @@ class BrowserCode:
                 "panelBox": stack.grid,
                 "windows": list(sources.window_sizes),
                 "gridModels": axes.grids,
-                "axisModels": {name: axes.outer[name] for name in panels},
+                "axisModels": dict(axes.outer),
                 "layerModels": stack.layers.models,
                 "layersAtFirst": {layer.name: layer.shown for layer in LAYERS},
                 "secondView": stack.second.arguments(),
+                **stack.methods.arguments(),
                 "zoomTools": [panel.select_one({"type": BoxZoomTool}) for panel in stack.every_panel],
                 "rangeTools": [panel.select_one({"type": BoxSelectTool}) for panel in stack.every_panel],
                 "labels": stack.line_labels,
@@ -81,11 +99,18 @@ class BrowserCode:
         """Start the code when the document is ready."""
         document.js_on_event(DocumentReady, self.start)
 
+    def follow(self, panel: figure) -> None:
+        """Let the browser's code hear of the mouse over a panel."""
+        panel.js_on_event(MouseMove, self._hover)
+        panel.js_on_event(MouseLeave, self._left)
+        panel.js_on_event(SelectionGeometry, self._asked)
+
     def _connect(self, stack: "PlotStack") -> None:
         sources, axes = stack.sources, stack.axes
         # sources that no glyph draws: named here, they belong to the document and their changes are sent
         unseen = {
             "target": sources.target, "spectrum": sources.spectrum, "pressed": self.keys, "checked": self.redshift,
+            "methods": stack.methods.listed, "curves": stack.methods.values,
         }  # fmt: skip
         moved = CustomJS(args=unseen, code="window.imoExplorer?.moved()")
         axes.wavelength.js_on_change("start", moved)
@@ -96,14 +121,11 @@ class BrowserCode:
         for source in (sources.attribution, sources.singles, sources.features):
             source.js_on_change("data", refit)
         sources.scale_map.js_on_change("data", CustomJS(code="window.imoExplorer?.data(true)"))
-        hover = CustomJS(code="window.imoExplorer?.hover(cb_obj.x)")
-        left = CustomJS(code="window.imoExplorer?.hover(NaN)")
+        stack.methods.values.js_on_change("data", refit)
+        stack.methods.listed.js_on_change("data", CustomJS(code="window.imoExplorer?.methods()"))
         full = CustomJS(code="window.imoExplorer?.view('full')")
-        asked = CustomJS(code="window.imoExplorer?.brushed(cb_obj.geometry, cb_obj.final)")
         for panel in stack.every_panel:
-            panel.js_on_event(MouseMove, hover)
-            panel.js_on_event(MouseLeave, left)
-            panel.js_on_event(SelectionGeometry, asked)
+            self.follow(panel)
         for panel in stack.panels.values():
             panel.js_on_event(DoubleTap, full)
         stack.panels["combined"].js_on_event(Tap, CustomJS(code="window.imoExplorer?.tapped(cb_obj.sx, cb_obj.sy)"))

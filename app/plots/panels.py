@@ -108,6 +108,7 @@ def empty_panel(axes: Axes, name: str, y_label: str, *, prefix: str = "imo") -> 
     for frame, range_name in _FRAMES.items():
         ticker = BasicTicker(desired_num_ticks=12)
         grid = Grid(dimension=0, x_range_name=range_name, ticker=ticker, visible=frame == "observed", syncable=False)
+        grid.tags = [frame]
         panel.add_layout(grid)
         axes.grids[frame].append(grid)
         for place, of_place in outer.items():

@@ -10,6 +10,7 @@ from bokeh.plotting import figure
 from app.plots.browser_code import BrowserCode
 from app.plots.colours import LIGHT, Colours, diverging
 from app.plots.layers import FeatureMarks, LayerModels, mark_lines, shade
+from app.plots.methods import MethodPanels
 from app.plots.panels import LARGE, NORMAL, Axes, add_legend, add_zero, empty_panel, paint_panel
 from app.plots.second import SecondView
 from app.plots.sources import PlotSources
@@ -56,7 +57,7 @@ class PlotStack:
         self.axes.outer[shown[0]]["above"]["rest"].visible = True
         self.axes.outer[shown[-1]]["below"]["observed"].visible = True
         self.second = SecondView(sources, self.layers)
-        self.every_panel = [*self.panels.values(), *self.second.panels.values()]
+        self.methods = MethodPanels(self.axes, sources, self.layers, self._add_panels)
         for panel in self.every_panel:
             self._mark_asked_range(panel)
         shares = {name: _SHARES.get(name, _WINDOW_SHARE) for name in self.panels}
@@ -71,6 +72,11 @@ class PlotStack:
         self.layout = Row(children=[self.grid, self.second.layout], spacing=0, sizing_mode="stretch_both")
         self.browser = BrowserCode(self, shares)
         self.paint(LIGHT)
+
+    @property
+    def every_panel(self) -> list[figure]:
+        """The panels that are there, those of the second view and of other methods included."""
+        return [*self.panels.values(), *self.methods.panels, *self.second.panels.values()]
 
     def attach(self, document: Any) -> None:  # noqa: ANN401 - bokeh.document.Document, a Panel proxy at run time
         """Start the page's own code when the document is ready."""
@@ -104,10 +110,12 @@ class PlotStack:
 
     def paint(self, colours: Colours, *, large: bool = False) -> None:
         """Use a set of colours, and letters and lines that can be seen from the last row if ``large``."""
+        self._painted = colours, large
         letters = LARGE if large else NORMAL
         for panel in self.panels.values():
             paint_panel(panel, colours, letters)
         self.second.paint(colours, letters)
+        self.methods.paint(colours, letters)
         self.line_labels.text_color = colours.text
         self.line_labels.text_font_size = f"{letters.label}px"
         self.line_labels.background_fill_color = colours.background
@@ -118,6 +126,14 @@ class PlotStack:
         self._bar.major_label_text_color = self._bar.title_text_color = colours.text
         self._bar.major_tick_line_color = colours.text
         self._bar.major_label_text_font_size = self._bar.title_text_font_size = f"{letters.small}px"
+
+    def _add_panels(self, panels: list[figure]) -> None:
+        """Let panels of methods do and look like the others."""
+        for panel in panels:
+            self._mark_asked_range(panel)
+            self.browser.follow(panel)
+        colours, large = self._painted
+        self.paint(colours, large=large)
 
     def _mark_asked_range(self, panel: figure) -> None:
         strips = panel.vstrip(x0="low", x1="high", source=self.sources.brush, name="brush", fill_alpha=0.22)

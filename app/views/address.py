@@ -25,13 +25,15 @@ def follow_address(document: Document, stack: PlotStack, place: Place, page: str
     """
     wanted = {"view": place.view, "range": list(place.observed or ())} if place.target_id else {}
     target, wavelength = stack.sources.target, stack.axes.wavelength
-    args = {"target": target, "wavelength": wavelength, "wanted": wanted, "page": page}
+    listed = stack.methods.listed
+    args = {"target": target, "wavelength": wavelength, "methods": listed, "wanted": wanted, "page": page}
     start = CustomJS(args=args, code=_CODE.replace("ALIVE", json.dumps(ALIVE)))
     document.js_on_event("document_ready", start)
     later = CustomJS(code="window.imoAddress?.later()")
     for edge in ("start", "end"):
         wavelength.js_on_change(edge, later)
     target.js_on_change("data", CustomJS(code="window.imoAddress?.target()"))
+    listed.js_on_change("data", later)
     lost = CustomJS(code="window.imoAddress?.look()")
     document.js_on_event("connection_lost", lost)
     document.js_on_event("client_reconnected", lost)
@@ -51,13 +53,15 @@ let timer = null, first = wanted, looking = false, leaving = false
 function write() {
   timer = null
   const query = new URLSearchParams(location.search)
-  for (const name of ["target", "view", "range"]) query.delete(name)
+  for (const name of ["target", "view", "range", "compare"]) query.delete(name)
   const id = target.data.id[0]
   if (!id) return
   const parts = ["target=" + encodeURIComponent(id)]
   const view = find('button[data-group="view"][aria-pressed="true"]')?.dataset.value
   if (view && view !== "full") parts.push("view=" + encodeURIComponent(view))
   if (!view) parts.push("range=" + wavelength.start.toFixed(1) + "-" + wavelength.end.toFixed(1))
+  const {name, shown} = methods.data
+  if (shown[0]) parts.push("compare=" + (name.slice(1).join(",") || "none"))
   const rest = query.toString()
   history.replaceState(history.state, "", "?" + parts.join("&") + (rest ? "&" + rest : ""))
   document.title = id + " · IMO Explorer"

@@ -36,7 +36,7 @@ def header(
     """
     style: dict[str, Any] = {"size": "small", "variant": "outlined", "sx": _SX, "margin": (0, 3), "align": "center"}
     buttons = [pmui.Button(label=label, on_click=lambda _, do=do: do(), **style) for label, do in actions.items()]
-    toggles = [_toggle(state, "large_type", "Large type", style)]
+    toggles = [_toggle(state, "compare", "Methods", style), _toggle(state, "large_type", "Large type", style)]
     if truth:
         toggles.append(_toggle(state, "truth", "Reveal truth", style))
     toggles.append(_toggle(state, "details", "Details", style))

@@ -17,7 +17,7 @@ __all__ = ["evaluate_model"]
 )
 @click.option("--model", type=click.Path(path_type=Path), help="Model file; by default the embedded one.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Page to write (.html).")
-@click.option("--figure", type=click.Path(path_type=Path), help="Explain the survey's outlier 4 and draw it (.svg).")
+@click.option("--figure", type=click.Path(path_type=Path), help="Explain the survey's outlier 4 and draw it.")
 @click.option("--device", default="auto", show_default=True)
 def evaluate_model(
     survey: Path | None, real: Path | None, model: Path | None, output: Path | None, figure: Path | None, device: str
@@ -30,10 +30,14 @@ def evaluate_model(
     from imo_engine.baselines import BaselinePool
     from imo_engine.commands.options import load_model
     from imo_engine.embedded import EMBEDDED_MODEL, embedded_file
+    from imo_engine.figure_files import check_figure, write_figure
+    from imo_engine.figures import draw_attribution
     from imo_engine.training.evaluation import aligned_baselines
     from imo_engine.training.evaluation_tables import Page, read_reference
-    from imo_engine.training.outlier_four import explain_outlier_four, write_figure
+    from imo_engine.training.outlier_four import explain_outlier_four
 
+    if figure is not None:
+        check_figure(figure)
     network = load_model(model, None, None, device)
     folder = (embedded_file(EMBEDDED_MODEL) if model is None else model).parent
     reference = read_reference(folder / "reference.safetensors", network)
@@ -45,7 +49,7 @@ def evaluate_model(
         if figure is not None:
             found = explain_outlier_four(network, pool, survey)
             page.add_outlier_four(found)
-            write_figure(found, figure)
+            write_figure(draw_attribution(found.attribution, title=f"Target {found.target_id}"), figure)
     if real is not None:
         page.add_real(real)
     click.echo(page.text())

@@ -4,18 +4,15 @@ Shen & Melchior (2023, arXiv:2310.20012), figure 2: a calibration problem of the
 and 4 show two peaks at H-alpha, 16 and 64 the jump at the end of the arm, 256 the progressive drop to the blue.
 """
 
-import html
 import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from imo_engine.attribution import Attribution
 from imo_engine.baselines import BaselinePool
 from imo_engine.errors import SpectrumFileError
-from imo_engine.files import write_atomically
 from imo_engine.instrument import ARMS
 from imo_engine.model import OutlierModel
 from imo_engine.occlusion import inverse_multiscale_occlusion
@@ -23,7 +20,7 @@ from imo_engine.readers import read_spectra
 from imo_engine.simulation.survey import FIRST_TARGET
 from imo_engine.training.evaluation import read_truth
 
-__all__ = ["OutlierFour", "explain_outlier_four", "write_figure"]
+__all__ = ["OutlierFour", "explain_outlier_four"]
 
 _HALPHA = 6564.6
 
@@ -101,49 +98,3 @@ def _findings(result: Attribution, split: float) -> dict[str, str]:
         f"{float(np.nanmean(combined[wave < edge])):.2e}, {float(np.nanmean(combined[(wave > edge) & ~lines])):.2e}"
     )
     return found
-
-
-def write_figure(found: OutlierFour, path: Path) -> None:
-    """Draw spectrum, combined map and each window size, whole and around H-alpha, as SVG."""
-    result = found.attribution
-    panels = [("normalised flux", result.flux.astype(float)), ("combined", result.combined)]
-    panels += [(f"W = {w}", values) for w, values in zip(result.window_sizes, result.mean, strict=True)]
-    centre = _HALPHA * (1 + result.redshift)
-    parts = []
-    for number, (label, values) in enumerate(panels):
-        top = 24 + 96 * number
-        parts.append(f'<text x="8" y="{top + 10}">{html.escape(label)}</text>')
-        for left, width, low, high in ((70, 560, 3600.0, 9824.0), (650, 240, centre - 60, centre + 60)):
-            inside = (result.wavelength >= low) & (result.wavelength <= high) & np.isfinite(values)
-            parts.append(_curve(result.wavelength[inside], values[inside], left, top, width, 80, low, high))
-            if number == len(panels) - 1:
-                for value, x in ((low, left), (high, left + width)):
-                    parts.append(f'<text x="{x}" y="{top + 94}" text-anchor="middle">{value:.0f}</text>')
-    height = 40 + 96 * len(panels)
-    title = f"Analogue of outlier 4: target {found.target_id}, z = {result.redshift:.2f}; right: around H-alpha"
-    svg = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 910 {height}" width="910" font-size="11" '
-        f'font-family="sans-serif"><rect width="910" height="{height}" fill="white"/>'
-        f'<text x="70" y="14" font-weight="600">{html.escape(title)}</text>{"".join(parts)}</svg>\n'
-    )
-    write_atomically(path, lambda name: name.write_text(svg, encoding="utf-8"))
-
-
-def _curve(
-    wave: NDArray, values: NDArray, left: float, top: float, width: float, height: float, low: float, high: float
-) -> str:
-    if len(values) > 1600:
-        # the largest and smallest value of each bin: narrow peaks must not disappear
-        bins = np.array_split(np.arange(len(values)), 700)
-        keep = np.sort(np.concatenate([[b[np.argmax(values[b])], b[np.argmin(values[b])]] for b in bins]))
-        wave, values = wave[keep], values[keep]
-    bottom, peak = np.quantile(values, 0.002), np.max(values)
-    y = top + height - height * np.clip((values - bottom) / max(peak - bottom, 1e-30), 0, 1)
-    x = left + width * (wave - low) / (high - low)
-    points = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x, y, strict=True))
-    zero = top + height - height * np.clip(-bottom / max(peak - bottom, 1e-30), 0, 1)
-    return (
-        f'<rect x="{left}" y="{top}" width="{width}" height="{height}" fill="none" stroke="#8c959f" stroke-width=".6"/>'
-        f'<line x1="{left}" x2="{left + width}" y1="{zero:.1f}" y2="{zero:.1f}" stroke="#8c959f" stroke-width=".5"/>'
-        f'<polyline points="{points}" fill="none" stroke="#1f6feb" stroke-width=".8"/>'
-    )

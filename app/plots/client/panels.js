@@ -4,24 +4,28 @@ const AXIS_ROOM = 34  // pixels of a wavelength axis with its words
 function arrange() {
   const names = Object.keys(panels)
   const shown = names.filter((name) => state.panels[name])
-  const height = names.reduce((sum, name) => sum + (panels[name].visible ? panels[name].outer_height || 0 : 0), 0)
+  const height = side ? boxHeight() : names.reduce((sum, name) => sum + (panels[name].visible ? panels[name].outer_height || 0 : 0), 0)
   const whole = shown.reduce((sum, name) => sum + shares[name], 0)
   const free = Math.max(200, (height || 640) - 2 * AXIS_ROOM)
+  const placed = columns()
+  const tops = placed.map((column) => column[0]?.key), bottoms = placed.map((column) => column[column.length - 1]?.key)
   const rows = names.map((name) => {
     if (!state.panels[name]) return {size: "0px"}
     const axes = (name === shown[0]) + (name === shown[shown.length - 1])
     return {size: `${(shares[name] / whole * free + axes * AXIS_ROOM).toFixed(1)}fr`}
   })
-  for (const name of names) {
-    panels[name].visible = state.panels[name]
-    const {above, below} = axisModels[name]
+  const seen = new Set(placed.flat().map(({key}) => key))
+  for (const [name, {above, below}] of Object.entries(axisModels)) {
+    const panel = panels[name] ?? methodPanels[Number(name.slice("method".length))]
+    panel.visible = seen.has(name)
     const other = state.frame === "rest" ? "observed" : "rest"
     for (const frame of ["observed", "rest"]) {
-      above[frame].visible = name === shown[0] && frame === other
-      below[frame].visible = name === shown[shown.length - 1] && frame === state.frame
+      above[frame].visible = tops.includes(name) && frame === other
+      below[frame].visible = bottoms.includes(name) && frame === state.frame
     }
   }
-  panelBox.rows = rows
+  if (comparing()) placeBeside(placed)
+  else placeBelow(rows)
 }
 
 function fold(name, shown) {

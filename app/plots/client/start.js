@@ -12,6 +12,7 @@ function empty() {
     if (name !== "xs") singles.data[name] = Array.from(rows, () => new Float32Array(0))
   }
   scaleMap.data.image[0].fill(NaN)
+  for (const values of Object.entries(methodValues.data)) if (values[0] !== "x") values[1].fill(NaN)
   for (const name of Object.keys(features.data)) features.data[name] = []
 }
 
@@ -19,7 +20,7 @@ function newSpectrum() {
   if (spectrum.data.flux !== fluxBefore) {  // and not only the reconstruction
     fluxBefore = spectrum.data.flux
     empty()
-    if (!blank) for (const source of [attribution, singles, scaleMap, features]) source.change.emit()
+    if (!blank) for (const source of [attribution, singles, scaleMap, features, methodValues]) source.change.emit()
     blank = true
   }
   derive()
@@ -43,7 +44,7 @@ function release() {
 }
 
 function hold(on) {
-  for (const panel of Object.values(panels)) panel.hold_render = on
+  for (const panel of allPanels()) panel.hold_render = on
 }
 
 function computed(complete) {
@@ -76,7 +77,7 @@ window.addEventListener("resize", onResize)
 
 window.imoExplorer = {
   view, zoomTo, undo: undoView, frame, smooth, layer, panel: fold, second, nudge, useRedshift, asking, brushed,
-  hover, tapped, moved, keys, state,
+  hover, tapped, moved, keys, state, method: chooseMethod, methods: listMethods,
   target() { empty(); gather(300); newTarget() },  // its spectrum follows
   spectrum: newSpectrum,
   data: (complete = false) => computed(complete),
@@ -87,4 +88,4 @@ window.imoExplorer = {
 }
 derive()
 newTarget()
-arrange()
+listMethods()

@@ -80,6 +80,7 @@ function fit() {
     const name = "w" + size
     if (state.panels[name]) fitAttribution(panels[name], attribution.data[name], from, to, 16)
   }
+  fitMethods(from, to)
   placeLabels()
   placeFeatures()
   fitSecond()

@@ -1,0 +1,152 @@
+"""Figure 1 of the paper, alive: outlier, baseline and hybrid under each other, and what each window does to log p."""
+
+from collections.abc import Callable, Sequence
+from importlib import resources
+from typing import Any
+
+import numpy as np
+from bokeh.events import Pan, PanEnd, PanStart, Tap
+from bokeh.models import Column, ColumnDataSource, CustomJS, Range1d
+from bokeh.plotting import figure
+from numpy.typing import NDArray
+
+from app.plots.colours import Colours
+from app.plots.panels import LARGE, NORMAL, Axes, add_legend, add_zero, empty_panel, paint_panel
+
+__all__ = ["HybridPlots"]
+
+_HEIGHTS = {"outlier": 128, "baseline": 114, "hybrid": 128, "effect": 190}
+_QUESTION = ("start", "stop", "step", "window", "baseline")
+_LABELS = {
+    "outlier": "1  the outlier",
+    "baseline": "2  the baseline: an ordinary spectrum at its redshift",
+    "hybrid": "3  the hybrid: the baseline with the window of the outlier",
+    "effect": "what each window does: fall of log p, nat / pixel",
+}
+
+
+class HybridPlots:
+    """Four panels on one axis; the browser moves the window and makes the hybrid, Python answers with log p."""
+
+    def __init__(self, wavelength: NDArray[np.float64], window_sizes: Sequence[int]) -> None:
+        """Build them for ``wavelength``, (N,) vacuum Angstrom, observed frame, and window sizes in pixels."""
+        x = wavelength.astype(np.float32)
+        empty = np.full(len(x), np.nan, np.float32)
+        self.wavelength = wavelength
+        self.window_sizes = tuple(sorted(window_sizes))
+        # from Python: what is on the stage, and answers; to Python: questions
+        self.curves = ColumnDataSource({"x": x, "outlier": empty, "usable": np.zeros(len(x), np.uint8)})
+        self.baselines = ColumnDataSource({"values": [], "log_prob": []})
+        self.facts = ColumnDataSource({"id": [""], "z": [0.0], "log_prob": [float("nan")], "count": [0], "words": [""]})
+        self.answer = ColumnDataSource({"start": [], "window": [], "baseline": [], "log_prob": [], "last": []})
+        self.question = ColumnDataSource({name: [] for name in _QUESTION})
+        self.hints = ColumnDataSource({"window": [], "start": []})
+        # the browser's own
+        self.drawn = ColumnDataSource({"x": x, "baseline": empty, "hybrid": empty}, syncable=False)
+        self.effect = ColumnDataSource({"x": [], "y": []}, syncable=False)
+        self.window = ColumnDataSource({"low": [], "high": []}, syncable=False)
+        ends = float(wavelength[0]), float(wavelength[-1])
+        self.axes = Axes(Range1d(*ends, syncable=False), Range1d(*ends, syncable=False))
+        self.panels = {name: self._panel(name) for name in _HEIGHTS}
+        self.axes.outer["effect"]["below"]["observed"].visible = True
+        self.layout = Column(children=list(self.panels.values()), sizing_mode="stretch_width", spacing=0)
+        self._connect()
+
+    def on_question(self, callback: Callable[[tuple[int, ...], int, int], None], stopped: Callable[[], None]) -> None:
+        """Call ``callback`` with first pixels of windows, their size, and which baseline; ``stopped``: no more."""
+
+        def changed(attr: str, old: Any, new: dict[str, list[int]]) -> None:  # noqa: ANN401
+            if not new["start"]:
+                stopped()
+                return
+            first, stop, step, window, baseline = (int(new[name][0]) for name in _QUESTION)
+            n = len(self.wavelength)
+            if 1 <= window <= n and step >= 1:
+                starts = range(max(0, first), min(n, stop), max(step, (stop - first) // 1000))
+                callback(tuple(starts), window, baseline)
+
+        self.question.on_change("data", changed)
+
+    def show_stage(
+        self,
+        target_id: str,
+        redshift: float,
+        flux: NDArray[np.floating],
+        usable: NDArray[np.bool_],
+        baselines: NDArray[np.floating],
+        log_prob: NDArray[np.float64],
+        own: float,
+        hints: dict[int, int],
+    ) -> None:
+        """Show an outlier, (N,), and its baselines, (M, N), with log p; ``hints``: first pixels by window size."""
+        self.curves.data.update(outlier=flux.astype(np.float32), usable=usable.astype(np.uint8))
+        self.baselines.data = {"values": list(baselines.astype(np.float32)), "log_prob": log_prob.tolist()}
+        self.hints.data = {"window": list(hints), "start": list(hints.values())}
+        count = self.facts.data["count"][0] + 1
+        self.facts.data = {"id": [target_id], "z": [redshift], "log_prob": [own], "count": [count], "words": [""]}
+
+    def say(self, words: str) -> None:
+        """Say why there is nothing, or nothing yet."""
+        count = self.facts.data["count"][0] + 1
+        self.facts.data = {"id": [""], "z": [0.0], "log_prob": [float("nan")], "count": [count], "words": [words]}
+
+    def show_answer(
+        self, starts: Sequence[int], window: int, baseline: int, log_prob: Sequence[float], last: bool
+    ) -> None:
+        """Show log p, nats, of hybrids with windows that begin at pixels ``starts``."""
+        n = len(starts)
+        self.answer.data = {
+            "start": list(starts), "window": [window] * n, "baseline": [baseline] * n, "log_prob": list(log_prob),
+            "last": [last] * n,
+        }  # fmt: skip
+
+    def paint(self, colours: Colours, *, large: bool = False) -> None:
+        """Use a set of colours and sizes."""
+        for panel in self.panels.values():
+            paint_panel(panel, colours, LARGE if large else NORMAL)
+            panel.min_border_right = 12
+        self.axes.crosshair.line_color = colours.muted
+
+    def _panel(self, name: str) -> figure:
+        panel = empty_panel(self.axes, name, "nat / pixel" if name == "effect" else "normalised flux", prefix="hybrid")
+        panel.update(sizing_mode="stretch_width", height=_HEIGHTS[name] + (34 if name == "effect" else 0))
+        panel.toolbar.active_drag = None  # dragging moves the window
+        strips = panel.vstrip(x0="low", x1="high", source=self.window, name="brush", fill_alpha=0.25)
+        strips.glyph.line_alpha = 0.9
+        if name == "effect":
+            add_zero(panel)
+            curve = panel.scatter("x", "y", source=self.effect, name="combined", size=4, line_color=None)
+            line = panel.line("x", "y", source=self.effect, name="combined", line_alpha=0.5)
+            add_legend(panel, {_LABELS[name]: [line, curve]})
+            return panel
+        source, colour = (self.curves, "spectrum") if name == "outlier" else (self.drawn, name)
+        if name == "hybrid":
+            panel.line("x", "baseline", source=self.drawn, name="baseline", line_alpha=0.7)
+        line = panel.line("x", name, source=source, name="window" if name == "hybrid" else colour, tags=["curve"])
+        add_legend(panel, {_LABELS[name]: [line]})
+        return panel
+
+    def _arguments(self) -> dict[str, Any]:
+        wave = self.wavelength
+        return {
+            "curves": self.curves, "baselines": self.baselines, "facts": self.facts, "answer": self.answer,
+            "question": self.question, "hints": self.hints, "drawn": self.drawn, "effect": self.effect,
+            "strip": self.window, "range": self.axes.wavelength, "panels": dict(self.panels),
+            "sizes": list(self.window_sizes),
+            "grid": {"start": float(wave[0]), "step": float(wave[1] - wave[0]), "count": len(wave)},
+        }  # fmt: skip
+
+    def _connect(self) -> None:
+        # the code starts with the first target: these panels are made long after the page
+        code = f"if (!window.imoHybrid) {{\n{_code()}\n}}\nwindow.imoHybrid.stage()"
+        self.facts.js_on_change("data", CustomJS(args=self._arguments(), code=code))
+        self.answer.js_on_change("data", CustomJS(code="window.imoHybrid?.answered()"))
+        # names a source that no glyph draws, so that it belongs to the document
+        dragged = CustomJS(args={"facts": self.facts}, code="window.imoHybrid?.dragged(cb_obj.x)")
+        for panel in self.panels.values():
+            for event in (PanStart, Pan, PanEnd, Tap):
+                panel.js_on_event(event, dragged)
+
+
+def _code() -> str:
+    return resources.files("app.plots").joinpath("hybrid.js").read_text(encoding="utf-8")

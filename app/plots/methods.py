@@ -1,0 +1,120 @@
+"""Panels of other attribution methods, under the spectrum and on its axis; the browser places, shows and fits them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from bokeh.models import ColumnDataSource, Label
+from bokeh.plotting import figure
+from numpy.typing import NDArray
+
+from app.method_choices import METHODS_AT_ONCE
+from app.plots.colours import Colours
+from app.plots.layers import LayerModels, mark_lines, shade
+from app.plots.panels import Axes, Type, add_legend, add_zero, empty_panel, paint_panel
+from app.plots.sources import PlotSources
+
+__all__ = ["MethodPanels", "MethodRow"]
+
+
+@dataclass(frozen=True, eq=False)
+class MethodRow:
+    """What one panel shows.
+
+    Attributes:
+        name: Of the method.
+        title: Above the curve.
+        unit: Of the values.
+        note: In place of a curve: why there is none, or none yet. Empty beside a curve.
+        values: (N,) or None.
+        state: waiting, computing, done or failed.
+    """
+
+    name: str
+    title: str
+    unit: str = ""
+    note: str = ""
+    values: NDArray[np.floating] | None = None
+    state: str = "waiting"
+
+
+class MethodPanels:
+    """Six panels, of which the browser shows as many as there are methods; change them where the document may be.
+
+    They are half as many models as the rest of the page, so they are built when methods are first asked for.
+    """
+
+    def __init__(
+        self,
+        axes: Axes,
+        sources: PlotSources,
+        layers: LayerModels,
+        on_built: Callable[[list[figure]], None] = lambda panels: None,
+    ) -> None:
+        """Make the sources; ``on_built`` does what the other panels had done to them."""
+        self._parts, self._on_built = (axes, sources, layers), on_built
+        self._empty = np.full(len(sources.wavelength), np.nan, np.float32)
+        columns = {f"m{slot}": self._empty for slot in range(METHODS_AT_ONCE)}
+        self.values = ColumnDataSource({"x": sources.wavelength.astype(np.float32), **columns})
+        self.listed = ColumnDataSource(_listed(False, ()))
+        self.notes: list[Label] = []
+        self.panels: list[figure] = []
+
+    def show(self, shown: bool, rows: Sequence[MethodRow]) -> None:
+        """Show these methods, at most six, from top to bottom; ``shown``: whether they are on the page at all."""
+        if shown and not self.panels:
+            self.panels = [self._panel(slot, *self._parts) for slot in range(METHODS_AT_ONCE)]
+            self._on_built(self.panels)
+            self.listed.tags = list(self.panels)  # the browser takes them from there and gives them a place
+        changed = {}
+        for slot in range(METHODS_AT_ONCE):
+            values = rows[slot].values if slot < len(rows) else None
+            new = self._empty if values is None else values.astype(np.float32)
+            if not np.array_equal(self.values.data[f"m{slot}"], new, equal_nan=True):
+                changed[f"m{slot}"] = new
+        if changed:
+            self.values.data.update(changed)
+        listed = _listed(shown, rows)
+        if self.listed.data != listed:
+            self.listed.data = listed
+
+    def paint(self, colours: Colours, letters: Type) -> None:
+        """Use a set of colours and sizes."""
+        for panel, note in zip(self.panels, self.notes, strict=True):
+            paint_panel(panel, colours, letters)
+            note.text_color, note.background_fill_color = colours.text, colours.background
+            note.text_font_size = letters.axis_size
+
+    def arguments(self) -> dict[str, Any]:
+        """Return what the browser's code needs."""
+        return {"methodValues": self.values, "methodList": self.listed, "methodsAtOnce": METHODS_AT_ONCE}
+
+    def _panel(self, slot: int, axes: Axes, sources: PlotSources, layers: LayerModels) -> figure:
+        panel = empty_panel(axes, f"method{slot}", "nat", prefix="other")
+        shade(panel, sources.instrument, layers)
+        mark_lines(panel, sources.lines, layers, alpha=0.25)
+        line = panel.line("x", f"m{slot}", source=self.values, name="window", tags=["curve"])
+        add_legend(panel, {"method": [line]})
+        add_zero(panel)
+        note = Label(
+            x=10,
+            y=0,
+            x_units="screen",
+            y_units="screen",
+            text="",
+            text_baseline="middle",
+            background_fill_alpha=0.85,
+            visible=False,
+            syncable=False,
+        )
+        panel.add_layout(note)
+        self.notes.append(note)
+        panel.visible = False
+        return panel
+
+
+def _listed(shown: bool, rows: Sequence[MethodRow]) -> dict[str, list[Any]]:
+    texts = {name: [getattr(row, name) for row in rows] for name in ("name", "title", "unit", "note", "state")}
+    # a first row that is always there tells whether the panels are wanted
+    return {"shown": [shown, *[shown] * len(rows)]} | {name: ["", *values] for name, values in texts.items()}
