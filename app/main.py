@@ -8,6 +8,7 @@ import panel_material_ui as pmui
 from bokeh.document import Document
 from bokeh.themes import Theme
 
+from app.asking import AskDesk
 from app.candidate_desk import CandidateDesk
 from app.keyboard import on_key
 from app.labelling import LabelDesk
@@ -19,6 +20,7 @@ from app.session import Session
 from app.state import AppState
 from app.triage import Triage
 from app.views.address import follow_address
+from app.views.ask import AskPanel
 from app.views.candidate import CandidateDialog
 from app.views.compare import CompareDialog
 from app.views.files import FilesDialog
@@ -78,6 +80,8 @@ def explorer_page(workspace: Workspace) -> pn.viewable.Viewable:
         workspace.explainer, workspace.shelf, submit=workspace.thinking.submit, schedule=schedule
     )
 
+    asking = AskDesk(lambda: session.survey, settings, submit=workspace.asking.submit, schedule=schedule)
+
     table = RankedTable(survey, triage, desk, workspace.reasons.brief)
     filters = TableFilters(survey, triage, desk)
     add, files, compare = CandidateDialog(candidates), FilesDialog(session, desk), CompareDialog(desk, triage)
@@ -90,7 +94,7 @@ def explorer_page(workspace: Workspace) -> pn.viewable.Viewable:
         strip, toolbar(settings.window_sizes), plots, sizing_mode="stretch_both", margin=0, styles={"min-width": "0"}
     )
     why = pn.Column(WhyPanel(session), sizing_mode="stretch_both", margin=0, styles={"overflow-y": "auto"})
-    right = pmui.Column(WhoPanel(session, state, workspace.truth), why, label, styles=RIGHT, **column)
+    right = pmui.Column(WhoPanel(session, state, workspace.truth), why, AskPanel(asking), label, styles=RIGHT, **column)
     height = {"height": f"calc(100vh - {HEADER}px)"}
     body = pmui.Row(left, middle, right, sizing_mode="stretch_both", margin=0, styles=height)
     page = pmui.Page(
@@ -122,6 +126,7 @@ def explorer_page(workspace: Workspace) -> pn.viewable.Viewable:
         workspace.pages.discard(key)
         session.close()
         candidates.close()
+        asking.close()
 
     paint()
     page.param.watch(on_look, "dark_theme")
@@ -130,7 +135,9 @@ def explorer_page(workspace: Workspace) -> pn.viewable.Viewable:
     state.param.watch(lambda event: right.param.update(visible=event.new), "details")
     session.param.watch(lambda _: table.explain(state.target_id), "reason")
     candidates.param.watch(on_kept, "kept")
+    state.param.watch(lambda _: asking.clear(), "target_id")
     stack.on_key(act)
+    stack.on_brush(lambda low, high: asking.ask(state.target_id, low, high), asking.clear)
     stack.on_redshift(lambda redshift: desk.change(redshift=redshift))
     key = uuid4().hex
     workspace.pages.add(key)

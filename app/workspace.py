@@ -36,6 +36,7 @@ class Workspace:
         reasons: Why targets are odd.
         saving: Writes labels, in order.
         thinking: Works out reasons, reads uploads.
+        asking: Answers questions about ranges.
         pages: Keys of the pages that sessions have open.
         truth: What was injected, in words, by target of the embedded survey; empty for any other.
         shelf: Everybody's own files.
@@ -50,6 +51,7 @@ class Workspace:
     reasons: Reasons = field(default_factory=Reasons)
     saving: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "imo-labels"))
     thinking: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(2, "imo-reasons"))
+    asking: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "imo-asking"))
     pages: set[str] = field(default_factory=set)
     truth: dict[str, str] = field(init=False)
     shelf: Shelf = field(init=False)
@@ -61,7 +63,8 @@ class Workspace:
     def close(self) -> None:
         """Finish what is being written and stop."""
         self.saving.shutdown(wait=True)
-        self.thinking.shutdown(wait=False, cancel_futures=True)
+        for pool in (self.thinking, self.asking):
+            pool.shutdown(wait=False, cancel_futures=True)
         self.explainer.close()
         self.store.close()
 

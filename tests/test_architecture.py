@@ -35,7 +35,7 @@ LAYERS = [
 ]
 """The engine from left to right: a module imports only from layers before its own, and from its own folder."""
 
-SERVICES = ("survey", "explainer", "computation", "events", "result_cache", "turns")
+SERVICES = ("survey", "explainer", "computation", "events", "result_cache", "turns", "asking")
 """Modules of the app that are used without widgets and without a browser."""
 
 MAX_LINES = 300

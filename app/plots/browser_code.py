@@ -55,6 +55,7 @@ class BrowserCode:
                 "features": sources.features,
                 "scaleMap": sources.scale_map,
                 "brush": sources.brush,
+                "brushing": sources.brushing,
                 "pressed": self.keys,
                 "checked": self.redshift,
                 "panels": dict(panels),
@@ -86,6 +87,7 @@ class BrowserCode:
         # sources that no glyph draws: named here, they belong to the document and their changes are sent
         unseen = {
             "target": sources.target, "spectrum": sources.spectrum, "pressed": self.keys, "checked": self.redshift,
+            "brushing": sources.brushing,
         }  # fmt: skip
         moved = CustomJS(args=unseen, code="window.imoExplorer?.moved()")
         axes.wavelength.js_on_change("start", moved)
