@@ -38,7 +38,7 @@ _HELP = "Outliers of spectroscopic surveys: score spectra, explain them, and loo
 @click.option(
     "--cache", type=click.Path(path_type=Path), help="Folder of finished attributions; by default in your cache folder."
 )
-@click.option("--ahead/--no-ahead", default=True, help="Compute the next targets while nobody waits.")
+@click.option("--ahead/--no-ahead", default=True, help="Compute ahead while nobody waits: next, then lowest ranks.")
 @redshift_option
 @model_options
 def serve(

@@ -65,15 +65,24 @@ class Explainer:
     they must be quick. What one of them raises is logged and does not reach the others.
     """
 
-    def __init__(self, survey: Survey, *, keep: int = 64, cache: ResultCache | None = None) -> None:
+    def __init__(
+        self,
+        survey: Survey,
+        *,
+        keep: int = 64,
+        cache: ResultCache | None = None,
+        on_ahead: Callable[[str, Attribution], object] = lambda target_id, attribution: None,
+    ) -> None:
         """Start with an empty queue.
 
         Args:
             survey: Whose targets are explained.
             keep: How many finished attributions stay in memory (about 3 MB each).
             cache: Where they stay longer; by default nowhere.
+            on_ahead: Told, in the queue's thread, of a target that was computed before anybody asked.
         """
         self.survey = survey
+        self.on_ahead = on_ahead
         self._keep = keep
         self._cache = cache
         self._lock = threading.RLock()
@@ -211,6 +220,12 @@ class Explainer:
                     self._turns.add(claim.session, job)
                 self._worker.submit(self._serve)
 
+    def _tell_ahead(self, job: _Job, attribution: Attribution) -> None:
+        try:
+            self.on_ahead(job.key[0], attribution)
+        except Exception:  # what others make of it must not stop the queue
+            log.exception("what was computed ahead for target %s", job.key[0])
+
     def _on_disk(self, job: _Job) -> Attribution | None:
         if self._cache is None:
             return None
@@ -269,6 +284,9 @@ class Explainer:
             log.exception("explaining target %s failed", job.key[0])
             self._end(job, Failed(f"unexpected {type(error).__name__}: {error}"))
         else:
+            unheard = not job.claims
             self._end(job, Finished(attribution))
+            if unheard:
+                self._tell_ahead(job, attribution)
             if fresh and self._cache is not None and job.disk_key is not None:
                 self._disk.submit(self._cache.put, job.disk_key, attribution)

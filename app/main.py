@@ -23,6 +23,7 @@ from app.views.address import follow_address
 from app.views.ask import AskPanel
 from app.views.candidate import CandidateDialog
 from app.views.compare import CompareDialog
+from app.views.comparisons import Comparisons
 from app.views.files import FilesDialog
 from app.views.filters import TableFilters
 from app.views.header import header
@@ -74,7 +75,9 @@ def explorer_page(workspace: Workspace) -> pn.viewable.Viewable:
         alive=partial(_has_browser, document),
         reasons=workspace.reasons,
         think=workspace.thinking.submit,
-        ahead=triage.neighbours if workspace.ahead else lambda target_id: [],
+        ahead=(lambda target: [*triage.neighbours(target), *workspace.unexplained()])
+        if workspace.ahead
+        else lambda target: [],
     )
     candidates = CandidateDesk(
         workspace.explainer, workspace.shelf, submit=workspace.thinking.submit, schedule=schedule
@@ -84,22 +87,27 @@ def explorer_page(workspace: Workspace) -> pn.viewable.Viewable:
 
     table = RankedTable(survey, triage, desk, workspace.reasons.brief)
     filters = TableFilters(survey, triage, desk)
+    later = partial(document.add_timeout_callback, timeout_milliseconds=1500)
+    comparisons = Comparisons(workspace, lambda: session.survey, triage, desk, table.explain, schedule, later)
+    comparisons.attach(document, stack.axes.wavelength)
     add, files, compare = CandidateDialog(candidates), FilesDialog(session, desk), CompareDialog(desk, triage)
-    actions = {"Add spectrum": add.open, "Files": files.open, "Compare": compare.open}
+    actions = {"Add spectrum": add.open, "Files": files.open, "Compare": compare.open, **comparisons.actions}
     column = {"sizing_mode": "stretch_both", "margin": 0}
-    left = pmui.Column(filters, table, styles=LEFT, **column)
+    left = pmui.Column(filters, comparisons.mark, table, styles=LEFT, **column)
     strip = pn.Row(TargetStrip(session, state, schedule), ProgressStrip(session), sizing_mode="stretch_width", margin=0)
     plots = pn.pane.Bokeh(stack.layout, sizing_mode="stretch_both", margin=0, min_height=420)
     middle = pmui.Column(
-        strip, toolbar(settings.window_sizes), plots, sizing_mode="stretch_both", margin=0, styles={"min-width": "0"}
+        strip, toolbar(settings.window_sizes), plots, comparisons.latent, styles={"min-width": "0"}, **column
     )
-    why = pn.Column(WhyPanel(session), sizing_mode="stretch_both", margin=0, styles={"overflow-y": "auto"})
+    why = pn.Column(
+        WhyPanel(session), comparisons.similar, sizing_mode="stretch_both", margin=0, styles={"overflow-y": "auto"}
+    )
     right = pmui.Column(WhoPanel(session, state, workspace.truth), why, AskPanel(asking), label, styles=RIGHT, **column)
     height = {"height": f"calc(100vh - {HEADER}px)"}
     body = pmui.Row(left, middle, right, sizing_mode="stretch_both", margin=0, styles=height)
     page = pmui.Page(
         title="IMO Explorer",
-        main=[body, add, files, compare],
+        main=[body, add, files, compare, *comparisons.dialogs()],
         header=header(state, actions, simulated=survey.simulated, truth=bool(workspace.truth)),
         raw_css=["html, body { overflow: hidden }"],
         stylesheets=[variables()],
@@ -109,7 +117,8 @@ def explorer_page(workspace: Workspace) -> pn.viewable.Viewable:
     )
 
     def paint() -> None:
-        stack.paint(DARK if page.dark_theme else LIGHT, large=state.large_type)
+        for figures in (stack, comparisons.latent):
+            figures.paint(DARK if page.dark_theme else LIGHT, large=state.large_type)
 
     def on_look(event: object) -> None:
         body.styles = {**height, "--imo-type": "1.3" if state.large_type else "1"}
@@ -119,6 +128,7 @@ def explorer_page(workspace: Workspace) -> pn.viewable.Viewable:
         triage.add([one.target_id for one in candidates.kept], workspace.explainer.survey)
         table.refresh(workspace.explainer.survey)
         filters.update()
+        comparisons.refresh()
         if candidates.kept:
             triage.select(candidates.kept[0].target_id)
 
@@ -127,13 +137,14 @@ def explorer_page(workspace: Workspace) -> pn.viewable.Viewable:
         session.close()
         candidates.close()
         asking.close()
+        comparisons.close()
 
     paint()
     page.param.watch(on_look, "dark_theme")
     state.param.watch(on_look, "large_type")
     state.param.watch(lambda event: table.show(event.new), "target_id")
     state.param.watch(lambda event: right.param.update(visible=event.new), "details")
-    session.param.watch(lambda _: table.explain(state.target_id), "reason")
+    state.param.watch(lambda event: comparisons.follow(event.new), "target_id")
     candidates.param.watch(on_kept, "kept")
     state.param.watch(lambda _: asking.clear(), "target_id")
     stack.on_key(act)

@@ -209,4 +209,4 @@ def survey_of_files(
 
 def _filled(column: Column, value: float, kind: type) -> NDArray:
     """Return a catalogue's column as an array, ``value`` where it is empty."""
-    return np.ma.filled(np.ma.asarray(column).astype(kind), value)
+    return np.array(np.ma.filled(np.ma.asarray(column).astype(kind), value))  # a plain array, and no column
