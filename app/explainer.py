@@ -18,7 +18,7 @@ from functools import partial
 
 from app.computation import Inputs, explain
 from app.events import Event, Failed, Finished, Listener, Progress, Queued, Settings, Stopped
-from app.result_cache import ResultCache
+from app.result_cache import AttributionStore
 from app.survey import Survey
 from app.turns import Turns
 from imo_engine.attribution import Attribution
@@ -70,7 +70,7 @@ class Explainer:
         survey: Survey,
         *,
         keep: int = 64,
-        cache: ResultCache | None = None,
+        cache: AttributionStore | None = None,
         on_ahead: Callable[[str, Attribution], object] = lambda target_id, attribution: None,
     ) -> None:
         """Start with an empty queue.

@@ -13,6 +13,7 @@ from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import squareform
 
 from app.findings import Finding, Findings
+from imo_engine.peaks import find_regions
 from imo_engine.profiles import BIN_EDGES, FRAMES, profile_distances
 from imo_engine.surroundings import lines_within, names, place
 
@@ -21,9 +22,9 @@ __all__ = ["ALIKE", "Group", "GroupDesk", "find_groups"]
 log = logging.getLogger(__name__)
 
 ALIKE = 0.5
-"""Mean Hellinger distance up to which profiles are put together."""
+"""Largest Hellinger distance between the profiles of any two members of a group."""
 
-_CORE = 0.5  # share of the common profile that the named range holds
+_CORE = 0.1  # share of the common profile that the range it is called after holds at least
 _SLACK = 0.0005  # of a wavelength: 150 km/s by which a line may lie outside
 _NARROW = 400.0  # Angstrom; a wider range is not called after lines
 
@@ -69,14 +70,14 @@ class Group:
 
 
 def find_groups(findings: dict[str, Finding], *, alike: float = ALIKE) -> tuple[Group, ...]:
-    """Cluster findings by average linkage of their profiles, in the frame of each one's cause.
+    """Cluster findings by complete linkage of their profiles, in the frame of each one's cause.
 
     What looks instrumental is compared in the observed frame, everything else in the rest frame. A target is in one
     group at most; those in which nothing stands out, and those that are like no other, are in none.
 
     Args:
         findings: By target.
-        alike: Largest mean distance of two clusters that become one, 0 to 1.
+        alike: Largest distance between any two members, 0 to 1.
     """
     found: list[Group] = []
     for frame in FRAMES:
@@ -96,7 +97,7 @@ def _clusters(members: Sequence[str], findings: dict[str, Finding], frame: str, 
     distances = profile_distances(profiles, profiles)
     np.fill_diagonal(distances, 0.0)
     distances = (distances + distances.T) / 2
-    number = fcluster(linkage(squareform(distances, checks=False), "average"), alike, criterion="distance")
+    number = fcluster(linkage(squareform(distances, checks=False), "complete"), alike, criterion="distance")
     groups = []
     for one in range(1, int(number.max()) + 1):
         inside = np.flatnonzero(number == one)
@@ -114,13 +115,11 @@ def _clusters(members: Sequence[str], findings: dict[str, Finding], frame: str, 
 
 
 def _core(profile: NDArray[np.float64]) -> tuple[float, float]:
-    """Return the shortest range of wavelengths that holds half of a profile, (B,)."""
-    total = np.concatenate([[0.0], np.cumsum(profile)])
-    wanted = _CORE * total[-1]
-    ends = np.searchsorted(total, total[:-1] + wanted - 1e-12)
-    starts = np.flatnonzero(ends < len(total))
-    best = starts[np.argmin(ends[starts] - starts)]
-    return float(BIN_EDGES[best]), float(BIN_EDGES[ends[best]])
+    """Return the range around the highest peak of a profile, (B,), that holds enough of it, else the fullest one."""
+    regions = find_regions(profile)
+    shares = [float(profile[one.start : one.stop].sum()) for one in regions]
+    chosen = next((k for k, share in enumerate(shares) if share >= _CORE), int(np.argmax(shares)))
+    return float(BIN_EDGES[regions[chosen].start]), float(BIN_EDGES[regions[chosen].stop])
 
 
 class GroupDesk(param.Parameterized):

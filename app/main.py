@@ -97,7 +97,12 @@ def explorer_page(workspace: Workspace) -> pn.viewable.Viewable:
     strip = pn.Row(TargetStrip(session, state, schedule), ProgressStrip(session), sizing_mode="stretch_width", margin=0)
     plots = pn.pane.Bokeh(stack.layout, sizing_mode="stretch_both", margin=0, min_height=420)
     middle = pmui.Column(
-        strip, toolbar(settings.window_sizes), plots, comparisons.latent, styles={"min-width": "0"}, **column
+        strip,
+        toolbar(settings.window_sizes),
+        plots,
+        comparisons.latent,
+        styles={"min-width": "0", "position": "relative"},
+        **column,
     )
     why = pn.Column(
         WhyPanel(session), comparisons.similar, sizing_mode="stretch_both", margin=0, styles={"overflow-y": "auto"}

@@ -48,6 +48,7 @@ SERVICES = (
     "groups",
     "latents",
     "similar",
+    "precomputed",
 )
 """Modules of the app that are used without widgets and without a browser."""
 

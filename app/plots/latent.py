@@ -6,7 +6,18 @@ from typing import Any
 
 import numpy as np
 from bokeh.events import SelectionGeometry
-from bokeh.models import BasicTicker, ColorBar, ColumnDataSource, FixedTicker, LassoSelectTool, TapTool, WheelZoomTool
+from bokeh.models import (
+    BasicTicker,
+    ColorBar,
+    ColumnDataSource,
+    FixedTicker,
+    HoverTool,
+    LassoSelectTool,
+    PanTool,
+    ResetTool,
+    TapTool,
+    WheelZoomTool,
+)
 from bokeh.palettes import Cividis256, Colorblind, Viridis256
 from numpy.typing import NDArray
 
@@ -87,8 +98,8 @@ class LatentPlot:
         self._place = latents.plane(latents.targets)
         self._row = {str(target): row for row, target in enumerate(self.targets)}
         many = len(self.targets) > _MANY
-        names = [f"PC {k + 1} of the targets ({share:.0%}), σ of baselines" for k, share in enumerate(latents.share)]
-        pool = hv.Points(latents.plane(latents.baselines), names).opts(size=3, alpha=0.35, color="#8d96a1")
+        names = [f"PC {k + 1} ({share:.0%}), σ of baselines" for k, share in enumerate(latents.share)]
+        pool = hv.Points(latents.plane(latents.baselines), names).opts(size=3, alpha=0.5, color="#8d96a1")
         # plain arrays: a masked one or a table's column breaks the message that carries it
         numbers = [np.array(values, np.float64) for values in facts.values()]
         columns = (*self._place.T, np.zeros(len(self.targets)), *numbers, self.targets)
@@ -99,21 +110,21 @@ class LatentPlot:
             ], nonselection_alpha=0.18,
         )  # fmt: skip
         here = hv.Points(np.zeros((0, 2)), names).opts(size=15, fill_alpha=0, line_width=2.5)
-        overlay = (pool * points * here).opts(
-            responsive=True, default_tools=["pan", "reset"], toolbar="above", show_legend=False
-        )
+        overlay = (pool * points * here).opts(responsive=True, show_legend=False)
         self.figure = hv.render(overlay, backend="bokeh")
         self.figure.output_backend = "canvas"  # WebGL costs seconds where there is no GPU
         self.pool, self.points, self.here = self.figure.renderers
         self.pool.nonselection_glyph = self.here.nonselection_glyph = None
-        self.bar = self.figure.select_one({"type": ColorBar})
-        for bar in self.figure.right + self.figure.left:
-            if isinstance(bar, ColorBar):
-                self.bar = bar
+        (self.bar,) = (one for one in self.figure.right if isinstance(one, ColorBar))
+        self.bar.update(width=10, title_standoff=6, padding=4)
         wheel, tap, lasso = WheelZoomTool(), TapTool(renderers=[self.points]), LassoSelectTool(renderers=[self.points])
-        self.figure.add_tools(wheel, tap, lasso)
-        self.figure.toolbar.active_scroll, self.figure.toolbar.active_tap = wheel, tap
-        self.figure.toolbar.logo = None
+        hover = self.figure.select({"type": HoverTool})
+        self.figure.toolbar.update(
+            tools=[PanTool(), lasso, wheel, tap, *hover, ResetTool()], logo=None, active_scroll=wheel, active_tap=tap
+        )
+        self.figure.update(
+            sizing_mode="stretch_both", width=None, height=None, min_width=200, min_height=150, toolbar_location="left"
+        )
         self.figure.on_event(SelectionGeometry, self._on_selection)
 
     @property

@@ -31,10 +31,12 @@ class AskPanel(pn.viewable.Viewer):
 def ask_html(question: Question) -> str:
     """Return the panel for a question."""
     if question.kind == "idle":
-        words = f"Draw a range ({keys_of('brush')}) to ask what it does to log p; {keys_of('brush-view')}: the view."
+        words = f"What does a range do? {keys_of('brush')} and drag, or {keys_of('brush-view')} for the view."
         return f'<section class="ask" data-ask="idle"><p class="quiet">{escape(words)}</p></section>'
     span = range_words(question.low, question.high)
-    head = f'<h2>Without {escape(span)}<span class="quiet"> {escape(keys_of("leave"))} forgets</span></h2>'
+    head = (
+        f'<h2>What if {escape(span)} were ordinary?<span class="quiet"> {escape(keys_of("leave"))} forgets</span></h2>'
+    )
     if question.kind == "failed":
         body = f'<p class="failed" role="alert">{escape(question.text)}</p>'
     elif question.answer is None:

@@ -35,8 +35,8 @@ class GroupsDialog(pn.viewable.Viewer):
 
     def open(self) -> None:
         """Show the dialog."""
+        self._write()
         self.dialog.open = True
-        self._update()
 
     def show(self, number: str) -> None:
         """Let the table show the group with a number, as text, and nothing else."""
@@ -56,9 +56,11 @@ class GroupsDialog(pn.viewable.Viewer):
 
     def _update(self) -> None:
         if self.dialog.open:
-            self.list.object = groups_html(
-                self._desk.groups, self._findings, self._desk.known, len(self._triage.targets)
-            )
+            self._write()
+
+    def _write(self) -> None:
+        total = len(self._triage.targets)
+        self.list.object = groups_html(self._desk.groups, self._findings, self._desk.known, total)
 
     def __panel__(self) -> pn.viewable.Viewable:
         return self.dialog

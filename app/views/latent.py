@@ -1,4 +1,4 @@
-"""Latent space below the spectrum: made when it is first asked for, in step with the selection both ways."""
+"""Latent space over the lower panels: made when it is first asked for, in step with the selection both ways."""
 
 import logging
 from collections.abc import Callable
@@ -21,6 +21,17 @@ from imo_engine.errors import ImoError
 __all__ = ["LatentView"]
 
 log = logging.getLogger(__name__)
+
+_HEIGHT = 400
+_DRAWER = {  # over the lower panels, which so need not be arranged anew
+    "position": "absolute",
+    "bottom": "0",
+    "left": "0",
+    "right": "0",
+    "z-index": "5",
+    "background": "var(--imo-background)",
+    "border-top": "1px solid var(--imo-edge)",
+}
 
 
 class LatentView(pn.viewable.Viewer):
@@ -60,12 +71,19 @@ class LatentView(pn.viewable.Viewer):
         self.close = pmui.Button(
             label="Close", size="small", variant="outlined", margin=(6, 8), on_click=lambda _: self.toggle()
         )
-        bar = pn.Row(self.colour, self.words, self.close, sizing_mode="stretch_width", height=44, margin=0)
+        bar = pn.Row(
+            self.colour,
+            self.words,
+            self.close,
+            sizing_mode="stretch_width",
+            height=46,
+            margin=0,
+            styles={"align-items": "center"},
+        )
         self.place = pn.Column(sizing_mode="stretch_both", margin=0)
         self.panel = pn.Column(
-            bar, self.place, sizing_mode="stretch_width", height=360, margin=0, visible=False,
-            styles={"border-top": "1px solid var(--imo-line)", "flex": "0 0 auto"},
-        )  # fmt: skip
+            bar, self.place, sizing_mode="stretch_width", height=_HEIGHT, margin=0, visible=False, styles=_DRAWER
+        )
         self.colour.param.watch(lambda _: self._colour(), "value")
         desk.param.watch(self._on_label, "changed")
 
@@ -135,8 +153,8 @@ class LatentView(pn.viewable.Viewer):
         self.plot.mark(self._triage.selected)
         self.place.objects = [pn.pane.Bokeh(self.plot.figure, sizing_mode="stretch_both", margin=0)]
         self._say(
-            f"{len(latents.target_id):,} targets over {len(latents.baselines):,} baselines (grey). Click: open; "
-            "lasso: filter the table; wheel: zoom."
+            f"{len(latents.target_id):,} targets on their first principal components, over "
+            f"{len(latents.baselines):,} baselines (grey). Click opens, lasso filters the table, wheel zooms."
         )
 
     def _on_lasso(self, targets: frozenset[str]) -> None:
@@ -169,5 +187,5 @@ class LatentView(pn.viewable.Viewer):
 
 
 def _words(words: str) -> str:
-    style = "color:var(--imo-muted);font-size:calc(12px * var(--imo-type, 1));padding:13px 4px 0"
+    style = "color:var(--imo-muted);font-size:calc(12px * var(--imo-type, 1));padding:6px 4px 0;line-height:1.3"
     return f'<div style="{style}" role="status" data-latent>{escape(words)}</div>'

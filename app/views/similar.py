@@ -63,7 +63,7 @@ class SimilarPanel(pn.viewable.Viewer):
         return similar_html(similar, self._survey(), self._findings, self._label_of, self._group_of(similar.target_id))
 
     def __panel__(self) -> pn.viewable.Viewable:
-        return pn.Column(self.pane, self.words, sizing_mode="stretch_width", margin=0)
+        return pn.Column(self.pane, self.words, sizing_mode="stretch_width", margin=0, styles={"flex": "0 0 auto"})
 
 
 def similar_html(
@@ -78,10 +78,8 @@ def similar_html(
     rows = "".join(_row(one, similar, survey, findings, label_of) for one in similar.neighbours)
     more = ""
     if group:
-        more = (
-            f'<p class="group">{escape(group)} <button type="button" data-word="{escape(similar.target_id)}" '
-            f'onclick="{tells("group-of")}">show in the table</button></p>'
-        )
+        show = f'data-word="{escape(similar.target_id)}" onclick="{tells("group-of")}" title="Show them in the table"'
+        more = f'<p class="group"><span>{escape(group)}</span><button type="button" {show}>Show</button></p>'
     return (
         f'<section class="similar" aria-label="Similar outliers" data-similar="{similar.way}" '
         f'data-of="{escape(similar.target_id)}"><h2>Similar outliers</h2>'
@@ -156,7 +154,8 @@ button { font: inherit; color: inherit; background: none; border: 1px solid var(
 .ways button[aria-pressed="true"] { background: var(--imo-accent); border-color: var(--imo-accent);
   color: var(--imo-on-accent); }
 .words { padding: 0 10px 8px; margin: 0; }
-.group { font-weight: 600; } .group button { font-weight: 400; padding: 0 6px; color: var(--imo-accent); }
+.group { display: flex; gap: 6px; align-items: baseline; margin: 5px 0; }
+.group span { flex: 1; } .group button { flex: none; padding: 0 6px; color: var(--imo-accent); }
 .one { display: flex; gap: 8px; width: 100%; text-align: left; padding: 3px; margin: 3px 0; align-items: center; }
 .one:hover { background: var(--imo-hover); }
 button:focus-visible { outline: 2px solid var(--imo-accent); outline-offset: 1px; }
