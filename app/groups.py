@@ -13,7 +13,6 @@ from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import squareform
 
 from app.findings import Finding, Findings
-from imo_engine.peaks import find_regions
 from imo_engine.profiles import BIN_EDGES, FRAMES, profile_distances
 from imo_engine.surroundings import lines_within, names, place
 
@@ -24,9 +23,10 @@ log = logging.getLogger(__name__)
 ALIKE = 0.5
 """Largest Hellinger distance between the profiles of any two members of a group."""
 
-_CORE = 0.1  # share of the common profile that the range it is called after holds at least
+_CORE = 0.12  # share of the common profile that a peak holds for the group to be called after it
+_BRIDGE = 2  # bins that a peak may cross
 _SLACK = 0.0005  # of a wavelength: 150 km/s by which a line may lie outside
-_NARROW = 400.0  # Angstrom; a wider range is not called after lines
+_NARROW = 120.0  # Angstrom; a wider range is not called after lines
 
 
 @dataclass(frozen=True)
@@ -115,11 +115,21 @@ def _clusters(members: Sequence[str], findings: dict[str, Finding], frame: str, 
 
 
 def _core(profile: NDArray[np.float64]) -> tuple[float, float]:
-    """Return the range around the highest peak of a profile, (B,), that holds enough of it, else the fullest one."""
-    regions = find_regions(profile)
-    shares = [float(profile[one.start : one.stop].sum()) for one in regions]
-    chosen = next((k for k, share in enumerate(shares) if share >= _CORE), int(np.argmax(shares)))
-    return float(BIN_EDGES[regions[chosen].start]), float(BIN_EDGES[regions[chosen].stop])
+    """Return where a profile, (B,), is concentrated, vacuum Angstrom.
+
+    The surroundings of its highest bin down to a third of that height, if they hold enough of it; else the shortest
+    range that holds half.
+    """
+    total = np.concatenate([[0.0], np.cumsum(profile)])
+    above = np.flatnonzero(profile >= profile.max() / 3)
+    runs = np.split(above, np.flatnonzero(np.diff(above) > _BRIDGE + 1) + 1)
+    peak = next(run for run in runs if run[0] <= profile.argmax() <= run[-1])
+    if total[peak[-1] + 1] - total[peak[0]] >= _CORE * total[-1]:
+        return float(BIN_EDGES[peak[0]]), float(BIN_EDGES[peak[-1] + 1])
+    ends = np.searchsorted(total, total[:-1] + 0.5 * total[-1] - 1e-12)
+    starts = np.flatnonzero(ends < len(total))
+    best = starts[np.argmin(ends[starts] - starts)]
+    return float(BIN_EDGES[best]), float(BIN_EDGES[ends[best]])
 
 
 class GroupDesk(param.Parameterized):

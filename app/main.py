@@ -105,7 +105,11 @@ def explorer_page(workspace: Workspace) -> pn.viewable.Viewable:
         **column,
     )
     why = pn.Column(
-        WhyPanel(session), comparisons.similar, sizing_mode="stretch_both", margin=0, styles={"overflow-y": "auto"}
+        WhyPanel(session),
+        comparisons.similar,
+        sizing_mode="stretch_both",
+        margin=0,
+        styles={"overflow-y": "auto", "display": "block"},
     )
     right = pmui.Column(WhoPanel(session, state, workspace.truth), why, AskPanel(asking), label, styles=RIGHT, **column)
     height = {"height": f"calc(100vh - {HEADER}px)"}

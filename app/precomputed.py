@@ -36,7 +36,7 @@ DEMO_RESULTS = "demo-results.npz"
 _FORMAT = 1
 _BITS = 8  # of the mantissa that are kept of half precision's 10
 _LARGEST = 30000.0  # to which the largest value of a window size is scaled; half precision ends at 65504
-_ROUNDING = "0.2 %"  # half of the last of these bits
+_ROUNDING = "0.25 %"  # half of the last of these bits, and half of the last that half precision has
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,7 +122,7 @@ class Precomputed:
         return fitting
 
     def get(self, key: str) -> Attribution | None:
-        """Return the attribution under a key, its values rounded to 0.2 %, or None."""
+        """Return the attribution under a key, its values rounded to 0.25 %, or None."""
         self._open()
         packed = self._packed.get(key)
         inputs = None if packed is None else self._inputs(key)

@@ -58,7 +58,7 @@ class Triage(param.Parameterized):
         self._own: tuple[str, ...] = ()
         self._order: tuple[str, ...] | None = None  # as the table sorts it; None: as filtered
         self._arrange()
-        self.param.watch(lambda _: self._arrange(), ["search", "only", "within", "unlabelled_first"])
+        self.param.watch(lambda *events: self._arrange(), ["search", "only", "within", "unlabelled_first"])
 
     @property
     def targets(self) -> tuple[str, ...]:

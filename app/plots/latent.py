@@ -181,7 +181,7 @@ class LatentPlot:
             glyph.fill_color = glyph.line_color = colours.baseline
         for glyph in (self.points.glyph, self.points.selection_glyph, self.points.nonselection_glyph):
             if glyph is not None:
-                glyph.line_color = colours.background
+                glyph.line_color = colours.muted
         self.here.glyph.line_color = colours.combined
 
     def _on_selection(self, event: Any) -> None:  # noqa: ANN401 - bokeh.events.SelectionGeometry

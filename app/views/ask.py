@@ -35,7 +35,7 @@ def ask_html(question: Question) -> str:
         return f'<section class="ask" data-ask="idle"><p class="quiet">{escape(words)}</p></section>'
     span = range_words(question.low, question.high)
     head = (
-        f'<h2>What if {escape(span)} were ordinary?<span class="quiet"> {escape(keys_of("leave"))} forgets</span></h2>'
+        f'<h2>What if {escape(span)} were ordinary?<span class="quiet">{escape(keys_of("leave"))} forgets</span></h2>'
     )
     if question.kind == "failed":
         body = f'<p class="failed" role="alert">{escape(question.text)}</p>'

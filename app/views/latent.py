@@ -64,8 +64,8 @@ class LatentView(pn.viewable.Viewer):
         self.plot: LatentPlot | None = None
         self._facts: dict[str, np.ndarray] = {}
         self.colour = pmui.Select(
-            options=list(COLOURINGS), value=COLOURINGS[0], label="Colour", size="small", width=120, margin=(4, 8),
-            stylesheets=[SMALL_FIELDS],
+            options=list(COLOURINGS), value=COLOURINGS[0], label="Colour", size="small", width=120,
+            margin=(10, 8, 2, 8), stylesheets=[SMALL_FIELDS],
         )  # fmt: skip
         self.words = pn.pane.HTML(_words("Encoding the spectra …"), sizing_mode="stretch_width", margin=0)
         self.close = pmui.Button(
@@ -76,7 +76,7 @@ class LatentView(pn.viewable.Viewer):
             self.words,
             self.close,
             sizing_mode="stretch_width",
-            height=46,
+            height=52,
             margin=0,
             styles={"align-items": "center"},
         )
