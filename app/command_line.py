@@ -8,6 +8,7 @@ import click
 
 from imo_engine.command_line import COMMANDS, LazyGroup, run
 from imo_engine.commands.options import integers, model_options, redshift_option
+from imo_engine.errors import ImoError
 
 __all__ = ["main", "serve"]
 
@@ -38,7 +39,7 @@ _HELP = "Outliers of spectroscopic surveys: score spectra, explain them, and loo
 @click.option(
     "--cache", type=click.Path(path_type=Path), help="Folder of finished attributions; by default in your cache folder."
 )
-@click.option("--ahead/--no-ahead", default=True, help="Compute the next targets while nobody waits.")
+@click.option("--ahead/--no-ahead", default=True, help="Compute ahead while nobody waits: next, then lowest ranks.")
 @redshift_option
 @model_options
 def serve(
@@ -87,6 +88,16 @@ def serve(
     from app.explainer import Settings
     from app.server import serve as serve_page
 
+    precomputed = None
+    if not spectra:
+        from app.precomputed import DEMO_RESULTS
+        from imo_engine.embedded import embedded_file
+
+        try:
+            precomputed = embedded_file(DEMO_RESULTS)
+        except ImoError:
+            pass  # then they are computed
+
     settings = Settings(window_sizes=windows, n_baselines=n_baselines)
     serve_page(
         survey,
@@ -99,6 +110,7 @@ def serve(
         user=user,
         cache=cache,
         ahead=ahead,
+        precomputed=precomputed,
     )
 
 

@@ -13,7 +13,6 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from functools import partial
 
 from app.computation import Inputs, answer
@@ -29,7 +28,8 @@ from app.events import (
     Settings,
     Stopped,
 )
-from app.result_cache import ResultCache
+from app.jobs import Claim, Job, Key, Ticket
+from app.result_cache import AttributionStore
 from app.survey import Survey
 from app.turns import Turns
 from imo_engine.attribution import Attribution
@@ -39,36 +39,7 @@ __all__ = ["Explainer", "Settings", "Ticket"]
 
 log = logging.getLogger(__name__)
 
-_Key = tuple[str, Settings | MethodSettings]
-
 _METHODS_KEPT = 512  # about 70 kB each
-
-
-@dataclass(frozen=True, eq=False)
-class _Claim:
-    session: Hashable
-    listener: Listener
-    alive: Callable[[], bool]
-
-
-@dataclass(eq=False)
-class _Job:
-    key: _Key
-    ahead_for: Hashable | None = None  # the session for which it is computed before anybody asks
-    waiting: bool = False  # for its turn
-    stop: threading.Event = field(default_factory=threading.Event)
-    interrupted: bool = False
-    claims: dict[int, _Claim] = field(default_factory=dict)
-    events: list[Event] = field(default_factory=list)  # what a late listener has missed, progress excepted
-    disk_key: str | None = None
-
-
-@dataclass(frozen=True)
-class Ticket:
-    """A session's claim on a computation."""
-
-    number: int
-    key: _Key
 
 
 class Explainer:
@@ -78,24 +49,33 @@ class Explainer:
     they must be quick. What one of them raises is logged and does not reach the others.
     """
 
-    def __init__(self, survey: Survey, *, keep: int = 64, cache: ResultCache | None = None) -> None:
+    def __init__(
+        self,
+        survey: Survey,
+        *,
+        keep: int = 64,
+        cache: AttributionStore | None = None,
+        on_ahead: Callable[[str, Attribution], object] = lambda target_id, attribution: None,
+    ) -> None:
         """Start with an empty queue.
 
         Args:
             survey: Whose targets are explained.
             keep: How many finished attributions stay in memory (about 3 MB each).
             cache: Where they stay longer; by default nowhere.
+            on_ahead: Told, in the queue's thread, of a target that was computed before anybody asked.
         """
         self.survey = survey
+        self.on_ahead = on_ahead
         self._keep = keep
         self._cache = cache
         self._lock = threading.RLock()
         self._numbers = itertools.count(1)
-        self._jobs: dict[_Key, _Job] = {}
-        self._turns = Turns[_Job]()
-        self._ahead = Turns[_Key]()
-        self._finished: OrderedDict[_Key, Attribution] = OrderedDict()
-        self._methods: OrderedDict[_Key, MethodFinished] = OrderedDict()
+        self._jobs: dict[Key, Job] = {}
+        self._turns = Turns[Job]()
+        self._ahead = Turns[Key]()
+        self._finished: OrderedDict[Key, Attribution] = OrderedDict()
+        self._methods: OrderedDict[Key, MethodFinished] = OrderedDict()
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="imo-engine")
         self._disk = ThreadPoolExecutor(max_workers=1, thread_name_prefix="imo-cache")
 
@@ -121,7 +101,7 @@ class Explainer:
         """
         key = (target_id, settings or Settings())
         ticket = Ticket(next(self._numbers), key)
-        claim = _Claim(ticket if session is None else session, listener, alive)
+        claim = Claim(ticket if session is None else session, listener, alive)
         with self._lock:
             known = self._finished.get(key)
             if known is not None:
@@ -135,7 +115,7 @@ class Explainer:
             job = self._jobs.get(key)
             if job is None or job.stop.is_set():
                 on_disk = self._cache is not None and isinstance(key[1], Settings)
-                job = _Job(key, waiting=not on_disk, events=[Queued()])
+                job = Job(key, waiting=not on_disk, events=[Queued()])
                 self._jobs[key] = job
                 if on_disk:
                     self._disk.submit(self._look_up, job)
@@ -178,7 +158,7 @@ class Explainer:
         empty again. A request for the target that is being computed joins it. Failures are left for the
         request to tell.
         """
-        keys: list[_Key] = [(target_id, settings or Settings()) for target_id in target_ids]
+        keys: list[Key] = [(target_id, settings or Settings()) for target_id in target_ids]
         with self._lock:
             self._ahead.drop(session)
             for key in reversed(keys):
@@ -197,7 +177,7 @@ class Explainer:
         self._worker.shutdown(wait=True, cancel_futures=True)
         self._disk.shutdown(wait=True)  # what is finished is still written
 
-    def _send(self, job: _Job, event: Event) -> None:
+    def _send(self, job: Job, event: Event) -> None:
         with self._lock:
             if not isinstance(event, Progress):
                 job.events.append(event)
@@ -207,7 +187,7 @@ class Explainer:
                 except Exception:  # one broken session must not stop the others, nor leave the job unfinished
                     log.exception("telling a session about target %s failed", job.key[0])
 
-    def _end(self, job: _Job, event: Event) -> None:
+    def _end(self, job: Job, event: Event) -> None:
         with self._lock:
             if isinstance(event, Finished):
                 self._finished[job.key] = event.attribution
@@ -221,7 +201,7 @@ class Explainer:
             if self._jobs.get(job.key) is job:
                 del self._jobs[job.key]
 
-    def _look_up(self, job: _Job) -> None:
+    def _look_up(self, job: Job) -> None:
         found = None if job.stop.is_set() else self._on_disk(job)
         with self._lock:
             if job.stop.is_set():
@@ -234,7 +214,13 @@ class Explainer:
                     self._turns.add(claim.session, job)
                 self._worker.submit(self._serve)
 
-    def _on_disk(self, job: _Job) -> Attribution | None:
+    def _tell_ahead(self, job: Job, attribution: Attribution) -> None:
+        try:
+            self.on_ahead(job.key[0], attribution)
+        except Exception:  # what others make of it must not stop the queue
+            log.exception("what was computed ahead for target %s", job.key[0])
+
+    def _on_disk(self, job: Job) -> Attribution | None:
         target_id, settings = job.key
         if self._cache is None or isinstance(settings, MethodSettings):
             return None
@@ -257,22 +243,22 @@ class Explainer:
             job.waiting = False
         self._work(job)
 
-    def _next_ahead(self) -> _Job | None:
+    def _next_ahead(self) -> Job | None:
         while turn := self._ahead.take():
             session, key = turn
             if key not in self._finished and key not in self._jobs:
-                self._jobs[key] = job = _Job(key, ahead_for=session, events=[Queued()])
+                self._jobs[key] = job = Job(key, ahead_for=session, events=[Queued()])
                 return job
         return None
 
-    def _should_stop(self, job: _Job) -> bool:
+    def _should_stop(self, job: Job) -> bool:
         with self._lock:
             if not job.stop.is_set() and len(self._turns) and not any(c.alive() for c in job.claims.values()):
                 job.stop.set()
                 job.interrupted = not job.claims
             return job.stop.is_set()
 
-    def _work(self, job: _Job) -> None:
+    def _work(self, job: Job) -> None:
         try:
             if self._should_stop(job):
                 raise Cancelled("nobody waits for it")
@@ -291,6 +277,10 @@ class Explainer:
             log.exception("explaining target %s failed", job.key[0])
             self._end(job, Failed(f"unexpected {type(error).__name__}: {error}"))
         else:
+            unheard = not job.claims
             self._end(job, result)
-            if known is None and isinstance(result, Finished) and self._cache is not None and job.disk_key is not None:
-                self._disk.submit(self._cache.put, job.disk_key, result.attribution)
+            if isinstance(result, Finished):
+                if unheard:
+                    self._tell_ahead(job, result.attribution)
+                if known is None and self._cache is not None and job.disk_key is not None:
+                    self._disk.submit(self._cache.put, job.disk_key, result.attribution)

@@ -8,6 +8,7 @@ import panel_material_ui as pmui
 from bokeh.document import Document
 from bokeh.themes import Theme
 
+from app.asking import AskDesk
 from app.candidate_desk import CandidateDesk
 from app.keyboard import on_key
 from app.labelling import LabelDesk
@@ -21,8 +22,10 @@ from app.session import Session
 from app.state import AppState
 from app.triage import Triage
 from app.views.address import follow_address
+from app.views.ask import AskPanel
 from app.views.candidate import CandidateDialog
 from app.views.compare import CompareDialog
+from app.views.comparisons import Comparisons
 from app.views.explain import ExplanationSheet
 from app.views.files import FilesDialog
 from app.views.filters import TableFilters
@@ -76,7 +79,9 @@ def explorer_page(workspace: Workspace) -> pn.viewable.Viewable:
         alive=partial(_has_browser, document),
         reasons=workspace.reasons,
         think=workspace.thinking.submit,
-        ahead=triage.neighbours if workspace.ahead else lambda target_id: [],
+        ahead=(lambda target: [*triage.neighbours(target), *workspace.unexplained()])
+        if workspace.ahead
+        else lambda target: [],
     )
     methods = MethodDesk(
         state, session, workspace.explainer, stack.methods, schedule, settings, alive=partial(_has_browser, document)
@@ -85,13 +90,24 @@ def explorer_page(workspace: Workspace) -> pn.viewable.Viewable:
         workspace.explainer, workspace.shelf, submit=workspace.thinking.submit, schedule=schedule
     )
 
+    asking = AskDesk(lambda: session.survey, settings, submit=workspace.asking.submit, schedule=schedule)
+
     table = RankedTable(survey, triage, desk, workspace.reasons.brief)
     filters = TableFilters(survey, triage, desk)
+    later = partial(document.add_timeout_callback, timeout_milliseconds=1500)
+    comparisons = Comparisons(workspace, lambda: session.survey, triage, desk, table.explain, schedule, later)
+    comparisons.attach(document, stack.axes.wavelength)
     add, files, compare = CandidateDialog(candidates), FilesDialog(session, desk), CompareDialog(desk, triage)
     explain = ExplanationSheet(state, session, settings, submit=workspace.thinking.submit, schedule=schedule)
-    actions = {"Add spectrum": add.open, "Files": files.open, "Compare": compare.open, "How it works": explain.open}
+    actions = {
+        "Add spectrum": add.open,
+        "Files": files.open,
+        "Compare": compare.open,
+        "How it works": explain.open,
+        **comparisons.actions,
+    }
     column = {"sizing_mode": "stretch_both", "margin": 0}
-    left = pmui.Column(filters, table, styles=LEFT, **column)
+    left = pmui.Column(filters, comparisons.mark, table, styles=LEFT, **column)
     strip = pn.Row(TargetStrip(session, state, schedule), ProgressStrip(session), sizing_mode="stretch_width", margin=0)
     plots = pn.pane.Bokeh(stack.layout, sizing_mode="stretch_both", margin=0, min_height=420)
     middle = pmui.Column(
@@ -99,17 +115,23 @@ def explorer_page(workspace: Workspace) -> pn.viewable.Viewable:
         toolbar(settings.window_sizes),
         methods_bar(),
         plots,
+        comparisons.latent,
+        styles={"min-width": "0", "position": "relative"},
+        **column,
+    )
+    why = pn.Column(
+        WhyPanel(session),
+        comparisons.similar,
         sizing_mode="stretch_both",
         margin=0,
-        styles={"min-width": "0"},
+        styles={"overflow-y": "auto", "display": "block"},
     )
-    why = pn.Column(WhyPanel(session), sizing_mode="stretch_both", margin=0, styles={"overflow-y": "auto"})
-    right = pmui.Column(WhoPanel(session, state, workspace.truth), why, label, styles=RIGHT, **column)
+    right = pmui.Column(WhoPanel(session, state, workspace.truth), why, AskPanel(asking), label, styles=RIGHT, **column)
     height = {"height": f"calc(100vh - {HEADER}px)"}
     body = pmui.Row(left, middle, right, sizing_mode="stretch_both", margin=0, styles=height)
     page = pmui.Page(
         title="IMO Explorer",
-        main=[body, add, files, compare, explain],
+        main=[body, add, files, compare, explain, *comparisons.dialogs()],
         header=header(state, actions, simulated=survey.simulated, truth=bool(workspace.truth)),
         raw_css=["html, body { overflow: hidden }"],
         stylesheets=[variables()],
@@ -119,7 +141,7 @@ def explorer_page(workspace: Workspace) -> pn.viewable.Viewable:
     )
 
     def paint() -> None:
-        for one in (stack, explain):
+        for one in (stack, explain, comparisons.latent):
             one.paint(DARK if page.dark_theme else LIGHT, large=state.large_type)
 
     def on_look(event: object) -> None:
@@ -130,6 +152,7 @@ def explorer_page(workspace: Workspace) -> pn.viewable.Viewable:
         triage.add([one.target_id for one in candidates.kept], workspace.explainer.survey)
         table.refresh(workspace.explainer.survey)
         filters.update()
+        comparisons.refresh()
         if candidates.kept:
             triage.select(candidates.kept[0].target_id)
 
@@ -139,6 +162,8 @@ def explorer_page(workspace: Workspace) -> pn.viewable.Viewable:
         methods.close()
         session.close()
         candidates.close()
+        asking.close()
+        comparisons.close()
 
     paint()
     page.param.watch(on_look, "dark_theme")
@@ -146,9 +171,11 @@ def explorer_page(workspace: Workspace) -> pn.viewable.Viewable:
     state.param.watch(lambda event: table.show(event.new), "target_id")
     for choice in ("details", "compare"):  # two columns of plots need the width
         state.param.watch(lambda _: right.param.update(visible=state.details and not state.compare), choice)
-    session.param.watch(lambda _: table.explain(state.target_id), "reason")
+    state.param.watch(lambda event: comparisons.follow(event.new), "target_id")
     candidates.param.watch(on_kept, "kept")
+    state.param.watch(lambda _: asking.clear(), "target_id")
     stack.on_key(act)
+    stack.on_brush(lambda low, high: asking.ask(state.target_id, low, high), asking.clear)
     stack.on_redshift(lambda redshift: desk.change(redshift=redshift))
     key = uuid4().hex
     workspace.pages.add(key)

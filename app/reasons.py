@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from app.findings import Finding, Findings
 from app.survey import Survey
 from imo_engine.attribution import Attribution
 from imo_engine.features import Feature, find_features, sentence
@@ -38,14 +39,16 @@ class Reason:
 class Reasons:
     """Reasons by target, all explained with the same settings; safe to use from any thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, findings: Findings | None = None) -> None:
+        """Start with none; ``findings`` is told of each new one."""
         self._lock = threading.Lock()
         self._found: OrderedDict[str, Reason] = OrderedDict()
-        self._brief: dict[str, str] = {}
+        self.findings = Findings() if findings is None else findings
 
     def brief(self, target_id: str) -> str:
         """Return what stands out in a few words, empty if it is not known."""
-        return self._brief.get(target_id, "")
+        finding = self.findings.get(target_id)
+        return "" if finding is None else finding.brief
 
     def of(self, survey: Survey, target_id: str, attribution: Attribution) -> Reason:
         """Return why a target is odd; takes about a tenth of a second when it is not known yet.
@@ -66,9 +69,9 @@ class Reasons:
         reason = Reason(features, sentence(features), made)
         with self._lock:
             self._found[target_id] = reason
-            self._brief[target_id] = in_brief(features)
             while len(self._found) > _KEEP:
                 self._found.popitem(last=False)
+        self.findings.learn({target_id: Finding.of(attribution, features, in_brief(features))})
         return reason
 
 

@@ -7,7 +7,7 @@ import os
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import platformdirs
@@ -17,7 +17,7 @@ from app.events import Settings
 from imo_engine.attribution import WEIGHTINGS, Attribution
 from imo_engine.files import write_atomically
 
-__all__ = ["ALGORITHM", "ResultCache", "result_key"]
+__all__ = ["ALGORITHM", "AttributionStore", "ResultCache", "result_key"]
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +61,16 @@ def result_key(
     for array in (flux, np.asarray(valid, bool), latents):
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()
+
+
+class AttributionStore(Protocol):
+    """Where attributions are kept by :func:`result_key`."""
+
+    def get(self, key: str) -> Attribution | None:
+        """Return what was kept under ``key``, or None."""
+
+    def put(self, key: str, attribution: Attribution) -> None:
+        """Keep ``attribution`` under ``key``, if possible."""
 
 
 class ResultCache:

@@ -13,7 +13,8 @@ from app.explainer import Explainer, Settings
 from app.labels import LabelStore
 from app.labels.records import check_name
 from app.main import explorer_page
-from app.result_cache import ResultCache
+from app.precomputed import Layers, Precomputed
+from app.result_cache import AttributionStore, ResultCache
 from app.survey import Survey
 from app.views.address import ALIVE
 from app.workspace import Workspace, default_labels, system_user
@@ -37,6 +38,7 @@ def serve(
     user: str = "",
     cache: Path | None = None,
     ahead: bool = True,
+    precomputed: Path | None = None,
 ) -> None:
     """Serve ``survey``, explained with ``settings``, until interrupted.
 
@@ -50,7 +52,8 @@ def serve(
         labels: File or URL of the labels; by default a file in the user's data folder.
         user: Whose labels, where there is no login; by default who started the program.
         cache: Folder of finished attributions; by default in the user's cache folder.
-        ahead: Whether neighbours are computed when nobody waits.
+        ahead: Whether targets are computed when nobody waits.
+        precomputed: Results that ship with the survey; those that do not fit it are passed over.
 
     Raises:
         ImoError: the port is taken, another address is asked for without saying which origins may connect, or the
@@ -66,14 +69,18 @@ def serve(
     place = default_labels(survey) if labels is None else labels
     if labels is None:
         Path(place).parent.mkdir(parents=True, exist_ok=True)
+    store: AttributionStore = ResultCache(cache)
+    shipped = None if precomputed is None else Precomputed(precomputed, survey, settings)
     workspace = Workspace(
         survey=survey,
-        explainer=Explainer(survey, cache=ResultCache(cache)),
+        explainer=Explainer(survey, cache=store if shipped is None else Layers(store, shipped)),
         settings=settings,
         store=LabelStore(place),
         user=check_name("user", user or system_user()),
         ahead=ahead,
     )
+    if shipped is not None:
+        workspace.thinking.submit(lambda: workspace.reasons.findings.learn(shipped.findings()))
     url = f"http://{'127.0.0.1' if local else address}:{port}/"
     print(f"IMO Explorer: {survey.title}, {len(survey.spectra):,} spectra, at {url} (Ctrl-C stops it)", flush=True)
     print(f"Labels of {workspace.user}: {workspace.store.name}", flush=True)

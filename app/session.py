@@ -173,13 +173,7 @@ class Session(param.Parameterized):
             case Finished(attribution):
                 sources.show_attribution(attribution)
                 self.attribution = attribution
-                note = attribution.provenance
-                self.status = Status(
-                    "done",
-                    f"Exact · {len(attribution.baselines)} baselines · {note['evaluations']:,} evaluations "
-                    f"in {note['seconds']:.1f} s on {note['device']}",
-                    1.0,
-                )
+                self.status = Status("done", _finished_text(attribution), 1.0)
                 self._after(generation, attribution)
             case Failed(message):
                 self.status = Status("failed", f"Could not be explained: {message}")
@@ -221,6 +215,14 @@ def _progress_text(progress: Progress) -> str:
     left = progress.seconds_left
     rest = "" if left is None else f" · {_duration(left)} left"
     return f"W = {progress.window_size} on {progress.device} · {progress.done:,} of {progress.total:,}{rest}"
+
+
+def _finished_text(attribution: Attribution) -> str:
+    note = attribution.provenance
+    about = f"{len(attribution.baselines)} baselines · {note['evaluations']:,} evaluations"
+    if "rounding" in note:
+        return f"Computed beforehand, kept within {note['rounding']} · {about}"
+    return f"Exact · {about} in {note['seconds']:.1f} s on {note['device']}"
 
 
 def _duration(seconds: float) -> str:

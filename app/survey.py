@@ -94,16 +94,24 @@ class Survey:
         rank = np.where(self.rank > 0, self.rank, np.iinfo(np.int64).max)
         return np.lexsort((np.arange(len(rank)), self.log_prob, rank))
 
-    def rank_range(self, log_prob: float) -> RankRange | None:
+    def rank_range(self, log_prob: float, *, instead_of: str = "") -> RankRange | None:
         """Return the rank that a spectrum with this log p would have in the survey, None without a log p.
 
         Where only some of the survey's spectra are there, it lies between the ranks of those next to it.
+
+        Args:
+            log_prob: Nats.
+            instead_of: Identifier of the target whose place it takes; by default it is one more spectrum.
         """
         if not np.isfinite(log_prob):
             return None
         known = (self.rank > 0) & ~np.isin(self.spectra.target_id, sorted(self.candidates))
-        rank, values = self.rank[known], self.log_prob[known]
-        size = self.size + 1
+        ranks, size = self.rank, self.size + 1
+        replaced = known & (self.spectra.target_id == instead_of)
+        if replaced.any():
+            known, size = known & ~replaced, self.size
+            ranks = ranks - (ranks > ranks[replaced].min())  # those behind it move up
+        rank, values = ranks[known], self.log_prob[known]
         if (values == log_prob).any():
             same = int(rank[values == log_prob].min())
             return RankRange(same, same, size)
@@ -200,4 +208,4 @@ def survey_of_files(
 
 def _filled(column: Column, value: float, kind: type) -> NDArray:
     """Return a catalogue's column as an array, ``value`` where it is empty."""
-    return np.ma.filled(np.ma.asarray(column).astype(kind), value)
+    return np.array(np.ma.filled(np.ma.asarray(column).astype(kind), value))  # a plain array, and no column

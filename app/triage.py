@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import param
@@ -10,7 +11,7 @@ from app.labels import Label
 from app.state import AppState
 from app.survey import Survey
 
-__all__ = ["ALL", "STARRED", "UNLABELLED", "YOURS", "Triage", "coordinates_in", "separation"]
+__all__ = ["ALL", "STARRED", "UNLABELLED", "YOURS", "Subset", "Triage", "coordinates_in", "separation"]
 
 ALL, UNLABELLED, STARRED, YOURS = "all targets", "without a label", "starred", "your files"
 _RADIUS = 60.0  # arcsec
@@ -18,6 +19,14 @@ _NUMBER = r"[+-]?\d+(?:\.\d*)?"
 _DEGREES = re.compile(rf"\s*({_NUMBER})\s*[,;\s]\s*({_NUMBER})\s*")
 _HOURS = r"\s*(\d+)[:h ]\s*(\d+)[:m ]\s*(\d+\.?\d*)s?"
 _SEXAGESIMAL = re.compile(_HOURS + r"[,;\s]+([+-]?\d+)[:d° ]\s*(\d+)[:m' ]\s*(\d+\.?\d*)[s\"]?\s*")
+
+
+@dataclass(frozen=True)
+class Subset:
+    """Some of the targets, chosen by hand or because they are alike, and what to call them."""
+
+    words: str
+    targets: frozenset[str]
 
 
 class Triage(param.Parameterized):
@@ -29,6 +38,7 @@ class Triage(param.Parameterized):
 
     search = param.String(default="", doc="Part of an identifier, or coordinates.")
     only = param.String(default=ALL, doc="One of the choices: all, without a label, starred, own files, or a class.")
+    within = param.ClassSelector(class_=Subset, default=None, allow_None=True, doc="Only these targets; None: all.")
     unlabelled_first = param.Boolean(default=False, doc="Targets with neither class nor quality before all others.")
     shown = param.Parameter(default=(), doc="Identifiers that pass the filters, in order.")
     words = param.String(default="", doc="What the last move or search has to say.")
@@ -48,7 +58,7 @@ class Triage(param.Parameterized):
         self._own: tuple[str, ...] = ()
         self._order: tuple[str, ...] | None = None  # as the table sorts it; None: as filtered
         self._arrange()
-        self.param.watch(lambda _: self._arrange(), ["search", "only", "unlabelled_first"])
+        self.param.watch(lambda *events: self._arrange(), ["search", "only", "within", "unlabelled_first"])
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -149,6 +159,8 @@ class Triage(param.Parameterized):
         self.param.update(shown=tuple(targets), words=words)
 
     def _passes(self, target: str) -> bool:
+        if self.within is not None and target not in self.within.targets:
+            return False
         match self.only:
             case "" | "all targets":
                 return True

@@ -12,12 +12,16 @@ from astropy.io import fits
 from app.candidate_desk import Shelf
 from app.explainer import Explainer, Settings
 from app.labels import LabelStore
+from app.latents import Latents
 from app.reasons import Reasons
 from app.survey import Survey
 from imo_engine.embedded import DEMO_SPECTRA, embedded_file
 from imo_engine.errors import ImoError
 
-__all__ = ["Workspace", "default_labels", "system_user"]
+__all__ = ["IDLE_TARGETS", "Workspace", "default_labels", "system_user"]
+
+IDLE_TARGETS = 100
+"""How many of the lowest ranks are explained while nobody waits."""
 
 _TRUTH = "demo-truth.fits.gz"
 
@@ -32,10 +36,12 @@ class Workspace:
         settings: How targets are explained.
         store: Where labels are kept.
         user: Whose labels, where there is no login.
-        ahead: Whether neighbours are computed when nobody waits.
+        ahead: Whether targets are computed when nobody waits: those next in the table, then the lowest ranks.
         reasons: Why targets are odd.
+        latents: Where they are in latent space.
         saving: Writes labels, in order.
         thinking: Works out reasons, reads uploads.
+        asking: Answers questions about ranges.
         pages: Keys of the pages that sessions have open.
         truth: What was injected, in words, by target of the embedded survey; empty for any other.
         shelf: Everybody's own files.
@@ -48,20 +54,30 @@ class Workspace:
     user: str
     ahead: bool = True
     reasons: Reasons = field(default_factory=Reasons)
+    latents: Latents = field(default_factory=Latents)
     saving: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "imo-labels"))
     thinking: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(2, "imo-reasons"))
+    asking: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "imo-asking"))
     pages: set[str] = field(default_factory=set)
     truth: dict[str, str] = field(init=False)
     shelf: Shelf = field(init=False)
 
     def __post_init__(self) -> None:
         self.shelf = Shelf(self.explainer)
+        self.explainer.on_ahead = lambda target, found: self.reasons.of(self.explainer.survey, target, found)
         self.truth = _truth(self.survey)
+
+    def unexplained(self) -> list[str]:
+        """Return which of the targets with the lowest ranks nobody has asked about yet, by rank."""
+        survey = self.survey
+        lowest = survey.spectra.target_id[survey.order()[:IDLE_TARGETS]].tolist()
+        return [target for target in lowest if self.reasons.findings.get(target) is None]
 
     def close(self) -> None:
         """Finish what is being written and stop."""
         self.saving.shutdown(wait=True)
-        self.thinking.shutdown(wait=False, cancel_futures=True)
+        for pool in (self.thinking, self.asking):
+            pool.shutdown(wait=False, cancel_futures=True)
         self.explainer.close()
         self.store.close()
 

@@ -21,6 +21,7 @@ LAYERS = [
     {"model"},
     {"baselines", "ranking", "tiling", "peaks"},
     {"attribution"},
+    {"profiles"},
     {"changes", "strength"},
     {"verdicts"},
     {"features"},
@@ -37,7 +38,22 @@ LAYERS = [
 ]
 """The engine from left to right: a module imports only from layers before its own, and from its own folder."""
 
-SERVICES = ("survey", "explainer", "computation", "events", "method_choices", "result_cache", "turns")
+SERVICES = (
+    "survey",
+    "explainer",
+    "jobs",
+    "computation",
+    "events",
+    "method_choices",
+    "result_cache",
+    "turns",
+    "asking",
+    "findings",
+    "groups",
+    "latents",
+    "similar",
+    "precomputed",
+)
 """Modules of the app that are used without widgets and without a browser."""
 
 MAX_LINES = 300

@@ -72,6 +72,7 @@ class BrowserCode:
                 "features": sources.features,
                 "scaleMap": sources.scale_map,
                 "brush": sources.brush,
+                "brushing": sources.brushing,
                 "pressed": self.keys,
                 "checked": self.redshift,
                 "panels": dict(panels),
@@ -111,6 +112,7 @@ class BrowserCode:
         unseen = {
             "target": sources.target, "spectrum": sources.spectrum, "pressed": self.keys, "checked": self.redshift,
             "methods": stack.methods.listed, "curves": stack.methods.values,
+            "brushing": sources.brushing,
         }  # fmt: skip
         moved = CustomJS(args=unseen, code="window.imoExplorer?.moved()")
         axes.wavelength.js_on_change("start", moved)

@@ -136,7 +136,7 @@ def _range_tool() -> BoxSelectTool:
     overlay = BoxAnnotation(
         visible=False, syncable=False, fill_alpha=0.15, line_dash="solid", line_alpha=0.8, level="overlay"
     )
-    return BoxSelectTool(dimensions="width", renderers=[], overlay=overlay)
+    return BoxSelectTool(dimensions="width", renderers=[], overlay=overlay, continuous=True)
 
 
 def add_legend(panel: figure, entries: dict[str, list[Any]]) -> None:

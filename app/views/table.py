@@ -1,6 +1,6 @@
 """The ranked table; selecting a row is all it takes to see a target."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from html import escape
 
 import numpy as np
@@ -78,9 +78,9 @@ class RankedTable(pn.viewable.Viewer):
         self._everything = table_frame(survey, self._triage.own, self._brief, self._desk.label_of)
         self._fill()
 
-    def explain(self, target_id: str) -> None:
-        """Say what stands out of a target."""
-        self._patch((target_id,), "target")
+    def explain(self, target_ids: Sequence[str]) -> None:
+        """Say what stands out of targets."""
+        self._patch(tuple(target_ids), "target")
 
     def _fill(self) -> None:
         shown = [target for target in self._triage.shown if target in self._everything.index]

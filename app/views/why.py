@@ -27,7 +27,7 @@ class WhyPanel(pn.viewable.Viewer):
         self._session = session
         self._shown = ""
         self.pane = pn.pane.HTML(
-            self._html(), sizing_mode="stretch_width", stylesheets=[_STYLE], margin=0, styles={"min-height": "0"}
+            self._html(), sizing_mode="stretch_width", stylesheets=[_STYLE], margin=0, styles={"flex": "0 0 auto"}
         )
         session.param.watch(lambda _: self._update(), ["status", "reason"])
 

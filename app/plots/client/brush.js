@@ -1,4 +1,7 @@
-// Asking about a range: drag over any panel. The range is sent when the mouse is released, as one event.
+// Asking about a range: drag over any panel. Python hears of it while it is drawn, and when the mouse is released.
+const BRUSHING = 150  // ms from one range to the next while the mouse is down
+let brushedLast = 0
+
 function asking(on) {
   state.asking = on
   for (const tool of on ? rangeTools : zoomTools) tool.active = true
@@ -6,16 +9,27 @@ function asking(on) {
   if (on) say("drag over a range to ask about it")
 }
 
-function ask(low, high) {
+function rangeOf(low, high) {
   low = Math.max(first, low)
   high = Math.min(last, high)
-  if (!(high - low >= step)) { say("that range is less than one pixel"); return }
-  brush.data = {low: [low], high: [high]}
-  say(`asked about ${low.toFixed(1)} to ${high.toFixed(1)} Å`)
+  return high - low >= step ? {low: [low], high: [high]} : null
+}
+
+function ask(low, high) {
+  const data = rangeOf(low, high)
+  if (data === null) { say("that range is less than one pixel"); return }
+  brush.data = data  // drawn on every panel
+  say(`asked about ${data.low[0].toFixed(1)} to ${data.high[0].toFixed(1)} Å`)
 }
 
 function brushed(geometry, final) {
-  if (final && geometry.type === "rect") ask(Math.min(geometry.x0, geometry.x1), Math.max(geometry.x0, geometry.x1))
+  if (geometry.type !== "rect") return
+  const low = Math.min(geometry.x0, geometry.x1), high = Math.max(geometry.x0, geometry.x1)
+  if (final) { ask(low, high); return }
+  const now = performance.now(), data = rangeOf(low, high)
+  if (data === null || now - brushedLast < BRUSHING) return
+  brushedLast = now
+  brushing.data = data
 }
 
 function forgetRange() {
