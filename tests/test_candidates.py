@@ -266,7 +266,7 @@ class TestHostile:
     @pytest.mark.parametrize("z", [b"1e300", b"-7"])
     def test_absurd_redshift_in_the_file(self, z):
         found = upload(("x.csv", CSV.replace(b"0.1", z, 1)))
-        assert "is not a galaxy's" in found.problem[0]
+        assert "is not a galaxy's" in found.problem[0] and len(found.problem[0]) < 80
         assert needs_redshift(found).all()
 
 
@@ -553,6 +553,20 @@ class TestCandidates:
         again = add_candidates(once, candidates)
         assert again.spectra.target_id.tolist() == once.spectra.target_id.tolist()
         assert add_candidates(survey, []) is survey
+
+    def test_adding_copies_no_spectra(self, survey):
+        candidates = score_candidates(concatenate([self.new(), self.new(seed=6)]), survey)
+        once = add_candidates(survey, candidates[:1])
+        both = add_candidates(once, candidates)
+        for name in ("flux", "ivar", "measured"):
+            own, new = getattr(survey.spectra, name), getattr(candidates[1].spectra, name)
+            assert np.shares_memory(getattr(both.spectra, name)[0], own)
+            joined = np.concatenate([own, getattr(candidates[0].spectra, name), new])
+            np.testing.assert_array_equal(getattr(both.spectra, name), joined)
+            rows = [len(joined) - 1, 1, 0]
+            np.testing.assert_array_equal(getattr(both.spectra[rows], name), joined[rows])
+            np.testing.assert_array_equal(getattr(both.spectra[1:], name), joined[1:])
+            assert getattr(both.spectra, name)[1:].dtype == own.dtype
 
     def test_on_other_wavelengths_cannot_be_added(self, survey):
         with pytest.raises(InputError, match="wavelength"):
