@@ -21,7 +21,7 @@ LAYERS = [
     {"model"},
     {"baselines", "ranking", "tiling", "peaks"},
     {"attribution"},
-    {"changes", "strength"},
+    {"attribution_table", "changes", "strength"},
     {"verdicts"},
     {"features"},
     {"evaluators"},
