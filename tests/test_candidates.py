@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fits_files import GRID, write_coadd, write_redrock, write_sdss
+from astropy.io import fits
+from fits_files import GRID, arms, write_coadd, write_redrock, write_sdss
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import WAVELENGTH
@@ -254,6 +255,23 @@ class TestHostile:
         assert "no measured pixel" in found.problem[0]
         assert not needs_redshift(found)[0]
 
+    def test_nan_everywhere_in_a_coadd(self, tmp_path):
+        data = arms(1, flux=np.nan, ivar=np.nan)
+        write_redrock(tmp_path / "redrock-x.fits", [1], [0.1])
+        found = upload(write_coadd(tmp_path / "coadd-x.fits", [1], data), tmp_path / "redrock-x.fits")
+        assert "no measured pixel" in found.problem[0]
+        assert not found.measured.any() and np.isfinite(found.flux).all()
+
+    def test_fits_with_other_columns(self, tmp_path):
+        columns = [fits.Column("a", "E", array=np.ones(3)), fits.Column("b", "E", array=np.ones(3))]
+        hdus = fits.HDUList([fits.PrimaryHDU(), fits.BinTableHDU.from_columns(columns, name="COADD")])
+        hdus.writeto(tmp_path / "spec-x.fits")
+        refused(tmp_path / "spec-x.fits", words=["neither a DESI coadd", "COADD"])
+
+    def test_markup_in_an_identifier_is_text(self):
+        name = "<script>alert(1)</script>"
+        assert upload(("x.csv", f"# target_id = {name}\n".encode() + CSV)).target_id.tolist() == [name]
+
     def test_long_words_are_cut(self):
         found = upload(("x.csv", b"# target_id = " + b"x" * 5000 + b"\n" + CSV))
         assert len(found.target_id[0]) <= 300
@@ -402,8 +420,6 @@ class TestReader:
 class TestWithRedshift:
     def test_as_if_it_had_been_known(self, tmp_path):
         rng = np.random.default_rng(0)
-        from fits_files import arms
-
         data = arms(2)
         for arm in data.values():
             arm["flux"] += rng.normal(0, 0.2, arm["flux"].shape).astype(np.float32)
