@@ -9,6 +9,7 @@ from bokeh.document import Document
 from bokeh.themes import Theme
 
 from app.candidate_desk import CandidateDesk
+from app.class_desk import ClassDesk
 from app.keyboard import on_key
 from app.labelling import LabelDesk
 from app.links import place_in
@@ -20,6 +21,7 @@ from app.state import AppState
 from app.triage import Triage
 from app.views.address import follow_address
 from app.views.candidate import CandidateDialog
+from app.views.classes import ClassDialog
 from app.views.compare import CompareDialog
 from app.views.files import FilesDialog
 from app.views.filters import TableFilters
@@ -59,8 +61,12 @@ def explorer_page(workspace: Workspace) -> pn.viewable.Viewable:
     stack = PlotStack(sources)
     stack.attach(document)
     act = partial(on_key, triage, desk, state)
-    label = LabelPanel(desk, act)
-    label.attach(document, stack.axes.wavelength, schedule)
+    stack.on_key(act)
+    classes = ClassDialog(
+        ClassDesk(workspace.store, submit=workspace.saving.submit, schedule=schedule, edited=desk.reload)
+    )
+    label = LabelPanel(desk, act, classes.open)
+    label.attach(document, stack.axes.wavelength, schedule, stack.browser.keys)
     # before all others that follow the target: whoever sees a new target writes into its label
     state.param.watch(lambda event: desk.open(event.new), "target_id")
     session = Session(
@@ -95,7 +101,7 @@ def explorer_page(workspace: Workspace) -> pn.viewable.Viewable:
     body = pmui.Row(left, middle, right, sizing_mode="stretch_both", margin=0, styles=height)
     page = pmui.Page(
         title="IMO Explorer",
-        main=[body, add, files, compare],
+        main=[body, add, files, compare, classes],
         header=header(state, actions, simulated=survey.simulated, truth=bool(workspace.truth)),
         raw_css=["html, body { overflow: hidden }"],
         stylesheets=[variables()],
@@ -130,7 +136,6 @@ def explorer_page(workspace: Workspace) -> pn.viewable.Viewable:
     state.param.watch(lambda event: right.param.update(visible=event.new), "details")
     session.param.watch(lambda _: table.explain(state.target_id), "reason")
     candidates.param.watch(on_kept, "kept")
-    stack.on_key(act)
     stack.on_redshift(lambda redshift: desk.change(redshift=redshift))
     key = uuid4().hex
     workspace.pages.add(key)
