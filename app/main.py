@@ -86,7 +86,11 @@ def explorer_page(workspace: Workspace) -> pn.viewable.Viewable:
 
     table = RankedTable(survey, triage, desk, workspace.reasons.brief)
     filters = TableFilters(survey, triage, desk)
-    add, files, compare = CandidateDialog(candidates), FilesDialog(session, desk), CompareDialog(desk, triage)
+    add, files, compare = (
+        CandidateDialog(candidates),
+        FilesDialog(session, desk, lambda: page.dark_theme),
+        CompareDialog(desk, triage),
+    )
     actions = {"Add spectrum": add.open, "Files": files.open, "Compare": compare.open}
     column = {"sizing_mode": "stretch_both", "margin": 0}
     left = pmui.Column(filters, table, styles=LEFT, **column)

@@ -48,7 +48,7 @@ class ClassDialog(pn.viewable.Viewer):
             width_option="md",
         )
         desk.param.watch(lambda event: self._show(event.new), "classes")
-        desk.param.watch(lambda _: self._say(), ["words", "failed"])
+        desk.param.watch(lambda *_: self._say(), ["words", "failed"])
         self.which.param.watch(lambda _: self._name_buttons(), "value")
 
     def open(self) -> None:

@@ -52,7 +52,7 @@ class TableFilters(pn.viewable.Viewer):
         self.only.param.watch(lambda event: triage.param.update(only=event.new or ALL), "value")
         self.first.param.watch(lambda event: triage.param.update(unlabelled_first=event.new), "value")
         triage.param.watch(lambda event: self._say(event.new), "words")
-        desk.param.watch(lambda _: self.update(), ["changed", "classes"])
+        desk.param.watch(lambda *_: self.update(), ["changed", "classes"])
 
     def update(self) -> None:
         """Count again, and offer the choices there are now."""

@@ -66,7 +66,7 @@ class LabelPanel(pn.viewable.Viewer):
             schedule(update)  # after what the key itself has scheduled
 
         keys.on_change("data", answer)
-        self._desk.param.watch(lambda _: schedule(update), ["record", "state", "classes"])
+        self._desk.param.watch(lambda *_: schedule(update), ["record", "state", "classes"])
 
     def _hear(self, action: str, target: str, text: str) -> None:
         desk = self._desk

@@ -23,6 +23,7 @@ from imo_engine.readers import read_spectra
 from imo_engine.spectra import Spectra
 
 if TYPE_CHECKING:
+    from imo_engine.baselines import BaselinePool
     from imo_engine.model import OutlierModel
 
 __all__ = ["Explained", "explain", "explain_options", "explain_target"]
@@ -37,12 +38,14 @@ class Explained:
         attribution: Its attribution, whose provenance has target, file and log p.
         settings: The seed of the draw of baselines.
         model: What scored it.
+        pool: Where its baselines were drawn from.
     """
 
     spectrum: Spectra
     attribution: Attribution
     settings: dict[str, int]
     model: "OutlierModel"
+    pool: "BaselinePool"
 
 
 def explain_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -122,7 +125,7 @@ def explain_target(
     result.provenance["target_id"] = str(target.target_id[0])
     result.provenance["source"] = str(target.source[0])
     result.provenance["log_prob"] = float(outlier_model.log_prob(flux)[0])
-    return Explained(target, result, {"seed": seed}, outlier_model)
+    return Explained(target, result, {"seed": seed}, outlier_model, pool)
 
 
 @click.command()
