@@ -50,24 +50,25 @@ def test_only_one_spectrum():
         standalone_html(StandaloneObject(SPECTRA[[0, 1]], ATTRIBUTIONS[0]))
 
 
+@pytest.fixture(scope="module")
+def seen(html, tmp_path_factory):
+    path = tmp_path_factory.mktemp("standalone") / "object.html"
+    path.write_text(html, encoding="utf-8")
+    with chromium() as browser:
+        context = browser.new_context(offline=True, viewport={"width": 1440, "height": 900})
+        page = context.new_page()
+        seen = Visit(page)
+        page.on("request", lambda request: seen.requests.append(request.url))
+        page.on("pageerror", lambda error: seen.errors.append(str(error)))
+        page.on("console", lambda message: message.type == "error" and seen.errors.append(message.text))
+        page.goto(path.as_uri())
+        wait(seen, "window.imoExplorer !== undefined")
+        seen.file = path.as_uri()
+        yield seen
+
+
 @pytest.mark.browser
 class TestInTheBrowser:
-    @pytest.fixture(scope="class")
-    def seen(self, html, tmp_path_factory):
-        path = tmp_path_factory.mktemp("standalone") / "object.html"
-        path.write_text(html, encoding="utf-8")
-        with chromium() as browser:
-            context = browser.new_context(offline=True, viewport={"width": 1440, "height": 900})
-            page = context.new_page()
-            seen = Visit(page)
-            page.on("request", lambda request: seen.requests.append(request.url))
-            page.on("pageerror", lambda error: seen.errors.append(str(error)))
-            page.on("console", lambda message: message.type == "error" and seen.errors.append(message.text))
-            page.goto(path.as_uri())
-            wait(seen, "window.imoExplorer !== undefined")
-            seen.file = path.as_uri()
-            yield seen
-
     @pytest.fixture(autouse=True)
     def quiet(self, seen):
         yield
