@@ -13,6 +13,7 @@ from browser import chromium, serving, visit, write_desi_model
 from fits_files import arms, write_coadd, write_redrock
 
 from app.labels import LabelStore, exchange
+from imo_engine.attribution_table import read_attribution_table
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 
@@ -480,6 +481,25 @@ def test_labels_go_out_and_come_back(page, folder, tmp_path):
     seen.locator('[data-import="done"]').wait_for()
     field.set_input_files({"name": "bad.csv", "mimeType": "text/csv", "buffer": b"\x80\x81"})
     seen.locator('[data-import="failed"]', has_text="bad.csv").wait_for()
+    seen.get_by_role("button", name="Close").click()
+
+
+def test_the_object_goes_out_as_table_and_as_page(page, tmp_path):
+    seen, target = page.page, page.shown_target()
+    page.wait_for_status("done")
+    seen.locator(".why .sentence").wait_for()
+    seen.get_by_role("button", name="Files").click()
+    for label, name in (("Attribution, ECSV", "x.ecsv"), ("Plots, HTML", "x.html")):
+        with seen.expect_download() as download:
+            seen.get_by_text(label).click()
+        assert download.value.suggested_filename == f"attribution-{target}.{name[2:]}"
+        download.value.save_as(tmp_path / name)
+    found = read_attribution_table(tmp_path / "x.ecsv")
+    assert (found.target_id, found.window_sizes, found.meta["model"]) == (target, (256, 64), "narrow")
+    np.testing.assert_allclose(found.combined, page.column("combined", "combined"), rtol=1e-5)
+    text = (tmp_path / "x.html").read_text(encoding="utf-8")
+    assert target in text and "Why is it odd?" in text
+    assert "<script src" not in text and "<link" not in text.split("<script>")[0]
     seen.get_by_role("button", name="Close").click()
 
 
