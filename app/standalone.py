@@ -17,7 +17,8 @@ from app.plots.sources import PlotSources
 from app.plots.stack import PlotStack
 from app.reasons import Reason, in_brief
 from app.views.look import variables
-from app.views.toolbar_html import TOOLBAR_STYLE, toolbar_html
+from app.views.toolbar import TOOLBAR_STYLE
+from app.views.toolbar_html import toolbar_html
 from app.views.why import WHY_STYLE, why_html
 from imo_engine.attribution import Attribution
 from imo_engine.attribution_table import software

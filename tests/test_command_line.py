@@ -392,3 +392,21 @@ class TestExplain:
         with xarray.open_dataset(path) as found:
             assert found.attrs["target_id"] == GALAXY
             assert found.attrs["redshift"] == pytest.approx(Z)
+
+
+class TestExport:
+    def test_writes_a_page(self, imo, folder, model, tmp_path):
+        path = tmp_path / "x.html"
+        given = "--target-id", IDS[1], "--windows", "256", "--n-baselines", "2", "--dark", *model
+        code, out, errors = imo("export", folder / "coadd-x.fits", "-o", path, *given)
+        assert (code, errors) == (0, "")
+        text = path.read_text(encoding="utf-8")
+        assert f"{len(text.encode()) / 1e6:.1f} MB" in out
+        assert f"<title>{IDS[1]}" in text and 'class="mui-dark"' in text and "−log p" in text
+
+    def test_refuses_as_explain_does(self, imo, folder, model, tmp_path):
+        given = "-o", tmp_path / "x.html", *model
+        refused(imo("export", folder / "coadd-x.fits", *given), 1, "3 targets", "--target-id")
+        refused(imo("export", folder / "none.fits", *given), 1, "none.fits")
+        refused(imo("export", folder / "spec-x.fits", "-o", tmp_path / "none" / "x.html", *model), 1, "no folder")
+        assert list(tmp_path.iterdir()) == []

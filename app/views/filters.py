@@ -34,7 +34,7 @@ class TableFilters(pn.viewable.Viewer):
         self.only = pmui.Select(
             options=triage.choices(desk.classes),
             value=ALL,
-            label="",
+            label="Show",
             size="small",
             sizing_mode="stretch_width",
             margin=(2, 0, 2, 8),
