@@ -147,7 +147,7 @@ def score_candidates(
 def add_candidates(survey: Survey, candidates: Sequence[Candidate]) -> Survey:
     """Return the survey with candidates after its own spectra; those that it has already are left out.
 
-    Copies the spectra: 70 kB for each one of the survey.
+    The survey's spectra are not copied.
     """
     unique = list({candidate.target_id: candidate for candidate in candidates}.values())
     if not unique:

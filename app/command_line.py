@@ -116,5 +116,9 @@ def serve(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the program and exit with its status."""
-    commands = {**COMMANDS, "serve": ("app.command_line", "serve", "Show ranked outliers in a browser.")}
+    commands = {
+        **COMMANDS,
+        "export": ("app.export_command", "export", "Explain one target and write a page that needs no server."),
+        "serve": ("app.command_line", "serve", "Show ranked outliers in a browser."),
+    }
     sys.exit(run(LazyGroup(commands, help=_HELP), arguments))

@@ -47,9 +47,5 @@ def on_key(triage: Triage, desk: LabelDesk, state: AppState, action: str) -> Non
         case _ if name == "issue" and number in ISSUES:
             issues = desk.record.label.issues
             desk.change(issues=issues.replace(number, "") if number in issues else issues + number)
-        case _ if name == "class" and number.isdigit():
-            classes = desk.classes
-            if 1 <= int(number) <= len(classes):
-                desk.change(label_class=classes[int(number) - 1])
         case _:
             log.info("no key does %r here", action[:40])

@@ -52,6 +52,7 @@ class LabelDesk(param.Parameterized):
     record = param.Parameter(default=LabelRecord("", ""), doc="The selected target's label, unsaved changes included.")
     state = param.ClassSelector(class_=SaveState, default=SaveState(), doc="What became of the changes.")
     changed = param.Parameter(default=(), doc="Identifiers whose label has just changed.")
+    classes = param.Parameter(default=(), doc="Names of the classes that can be chosen, in order.")
 
     def __init__(self, store: LabelStore, scanner: str, *, submit: Submit, schedule: Submit) -> None:
         """Read the user's labels.
@@ -111,7 +112,7 @@ class LabelDesk(param.Parameterized):
         self._put(_Change("save", target, label))
 
     def reload(self) -> None:
-        """Read all labels again, after an import.
+        """Read all labels again, after an import or when classes were edited.
 
         Raises:
             LabelStoreError: they cannot be read.
@@ -262,13 +263,19 @@ class LabelDesk(param.Parameterized):
     def _fetch(self, target_id: str) -> None:
         """Look for a newer version; in the other thread."""
         try:
-            found = self.store.get(target_id, self.scanner)
+            found, classes = self.store.get(target_id, self.scanner), self.store.classes.names()
         except ImoError as error:
             log.info("reading the label of target %s: %s", target_id, error)
             return
-        self._schedule(partial(self._fetched, found))
+        self._schedule(partial(self._fetched, found, classes))
 
-    def _fetched(self, found: LabelRecord) -> None:
+    def _fetched(self, found: LabelRecord, classes: tuple[str, ...]) -> None:
+        if classes != self.classes:  # edited elsewhere
+            try:
+                self.reload()
+            except ImoError as error:
+                log.info("reading the labels: %s", error)
+                return
         unsaved = any(one.target_id == found.target_id for one in self._waiting) or found.target_id in self._aside
         if not unsaved and found.version > self._committed(found.target_id).version:
             self._adopt((found,))

@@ -10,6 +10,7 @@ from bokeh.themes import Theme
 
 from app.asking import AskDesk
 from app.candidate_desk import CandidateDesk
+from app.class_desk import ClassDesk
 from app.keyboard import on_key
 from app.labelling import LabelDesk
 from app.links import Place, place_in
@@ -24,6 +25,7 @@ from app.triage import Triage
 from app.views.address import follow_address
 from app.views.ask import AskPanel
 from app.views.candidate import CandidateDialog
+from app.views.classes import ClassDialog
 from app.views.compare import CompareDialog
 from app.views.comparisons import Comparisons
 from app.views.explain import ExplanationSheet
@@ -66,8 +68,12 @@ def explorer_page(workspace: Workspace) -> pn.viewable.Viewable:
     stack = PlotStack(sources)
     stack.attach(document)
     act = partial(on_key, triage, desk, state)
-    label = LabelPanel(desk, act)
-    label.attach(document, stack.axes.wavelength, schedule)
+    stack.on_key(act)
+    classes = ClassDialog(
+        ClassDesk(workspace.store, submit=workspace.saving.submit, schedule=schedule, edited=desk.reload)
+    )
+    label = LabelPanel(desk, act, classes.open)
+    label.attach(document, stack.axes.wavelength, schedule, stack.browser.keys)
     # before all others that follow the target: whoever sees a new target writes into its label
     state.param.watch(lambda event: desk.open(event.new), "target_id")
     session = Session(
@@ -97,7 +103,8 @@ def explorer_page(workspace: Workspace) -> pn.viewable.Viewable:
     later = partial(document.add_timeout_callback, timeout_milliseconds=1500)
     comparisons = Comparisons(workspace, lambda: session.survey, triage, desk, table.explain, schedule, later)
     comparisons.attach(document, stack.axes.wavelength)
-    add, files, compare = CandidateDialog(candidates), FilesDialog(session, desk), CompareDialog(desk, triage)
+    add, compare = CandidateDialog(candidates), CompareDialog(desk, triage)
+    files = FilesDialog(session, desk, lambda: page.dark_theme)
     explain = ExplanationSheet(state, session, settings, submit=workspace.thinking.submit, schedule=schedule)
     actions = {
         "Add spectrum": add.open,
@@ -131,7 +138,7 @@ def explorer_page(workspace: Workspace) -> pn.viewable.Viewable:
     body = pmui.Row(left, middle, right, sizing_mode="stretch_both", margin=0, styles=height)
     page = pmui.Page(
         title="IMO Explorer",
-        main=[body, add, files, compare, explain, *comparisons.dialogs()],
+        main=[body, add, files, compare, classes, explain, *comparisons.dialogs()],
         header=header(state, actions, simulated=survey.simulated, truth=bool(workspace.truth)),
         raw_css=["html, body { overflow: hidden }"],
         stylesheets=[variables()],
@@ -174,7 +181,6 @@ def explorer_page(workspace: Workspace) -> pn.viewable.Viewable:
     state.param.watch(lambda event: comparisons.follow(event.new), "target_id")
     candidates.param.watch(on_kept, "kept")
     state.param.watch(lambda _: asking.clear(), "target_id")
-    stack.on_key(act)
     stack.on_brush(lambda low, high: asking.ask(state.target_id, low, high), asking.clear)
     stack.on_redshift(lambda redshift: desk.change(redshift=redshift))
     key = uuid4().hex

@@ -101,6 +101,11 @@ class Session(param.Parameterized):
         return self._explainer.survey
 
     @property
+    def settings(self) -> Settings:
+        """How targets are explained."""
+        return self._settings
+
+    @property
     def target_id(self) -> str:
         """The selected target; empty if none."""
         return self._state.target_id

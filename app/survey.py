@@ -4,12 +4,13 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from astropy.table import Column
 from numpy.typing import NDArray
 
+from app.row_stack import RowStack
 from imo_engine.embedded import DEMO_SPECTRA, embedded_file
 from imo_engine.errors import ImoError
 from imo_engine.ranking import read_catalogue
@@ -134,7 +135,7 @@ class Survey:
         ranges = [self.rank_range(value) for value in log_prob[new]]
         return replace(
             self,
-            spectra=concatenate([self.spectra, spectra[new]]),
+            spectra=_below(self.spectra, spectra[new]),
             log_prob=np.concatenate([self.log_prob, log_prob[new]]),
             rank=np.concatenate([self.rank, np.array([r.low if r else 0 for r in ranges], np.int64)]),
             candidates=self.candidates | set(spectra.target_id[new].tolist()),
@@ -204,6 +205,22 @@ def survey_of_files(
         simulated=False,
         engine=Engine(lambda: (model, baselines(spectra))),
     )
+
+
+def _below(spectra: Spectra, more: Spectra) -> Spectra:
+    """Return ``more`` below ``spectra``, whose pixels are not copied.
+
+    Raises:
+        InputError: another wavelength grid.
+    """
+    pixels = ("flux", "ivar", "measured")
+
+    def without(part: Spectra) -> Spectra:
+        empty: Any = dict.fromkeys(pixels, np.empty((len(part), 0)))
+        return replace(part, **empty)
+
+    stacked: Any = {name: RowStack(getattr(spectra, name), getattr(more, name)) for name in pixels}
+    return replace(concatenate([without(spectra), without(more)]), **stacked)
 
 
 def _filled(column: Column, value: float, kind: type) -> NDArray:

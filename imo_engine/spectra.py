@@ -24,6 +24,7 @@ MASKED_PIXEL_POLICIES = ("keep", "interpolate")
 """What a model was trained to see where nothing was measured; see :func:`fill_masked`."""
 
 _EDGE_PIXELS = 50
+_REDSHIFTS = (-0.1, 20.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,7 +190,7 @@ def _normalisation(
         return "no measured pixel: every ivar is 0 or every pixel is masked", np.nan
     if not np.isfinite(z):
         return "no redshift", np.nan
-    if z <= -0.1:
+    if not _REDSHIFTS[0] < z <= _REDSHIFTS[1]:
         return f"redshift {z:g} is not a galaxy's", np.nan
     rest = wavelength / (1 + z)
     window = (ivar > 0) & (rest > low) & (rest < high)

@@ -5,6 +5,7 @@ import signal
 import socket
 import sqlite3
 import time
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from browser import chromium, serving, visit, write_desi_model
 from fits_files import arms, write_coadd, write_redrock
 
 from app.labels import LabelStore, exchange
+from imo_engine.attribution_table import read_attribution_table
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 
@@ -23,6 +25,27 @@ HOSTILE = "<img src=x onerror='window.hacked=1'>"
 SPECTRUM_OF = """
 (target) => [...Bokeh.documents[0]._all_models.values()]
   .some((m) => m.data?.z !== undefined && m.data.rank === undefined && m.data.id[0] === target)
+"""
+
+IN_THE_COMMENT = """
+() => {
+  let at = document.activeElement
+  while (at?.shadowRoot) at = at.shadowRoot.activeElement
+  return at?.tagName === "TEXTAREA"
+}
+"""
+
+CLASS_SHOWN = """
+(name) => {
+  function* roots(node) {
+    yield node
+    for (const element of node.querySelectorAll("*")) if (element.shadowRoot) yield* roots(element.shadowRoot)
+  }
+  for (const root of roots(document)) {
+    const select = root.querySelector(".imo-form select")
+    if (select) return select.value === name
+  }
+}
 """
 
 COUNT_ROWS = """
@@ -78,12 +101,26 @@ def server(folder, browser):
         yield server
 
 
-@pytest.fixture
-def page(server, browser):
+@pytest.fixture(scope="module")
+def shared(server, browser):
     seen = opened(browser, server.url)
     yield seen
     seen.page.close()
-    assert (seen.errors, seen.outside) == ([], [])
+
+
+@pytest.fixture(scope="module")
+def unused(shared):
+    """Targets that no test has touched, in the table's order."""
+    return iter([target for target in table_order(shared) if target not in TARGETS[-4:]])
+
+
+@pytest.fixture
+def page(shared, unused):
+    """The page that all tests share, at a target of the test's own."""
+    shared.show(next(unused))
+    shared.page.locator(f'.imo-form[data-target="{shared.shown_target()}"]').wait_for()
+    yield shared
+    assert (shared.errors, shared.outside) == ([], [])
 
 
 def opened(browser, url):
@@ -125,10 +162,7 @@ def press(seen, quality, star, comment):
         keyboard.press("*")
     if comment:
         keyboard.press("c")
-        seen.page.wait_for_function(
-            "() => { let e = document.activeElement; while (e?.shadowRoot) e = e.shadowRoot.activeElement;"
-            " return e?.tagName === 'TEXTAREA' }"
-        )
+        seen.page.wait_for_function(IN_THE_COMMENT)
         keyboard.type(comment)
         keyboard.press("Escape")
     seen.page.locator(f'.imo-label [data-label="quality-{quality}"][aria-pressed="true"]').wait_for()
@@ -196,6 +230,133 @@ def test_undo_takes_the_last_change_back(page, folder):
         assert store.get(page.shown_target(), USER).label.empty
 
 
+def test_redo_repeats_what_was_taken_back(page, folder):
+    seen = page.page
+    seen.keyboard.press("3")
+    seen.locator('.imo-label [data-label="quality-3"][aria-pressed="true"]').wait_for()
+    seen.get_by_role("button", name="Undo", exact=True).click()
+    seen.locator('.imo-label [data-label="quality-3"][aria-pressed="false"]').wait_for()
+    seen.keyboard.press("Z")
+    seen.locator(".state.saved", has_text="repeated").wait_for()
+    seen.locator('.imo-label [data-label="quality-3"][aria-pressed="true"]').wait_for()
+    with LabelStore(folder / "labels.sqlite") as store:
+        assert store.get(page.shown_target(), USER).label.quality == 3
+
+
+def test_a_class_is_two_keys(page, folder):
+    seen, target = page.page, page.shown_target()
+    seen.keyboard.press("C")
+    rows = seen.locator(".choices button").all_inner_texts()
+    assert [row.split()[0] for row in rows] == [*"0123456789abcde"]
+    seen.keyboard.press("b")  # not "previous"
+    seen.wait_for_function(CLASS_SHOWN, arg="dusty or red")
+    assert seen.locator(".choices:popover-open").count() == 0
+    wait_until_saved(page)
+    assert page.shown_target() == target
+    with LabelStore(folder / "labels.sqlite") as store:
+        assert store.get(target, USER).label.label_class == "dusty or red"
+    seen.keyboard.press("C")
+    seen.keyboard.press("z")  # no class has this key, and nothing is undone
+    seen.keyboard.press("Escape")
+    assert seen.locator(".choices:popover-open").count() == 0
+    seen.keyboard.press("C")
+    seen.keyboard.press("0")
+    seen.wait_for_function(CLASS_SHOWN, arg="")
+
+
+def test_classes_are_edited_on_the_page(page, folder):
+    seen, target = page.page, page.shown_target()
+    seen.keyboard.press("C")
+    seen.keyboard.press("8")
+    seen.wait_for_function(CLASS_SHOWN, arg="star")
+    wait_until_saved(page)
+    seen.get_by_role("button", name="Edit …").click()
+    dialog = seen.get_by_role("dialog")
+    dialog.get_by_role("textbox", name="Name of a new class").fill(HOSTILE)
+    dialog.get_by_role("button", name="Add").click()
+    dialog.locator("li b", has_text=HOSTILE).wait_for()
+    dialog.get_by_role("textbox", name="Name of a new class").fill(HOSTILE.upper())
+    dialog.get_by_role("button", name="Add").click()
+    dialog.locator('[data-classes="failed"]', has_text="already").wait_for()
+    dialog.get_by_role("combobox").click()
+    seen.get_by_role("option", name="star", exact=True).click()
+    dialog.get_by_role("textbox", name="New name").fill("M dwarf")
+    dialog.get_by_role("button", name="Rename").click()
+    dialog.locator('[data-classes="done"]', has_text="M dwarf").wait_for()
+    dialog.get_by_role("combobox").click()
+    seen.get_by_role("option", name="merger", exact=True).click()
+    dialog.get_by_role("button", name="Retire").click()
+    dialog.locator("li.retired", has_text="merger").wait_for()
+    dialog.get_by_role("button", name="Bring back").wait_for()
+    assert dialog.locator("img").count() == 0
+    dialog.get_by_role("button", name="Close").click()
+    seen.wait_for_function(CLASS_SHOWN, arg="M dwarf")
+    offered = seen.locator(".imo-form select option").all_inner_texts()
+    assert "8 · M dwarf" in offered and f"e · {HOSTILE}" in offered
+    assert not any("merger" in name for name in offered)
+    assert seen.evaluate("window.hacked") is None
+    with LabelStore(folder / "labels.sqlite") as store:
+        assert store.get(target, USER).label.label_class == "M dwarf"
+        assert "merger" not in store.classes.names()
+
+
+@pytest.fixture
+def halted(server):
+    """Call it to have the server answer nothing for a while."""
+    process = server.process
+
+    @contextmanager
+    def halt():
+        os.kill(process.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(process.pid, signal.SIGCONT)
+
+    return halt
+
+
+def test_nothing_is_written_while_the_next_target_is_on_its_way(page, folder, halted, unused):
+    seen = page.page
+    before, after = page.shown_target(), next(unused)
+    with halted():
+        seen.keyboard.press("n")
+        seen.keyboard.press("c")
+        seen.wait_for_function(IN_THE_COMMENT)
+        seen.keyboard.type("nowhere")
+        seen.locator(".state.waiting", has_text="next target").wait_for()
+        assert seen.locator(".imo-form textarea").input_value() == ""
+    wait_for_target(page, after)
+    seen.locator(f'.imo-form[data-target="{after}"] textarea:not(:read-only)').wait_for()
+    seen.keyboard.type("here")
+    seen.keyboard.press("Escape")
+    wait_until_saved(page)
+    with LabelStore(folder / "labels.sqlite") as store:
+        assert store.get(after, USER).label.comment == "here"
+        assert store.get(before, USER).label.comment == ""
+
+
+def test_a_comment_stays_with_the_target_that_was_shown(page, folder, halted, unused):
+    seen = page.page
+    before, after = page.shown_target(), next(unused)
+    field = seen.locator(".imo-form textarea")
+    with halted():
+        page.select(after)
+        field.click()
+        seen.keyboard.type("of the one before")
+    seen.locator(f'.imo-form[data-target="{after}"]').wait_for()
+    seen.keyboard.type("lost")  # at once: nobody can have seen the new target
+    seen.locator(f'.imo-form[data-target="{after}"] textarea:not(:read-only)').wait_for()
+    seen.keyboard.press("Escape")
+    wait_for_target(page, after)
+    page.show(before)
+    seen.locator(f'.imo-form[data-target="{before}"]').wait_for()
+    assert field.input_value() == "of the one before"
+    with LabelStore(folder / "labels.sqlite") as store:
+        assert store.get(before, USER).label.comment == "of the one before"
+        assert store.get(after, USER).label.empty
+
+
 def test_comments_are_text(page, folder):
     seen = page.page
     target = page.shown_target()
@@ -220,6 +381,7 @@ def test_comments_are_text(page, folder):
     assert "Q4" in table.inner_text() and "Q1" in table.inner_text()
     assert table.locator("img").count() == 0
     assert seen.evaluate("window.hacked") is None
+    seen.get_by_role("button", name="Close").click()
 
 
 def test_an_address_opens_a_target_with_its_view(page, server, browser):
@@ -262,6 +424,11 @@ def test_search_filters_and_the_order_that_keys_follow(page):
     seen.keyboard.press("Escape")
     seen.keyboard.press("n")
     wait_for_target(page, everything[3])
+    seen.keyboard.press("/")
+    seen.keyboard.press("Delete")
+    seen.keyboard.press("Enter")
+    seen.wait_for_function(COUNT_ROWS, arg=len(everything))
+    seen.keyboard.press("Escape")
 
 
 def test_a_new_candidate_is_scored_ranked_and_explained(page):
@@ -314,6 +481,26 @@ def test_labels_go_out_and_come_back(page, folder, tmp_path):
     seen.locator('[data-import="done"]').wait_for()
     field.set_input_files({"name": "bad.csv", "mimeType": "text/csv", "buffer": b"\x80\x81"})
     seen.locator('[data-import="failed"]', has_text="bad.csv").wait_for()
+    seen.get_by_role("button", name="Close").click()
+
+
+def test_the_object_goes_out_as_table_and_as_page(page, tmp_path):
+    seen, target = page.page, page.shown_target()
+    page.wait_for_status("done")
+    seen.locator(".why .sentence").wait_for()
+    seen.get_by_role("button", name="Files").click()
+    for label, name in (("Attribution, ECSV", "x.ecsv"), ("Plots, HTML", "x.html")):
+        with seen.expect_download() as download:
+            seen.get_by_text(label).click()
+        assert download.value.suggested_filename == f"attribution-{target}.{name[2:]}"
+        download.value.save_as(tmp_path / name)
+    found = read_attribution_table(tmp_path / "x.ecsv")
+    assert (found.target_id, found.window_sizes, found.meta["model"]) == (target, (256, 64), "narrow")
+    np.testing.assert_allclose(found.combined, page.column("combined", "combined"), rtol=1e-5)
+    text = (tmp_path / "x.html").read_text(encoding="utf-8")
+    assert target in text and "Why is it odd?" in text
+    assert "<script src" not in text and "<link" not in text.split("<script>")[0]
+    seen.get_by_role("button", name="Close").click()
 
 
 def test_a_refused_label_is_not_shown_as_saved_and_not_lost(folder, browser):

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fits_files import GRID, write_coadd, write_redrock, write_sdss
+from astropy.io import fits
+from fits_files import GRID, arms, write_coadd, write_redrock, write_sdss
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import WAVELENGTH
@@ -254,6 +255,23 @@ class TestHostile:
         assert "no measured pixel" in found.problem[0]
         assert not needs_redshift(found)[0]
 
+    def test_nan_everywhere_in_a_coadd(self, tmp_path):
+        data = arms(1, flux=np.nan, ivar=np.nan)
+        write_redrock(tmp_path / "redrock-x.fits", [1], [0.1])
+        found = upload(write_coadd(tmp_path / "coadd-x.fits", [1], data), tmp_path / "redrock-x.fits")
+        assert "no measured pixel" in found.problem[0]
+        assert not found.measured.any() and np.isfinite(found.flux).all()
+
+    def test_fits_with_other_columns(self, tmp_path):
+        columns = [fits.Column("a", "E", array=np.ones(3)), fits.Column("b", "E", array=np.ones(3))]
+        hdus = fits.HDUList([fits.PrimaryHDU(), fits.BinTableHDU.from_columns(columns, name="COADD")])
+        hdus.writeto(tmp_path / "spec-x.fits")
+        refused(tmp_path / "spec-x.fits", words=["neither a DESI coadd", "COADD"])
+
+    def test_markup_in_an_identifier_is_text(self):
+        name = "<script>alert(1)</script>"
+        assert upload(("x.csv", f"# target_id = {name}\n".encode() + CSV)).target_id.tolist() == [name]
+
     def test_long_words_are_cut(self):
         found = upload(("x.csv", b"# target_id = " + b"x" * 5000 + b"\n" + CSV))
         assert len(found.target_id[0]) <= 300
@@ -266,7 +284,7 @@ class TestHostile:
     @pytest.mark.parametrize("z", [b"1e300", b"-7"])
     def test_absurd_redshift_in_the_file(self, z):
         found = upload(("x.csv", CSV.replace(b"0.1", z, 1)))
-        assert "is not a galaxy's" in found.problem[0]
+        assert "is not a galaxy's" in found.problem[0] and len(found.problem[0]) < 80
         assert needs_redshift(found).all()
 
 
@@ -402,8 +420,6 @@ class TestReader:
 class TestWithRedshift:
     def test_as_if_it_had_been_known(self, tmp_path):
         rng = np.random.default_rng(0)
-        from fits_files import arms
-
         data = arms(2)
         for arm in data.values():
             arm["flux"] += rng.normal(0, 0.2, arm["flux"].shape).astype(np.float32)
@@ -553,6 +569,20 @@ class TestCandidates:
         again = add_candidates(once, candidates)
         assert again.spectra.target_id.tolist() == once.spectra.target_id.tolist()
         assert add_candidates(survey, []) is survey
+
+    def test_adding_copies_no_spectra(self, survey):
+        candidates = score_candidates(concatenate([self.new(), self.new(seed=6)]), survey)
+        once = add_candidates(survey, candidates[:1])
+        both = add_candidates(once, candidates)
+        for name in ("flux", "ivar", "measured"):
+            own, new = getattr(survey.spectra, name), getattr(candidates[1].spectra, name)
+            assert np.shares_memory(getattr(both.spectra, name)[0], own)
+            joined = np.concatenate([own, getattr(candidates[0].spectra, name), new])
+            np.testing.assert_array_equal(getattr(both.spectra, name), joined)
+            rows = [len(joined) - 1, 1, 0]
+            np.testing.assert_array_equal(getattr(both.spectra[rows], name), joined[rows])
+            np.testing.assert_array_equal(getattr(both.spectra[1:], name), joined[1:])
+            assert getattr(both.spectra, name)[1:].dtype == own.dtype
 
     def test_on_other_wavelengths_cannot_be_added(self, survey):
         with pytest.raises(InputError, match="wavelength"):

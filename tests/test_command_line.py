@@ -11,6 +11,7 @@ from browser import IMO, ROOT, write_desi_model
 from fits_files import GRID, write_coadd, write_redrock, write_sdss
 
 from app.command_line import main
+from imo_engine.attribution_table import read_attribution_table
 from imo_engine.baselines import BaselinePool
 from imo_engine.command_line import COMMANDS
 from imo_engine.embedded import EMBEDDED_MODEL, embedded_file
@@ -348,6 +349,17 @@ class TestExplain:
             np.testing.assert_allclose(found["values"], expected.values, atol=1e-4 * scale)
             np.testing.assert_array_equal(np.isfinite(found["combined"]), expected.valid)
 
+    def test_writes_a_table_too(self, imo, folder, model, tmp_path):
+        given = "--target-id", IDS[1], "--seed", "3", *self.WINDOWS, *model
+        for name in ("x.ecsv", "x.nc"):
+            assert imo("explain", folder / "coadd-x.fits", "-o", tmp_path / name, *given)[0] == 0
+        found = read_attribution_table(tmp_path / "x.ecsv")
+        assert (found.target_id, found.window_sizes, found.meta["seed"]) == (str(IDS[1]), (64, 256), 3)
+        assert found.meta["model"] == "narrow"
+        with xarray.open_dataset(tmp_path / "x.nc") as other:
+            np.testing.assert_allclose(found.combined, other["combined"], rtol=1e-4, atol=1e-7)
+            np.testing.assert_allclose(found.mean, other["mean"], rtol=1e-4, atol=1e-7)
+
     def test_needs_to_know_which_target(self, imo, folder, model, tmp_path):
         result = imo("explain", folder / "coadd-x.fits", "-o", tmp_path / "x.nc", *self.WINDOWS, *model)
         refused(result, 1, "3 targets", "--target-id")
@@ -380,3 +392,21 @@ class TestExplain:
         with xarray.open_dataset(path) as found:
             assert found.attrs["target_id"] == GALAXY
             assert found.attrs["redshift"] == pytest.approx(Z)
+
+
+class TestExport:
+    def test_writes_a_page(self, imo, folder, model, tmp_path):
+        path = tmp_path / "x.html"
+        given = "--target-id", IDS[1], "--windows", "256", "--n-baselines", "2", "--dark", *model
+        code, out, errors = imo("export", folder / "coadd-x.fits", "-o", path, *given)
+        assert (code, errors) == (0, "")
+        text = path.read_text(encoding="utf-8")
+        assert f"{len(text.encode()) / 1e6:.1f} MB" in out
+        assert f"<title>{IDS[1]}" in text and 'class="mui-dark"' in text and "−log p" in text
+
+    def test_refuses_as_explain_does(self, imo, folder, model, tmp_path):
+        given = "-o", tmp_path / "x.html", *model
+        refused(imo("export", folder / "coadd-x.fits", *given), 1, "3 targets", "--target-id")
+        refused(imo("export", folder / "none.fits", *given), 1, "none.fits")
+        refused(imo("export", folder / "spec-x.fits", "-o", tmp_path / "none" / "x.html", *model), 1, "no folder")
+        assert list(tmp_path.iterdir()) == []

@@ -108,6 +108,7 @@ class TestNormalise:
             ),
             (None, None, -0.5, "redshift -0.5 is not a galaxy's"),
             (None, None, -2.0, "redshift -2 is not a galaxy's"),
+            (None, None, 1e300, r"redshift 1e\+300 is not a galaxy's"),
             (None, None, np.nan, "no redshift"),
             (None, None, np.inf, "no redshift"),
             (None, np.zeros(N), 0.2, "no measured pixel"),

@@ -21,7 +21,7 @@ from app.links import Place, place_in, sky_links
 from app.state import AppState
 from app.triage import ALL, STARRED, UNLABELLED, YOURS, Triage, coordinates_in, separation
 from app.views.compare import comparison_html
-from app.views.table import table_frame
+from app.views.table_cells import table_frame
 from app.views.who import who_html
 
 HTML = "<img src=x onerror=alert(1)>"
@@ -129,7 +129,8 @@ class TestFilters:
     def test_by_what_was_said(self, table):
         first, second = table.triage.order[:2]
         table.triage.select(first)
-        table.key("star", "class-1")
+        table.key("star")
+        table.desk.change(label_class=table.desk.classes[0])
         for only, expected in ((STARRED, {first}), (table.desk.classes[0], {first}), (ALL, set(TARGETS))):
             table.triage.only = only
             assert set(table.triage.shown) == expected
@@ -181,7 +182,7 @@ class TestSaving:
         table = Table(tmp_path_factory.mktemp("triage"))
         expected = {}
         for _ in range(data.draw(st.integers(1, 25))):
-            action = data.draw(st.sampled_from(["next", "previous", "quality-0", "quality-4", "star", "class-2"]))
+            action = data.draw(st.sampled_from(["next", "previous", "quality-0", "quality-4", "star", "issue-S"]))
             table.key(action)
             target = table.state.target_id
             before = expected.get(target, Label())
@@ -189,8 +190,8 @@ class TestSaving:
                 expected[target] = replace(before, quality=int(action[-1]))
             elif target and action == "star":
                 expected[target] = replace(before, star=not before.star)
-            elif target and action == "class-2":
-                expected[target] = replace(before, label_class=table.desk.classes[1])
+            elif target and action == "issue-S":
+                expected[target] = replace(before, issues="" if before.issues else "S")
             for _ in range(data.draw(st.integers(0, 3))):  # the other thread is now slow, now quick
                 if table.work:
                     table.work.popleft()()
@@ -275,7 +276,7 @@ class TestSaving:
         assert table.kept() == {target: Label(quality=3)}
 
     def test_keys_without_a_target_and_unknown_keys_do_nothing(self, table):
-        table.key("quality-1", "star", "quality-9", "class-99", "nonsense", "comment")
+        table.key("quality-1", "star", "quality-9", "nonsense", "comment")
         table.drain()
         assert table.kept() == {}
 

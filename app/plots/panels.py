@@ -178,10 +178,12 @@ def paint_panel(panel: figure, colours: Colours, letters: Type) -> None:
     for legend in panel.legend:
         legend.label_text_color, legend.background_fill_color = colours.text, colours.background
         legend.label_text_font_size = letters.axis_size
-    for span in panel.select({"type": Span, "name": "zero"}):
-        span.line_color = colours.zero
-    for tool in panel.select({"type": BoxSelectTool}):
-        tool.overlay.fill_color = tool.overlay.line_color = colours.brush
+    for span in panel.center:  # select() would walk through every model of the panel
+        if isinstance(span, Span) and span.name == "zero":
+            span.line_color = colours.zero
+    for tool in panel.toolbar.tools:
+        if isinstance(tool, BoxSelectTool):
+            tool.overlay.fill_color = tool.overlay.line_color = colours.brush
     for renderer in panel.renderers:
         glyph, colour = renderer.glyph, palette.get(renderer.name or "")
         for kind in ("line_color", "fill_color"):

@@ -1,9 +1,8 @@
 """Labels and attributions as files: a dialog with downloads and an import."""
 
 import io
-import tempfile
+from collections.abc import Callable
 from html import escape
-from pathlib import Path
 from uuid import uuid4
 
 import panel as pn
@@ -14,6 +13,7 @@ from app.labels import exchange
 from app.session import Session
 from app.uploads import UploadLimits
 from app.views.candidate import BoundedFileInput
+from app.views.object_files import ObjectDownloads
 from imo_engine.errors import ImoError
 
 __all__ = ["FilesDialog"]
@@ -22,8 +22,8 @@ __all__ = ["FilesDialog"]
 class FilesDialog(pn.viewable.Viewer):
     """Downloads are made when they are asked for."""
 
-    def __init__(self, session: Session, desk: LabelDesk) -> None:
-        """Build the dialog, closed; the session gives survey and attribution."""
+    def __init__(self, session: Session, desk: LabelDesk, dark: Callable[[], bool]) -> None:
+        """Build the dialog, closed; the session gives survey and attribution, ``dark`` whether colours are."""
         super().__init__()
         self._session, self._desk = session, desk
         name = exchange.vi_file_name(session.survey.title, desk.scanner)
@@ -32,9 +32,7 @@ class FilesDialog(pn.viewable.Viewer):
         self.ecsv = pmui.FileDownload(
             callback=self._ecsv, filename=f"{name.removesuffix('.csv')}.ecsv", label="Labels, ECSV", **style
         )
-        self.attribution = pmui.FileDownload(
-            callback=self._netcdf, filename="attribution.nc", label="Attribution, netCDF", disabled=True, **style
-        )
+        self.object = ObjectDownloads(session, desk, dark, style)
         limits = UploadLimits(files=1, bytes=exchange.MAX_BYTES)
         self.upload = BoundedFileInput(
             limits, label="Import labels (CSV)", variant="outlined", size="small", margin=(4, 0)
@@ -43,8 +41,12 @@ class FilesDialog(pn.viewable.Viewer):
         close = pmui.Button(label="Close", size="small", variant="outlined", margin=(10, 0, 0, 0), on_click=self._close)
         self.dialog = pmui.Dialog(
             pn.Column(
-                _heading("Save", "Labels in the columns of DESI's visual inspections; the attribution of this target."),
-                pn.FlexBox(self.csv, self.ecsv, self.attribution, margin=0),
+                _heading("Labels", "All of yours, in the columns of DESI's visual inspections."),
+                pn.FlexBox(self.csv, self.ecsv, margin=0),
+                _heading(
+                    "This object", "Its attribution as a table or netCDF; the plots as a page that needs no server."
+                ),
+                self.object,
                 _heading("Import", "Adds labels that are missing here; labels that differ are left as they are."),
                 self.upload,
                 self.words,
@@ -58,7 +60,6 @@ class FilesDialog(pn.viewable.Viewer):
             width_option="sm",
         )
         self.upload.param.watch(self._on_import, "value")
-        session.param.watch(self._on_reason, "status")
 
     def open(self) -> None:
         """Show the dialog."""
@@ -67,13 +68,6 @@ class FilesDialog(pn.viewable.Viewer):
 
     def _close(self, event: object) -> None:
         self.dialog.open = False
-
-    def _on_reason(self, event: object) -> None:
-        ready = self._session.attribution is not None
-        if self.attribution.disabled == ready:
-            self.attribution.disabled = not ready
-        if ready and self._session.attribution is not None:
-            self.attribution.filename = f"attribution-{_plain(self._session.target_id)}.nc"
 
     def _lines(self) -> tuple:
         records = self._desk.store.labels(self._desk.scanner).values()
@@ -86,15 +80,6 @@ class FilesDialog(pn.viewable.Viewer):
         model, _ = self._session.survey.engine.get()
         data = f"{self._session.survey.title}, {len(self._session.survey.spectra)} spectra"
         return io.BytesIO(exchange.to_ecsv(self._lines(), model=f"{model.name} ({model.fingerprint})", data=data))
-
-    def _netcdf(self) -> io.BytesIO:
-        attribution = self._session.attribution
-        if attribution is None:
-            return io.BytesIO()
-        with tempfile.TemporaryDirectory(prefix="imo-") as folder:
-            path = Path(folder) / "attribution.nc"
-            attribution.to_netcdf(path)
-            return io.BytesIO(path.read_bytes())
 
     def _on_import(self, event: object) -> None:
         values, names = self.upload.value, self.upload.filename
@@ -118,10 +103,6 @@ class FilesDialog(pn.viewable.Viewer):
 
 def _heading(title: str, words: str) -> pn.viewable.Viewable:
     return pn.pane.HTML(f"<h3>{title}</h3><p>{words}</p>", stylesheets=[_STYLE], margin=0)
-
-
-def _plain(text: str) -> str:
-    return "".join(c if c.isalnum() or c in "-_." else "-" for c in text)[:80]
 
 
 _STYLE = """

@@ -34,7 +34,7 @@ class TableFilters(pn.viewable.Viewer):
         self.only = pmui.Select(
             options=triage.choices(desk.classes),
             value=ALL,
-            label="",
+            label="Show",
             size="small",
             sizing_mode="stretch_width",
             margin=(2, 0, 2, 8),
@@ -52,7 +52,7 @@ class TableFilters(pn.viewable.Viewer):
         self.only.param.watch(lambda event: triage.param.update(only=event.new or ALL), "value")
         self.first.param.watch(lambda event: triage.param.update(unlabelled_first=event.new), "value")
         triage.param.watch(lambda event: self._say(event.new), "words")
-        desk.param.watch(lambda _: self.update(), "changed")
+        desk.param.watch(lambda *_: self.update(), ["changed", "classes"])
 
     def update(self) -> None:
         """Count again, and offer the choices there are now."""

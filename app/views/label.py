@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from html import escape
 from importlib import resources
 from typing import Any
 
@@ -11,7 +10,7 @@ from bokeh.models import ColumnDataSource, CustomJS, Model
 
 from app.labelling import LabelDesk, SaveState
 from app.labels import ISSUES, QUALITIES, Label
-from app.labels.records import MAX_COMMENT
+from app.views.label_form import FORM_STYLE, form_html
 
 __all__ = ["LabelPanel"]
 
@@ -23,25 +22,26 @@ class LabelPanel(pn.viewable.Viewer):
     up with its target, so that a comment cannot end up at the target that was selected meanwhile.
     """
 
-    def __init__(self, desk: LabelDesk, do: Callable[[str], None]) -> None:
-        """Follow ``desk`` and tell it every change; ``do`` what the buttons have keys for."""
+    def __init__(self, desk: LabelDesk, do: Callable[[str], None], edit: Callable[[], None]) -> None:
+        """Follow ``desk`` and tell it every change; ``do`` what the buttons have keys for, ``edit`` the classes."""
         super().__init__()
-        self._desk = desk
+        self._desk, self._do, self._edit = desk, do, edit
+        self._answered = 0
         self._known = ColumnDataSource(self._columns(0))
         self._said = ColumnDataSource({"action": [], "target": [], "text": [], "count": []})
-        self._do = do
 
         def heard(attr: str, old: Any, new: dict[str, list[Any]]) -> None:  # noqa: ANN401
             self._hear(str(new["action"][0]), str(new["target"][0]), str(new["text"][0]))
 
         self._said.on_change("data", heard)
-        self.pane = pn.pane.HTML(_form(), sizing_mode="stretch_width", stylesheets=[_STYLE], margin=0)
+        self.pane = pn.pane.HTML(form_html(), sizing_mode="stretch_width", stylesheets=[FORM_STYLE], margin=0)
 
     def attach(
         self,
         document: Any,  # noqa: ANN401 - bokeh.document.Document, a Panel proxy at run time
         anchor: Model,
         schedule: Callable[[Callable[[], None]], object],
+        keys: ColumnDataSource,
     ) -> None:
         """Start the form when the document is ready, and keep it up to date.
 
@@ -49,6 +49,8 @@ class LabelPanel(pn.viewable.Viewer):
             document: The page's.
             anchor: Any model of the page.
             schedule: Runs a function soon where the document may be changed.
+            keys: Changes with every forwarded key, numbered by its ``count``. The browser is told which of them were
+                carried out: until then, nothing can be written to a target that is about to be left.
         """
         args = {"known": self._known, "said": self._said}
         anchor.js_on_change("name", CustomJS(args=args, code=""))  # named by a model, they belong to the document
@@ -59,7 +61,12 @@ class LabelPanel(pn.viewable.Viewer):
         def update() -> None:
             self._known.data = self._columns(self._known.data["count"][0] + 1)
 
-        self._desk.param.watch(lambda _: schedule(update), ["record", "state"])
+        def answer(attr: str, old: Any, new: dict[str, list[Any]]) -> None:  # noqa: ANN401
+            self._answered = int(new["count"][0])
+            schedule(update)  # after what the key itself has scheduled
+
+        keys.on_change("data", answer)
+        self._desk.param.watch(lambda *_: schedule(update), ["record", "state", "classes"])
 
     def _hear(self, action: str, target: str, text: str) -> None:
         desk = self._desk
@@ -68,6 +75,8 @@ class LabelPanel(pn.viewable.Viewer):
                 desk.change(target, comment=text)
             case "class":
                 desk.change(target, label_class=text)
+            case "edit-classes":
+                self._edit()
             case "retry":
                 desk.retry()
             case "mine":
@@ -94,49 +103,13 @@ class LabelPanel(pn.viewable.Viewer):
             "meaning": _meaning(label),
             "kind": state.kind,
             "text": _words(state),
+            "answered": self._answered,
             "count": count,
         }
         return {name: [value] for name, value in columns.items()}
 
     def __panel__(self) -> pn.viewable.Viewable:
         return self.pane
-
-
-def _form() -> str:
-    quality = "".join(_button(f"quality-{q}", str(q), QUALITIES[q]) for q in sorted(QUALITIES))
-    issues = "".join(_button(f"issue-{one}", one, words) for one, words in ISSUES.items())
-    star = _button("star", "★", "Star: for another look (*)")
-    ways = (
-        ("failed", "retry", "Try again"),
-        ("conflict", "mine", "Keep mine"),
-        ("conflict", "theirs", "Take the other"),
-    )
-    settle = "".join(
-        f'<button type="button" data-label="{action}" data-for="{kind}" hidden>{words}</button>'
-        for kind, action, words in ways
-    )
-    return (
-        '<div class="imo-form imo-label" role="form" aria-label="Label">'
-        '<label>Class <select name="class"></select></label>'
-        f'<div class="row">{_group("Quality", quality)}{_group("Issues", issues)}{_group("Star", star)}</div>'
-        '<div class="meaning"></div>'
-        '<label class="imo-comment">Comment'
-        f'<textarea name="comment" rows="2" maxlength="{MAX_COMMENT}"></textarea></label>'
-        f'<div class="settle">{settle}</div><div class="state" role="status"></div></div>'
-    )
-
-
-def _button(action: str, text: str, words: str) -> str:
-    name = f"{text}: {words}" if len(text) == 1 and text.isalnum() else words
-    return (
-        f'<button type="button" data-label="{action}" aria-pressed="false" title="{escape(words)}" '
-        f'aria-label="{escape(name)}">{text}</button>'
-    )
-
-
-def _group(name: str, buttons: str) -> str:
-    words = f'<span class="name">{name}</span>'
-    return f'<div role="group" aria-label="{name}">{words}<div class="group">{buttons}</div></div>'
 
 
 def _meaning(label: Label) -> str:
@@ -152,33 +125,3 @@ def _words(state: SaveState) -> str:
     theirs = state.theirs.label
     said = [theirs.label_class, "" if theirs.quality is None else f"quality {theirs.quality}", theirs.comment]
     return f"{state.text}\nThe other: {', '.join(filter(None, said)) or 'nothing said'}"
-
-
-_STYLE = """
-.imo-form { padding: 8px 10px 6px; border-top: 1px solid var(--imo-line); color: var(--imo-text);
-  font-size: calc(12.5px * var(--imo-type, 1)); }
-.imo-form[inert] { opacity: 0.5; }
-label, .name { display: block; color: var(--imo-muted); font-size: calc(11.5px * var(--imo-type, 1)); }
-select, textarea { display: block; width: 100%; box-sizing: border-box; padding: 4px 7px; border-radius: 5px;
-  font: inherit; font-size: calc(13px * var(--imo-type, 1)); color: var(--imo-text); background: var(--imo-surface);
-  border: 1px solid var(--imo-edge); }
-textarea { resize: vertical; line-height: 1.35; }
-.row { display: flex; gap: 6px 12px; flex-wrap: wrap; padding: 6px 0 2px; }
-.group { display: inline-flex; }
-button { font: inherit; color: var(--imo-text); background: var(--imo-surface); border: 1px solid var(--imo-edge);
-  padding: 2px 8px; min-height: 26px; margin-left: -1px; cursor: pointer; font-variant-numeric: tabular-nums; }
-.group button:first-child { border-radius: 5px 0 0 5px; margin-left: 0; }
-.group button:last-child { border-radius: 0 5px 5px 0; }
-.group button:only-child { border-radius: 5px; }
-.settle button { border-radius: 5px; margin: 4px 6px 2px 0; }
-button:hover { background: var(--imo-hover); }
-button[aria-pressed="true"] { background: var(--imo-accent); border-color: var(--imo-accent);
-  color: var(--imo-on-accent); }
-:is(button, select, textarea):focus-visible { outline: 2px solid var(--imo-accent); outline-offset: 1px; z-index: 1; }
-.meaning, .state { white-space: pre-line; overflow-wrap: anywhere; line-height: 1.35; color: var(--imo-muted); }
-.meaning { font-size: calc(11.5px * var(--imo-type, 1)); min-height: 2.7em; }
-.state { font-size: calc(12px * var(--imo-type, 1)); min-height: 1.5em; padding-top: 3px;
-  font-variant-numeric: tabular-nums; }
-.state.saved { color: var(--imo-source); }
-.state.failed, .state.conflict, .state.refused { color: var(--imo-warning); font-weight: 600; }
-"""

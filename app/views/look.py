@@ -37,6 +37,7 @@ def page_look() -> dict[str, Any]:
         "sx": {
             "& .MuiToolbar-root": {"minHeight": f"{HEADER}px !important"},
             "& .main": {"padding": 0},
+            "& .MuiLinearProgress-root": {"display": "none"},  # drawn even without a busy indicator, and nameless
             "& .MuiAppBar-root": {"backgroundColor": "#12283c", "color": "#ffffff", "boxShadow": "none"},
         },
     }

@@ -1,19 +1,16 @@
 """The ranked table; selecting a row is all it takes to see a target."""
 
 from collections.abc import Callable, Sequence
-from html import escape
 
-import numpy as np
-import pandas as pd
 import panel as pn
 from bokeh.models.widgets.tables import HTMLTemplateFormatter, NumberFormatter
 
 from app.labelling import LabelDesk
-from app.labels import Label
 from app.survey import Survey
 from app.triage import Triage
+from app.views.table_cells import TABLE_STYLE, label_cell, table_frame, target_cell
 
-__all__ = ["RankedTable", "table_frame"]
+__all__ = ["RankedTable"]
 
 _AS_IT_IS = HTMLTemplateFormatter(template="<%= value %>")  # cells are escaped where they are made
 
@@ -60,7 +57,7 @@ class RankedTable(pn.viewable.Viewer):
             sizing_mode="stretch_both",
             min_height=120,
             margin=0,
-            stylesheets=[_STYLE],
+            stylesheets=[TABLE_STYLE],
         )
         self.widget.param.watch(self._on_selection, "selection")
         self.widget.param.watch(self._on_sorters, "sorters")
@@ -97,9 +94,9 @@ class RankedTable(pn.viewable.Viewer):
                 continue
             own = target in self._triage.own
             cell = (
-                _target_cell(target, self._brief(target), own)
+                target_cell(target, self._brief(target), own)
                 if column == "target"
-                else _label_cell(self._desk.label_of(target))
+                else label_cell(self._desk.label_of(target))
             )
             self._everything.loc[target, column] = cell
             if target in self._ids:
@@ -119,59 +116,3 @@ class RankedTable(pn.viewable.Viewer):
 
     def __panel__(self) -> pn.viewable.Viewable:
         return self.widget
-
-
-def table_frame(
-    survey: Survey, own: tuple[str, ...], brief: Callable[[str], str], label_of: Callable[[str], Label]
-) -> pd.DataFrame:
-    """Return rank, target, z, -log p and label by rank, indexed by identifier."""
-    order = [row for row in survey.order() if _is_here(survey, row, own)]
-    rank = survey.rank[order].astype(float)
-    targets = [str(target) for target in survey.spectra.target_id[order]]
-    return pd.DataFrame(
-        {
-            "rank": np.where(rank > 0, rank, np.nan),
-            "target": [_target_cell(target, brief(target), target in own) for target in targets],
-            "z": survey.spectra.redshift[order],
-            "−log p": -survey.log_prob[order],
-            "label": [_label_cell(label_of(target)) for target in targets],
-        },
-        index=pd.Index(targets, name="id"),
-    )
-
-
-def _is_here(survey: Survey, row: int, own: tuple[str, ...]) -> bool:
-    target = str(survey.spectra.target_id[row])
-    return target not in survey.candidates or target in own  # another session's files are nobody's business
-
-
-def _target_cell(target: str, brief: str, own: bool) -> str:
-    mark = '<i class="own">your file</i>' if own else ""
-    return f'<b class="id">{escape(target)}</b><span class="brief">{mark}{escape(brief)}</span>'
-
-
-def _label_cell(label: Label) -> str:
-    star = '<i class="star" title="starred">★</i>' if label.star else ""
-    quality = "" if label.quality is None else f'<i class="quality">Q{label.quality}</i>'
-    return f'<span class="said">{star}{quality}</span><span class="brief">{escape(label.label_class)}</span>'
-
-
-_STYLE = """
-:host .tabulator { font-size: calc(13px * var(--imo-type, 1)); border: none; background: transparent;
-  font-variant-numeric: tabular-nums; }
-:host .tabulator .tabulator-header .tabulator-col .tabulator-col-content { padding: 4px; }
-:host .tabulator .tabulator-header .tabulator-col .tabulator-col-title { font-size: 12px; padding-right: 0; }
-:host .tabulator .tabulator-header .tabulator-col .tabulator-col-sorter { right: -3px; }
-:host .tabulator .tabulator-header .tabulator-col[aria-sort="none"] .tabulator-col-sorter { visibility: hidden; }
-:host .tabulator .tabulator-row .tabulator-cell { padding: 4px; height: 42px !important; line-height: 17px;
-  font-size: calc(12.5px * min(var(--imo-type, 1), 1.1)); }
-:host .tabulator .tabulator-row .tabulator-cell:focus-visible { outline: 2px solid var(--imo-accent); }
-.id { display: block; font-weight: 500; overflow: hidden; text-overflow: ellipsis; }
-.brief { display: block; color: var(--imo-muted); font-size: calc(11.5px * var(--imo-type, 1)); overflow: hidden;
-  text-overflow: ellipsis; white-space: nowrap; }
-.said { display: block; height: 17px; }
-.own { font-style: normal; color: var(--imo-accent); margin-right: 5px; }
-.star { font-style: normal; color: var(--imo-star); margin-right: 3px; }
-.tabulator-selected .brief, .tabulator-selected .star, .tabulator-selected .own { color: inherit; }
-.quality { font-style: normal; font-weight: 600; }
-"""

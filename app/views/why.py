@@ -8,7 +8,7 @@ from app.reasons import in_brief
 from app.session import Session
 from imo_engine.features import Feature, sentence
 
-__all__ = ["WhyPanel", "why_html"]
+__all__ = ["WHY_STYLE", "WhyPanel", "why_html"]
 
 _WAITING = {
     "idle": "Select a target.",
@@ -27,7 +27,7 @@ class WhyPanel(pn.viewable.Viewer):
         self._session = session
         self._shown = ""
         self.pane = pn.pane.HTML(
-            self._html(), sizing_mode="stretch_width", stylesheets=[_STYLE], margin=0, styles={"flex": "0 0 auto"}
+            self._html(), sizing_mode="stretch_width", stylesheets=[WHY_STYLE], margin=0, styles={"flex": "0 0 auto"}
         )
         session.param.watch(lambda _: self._update(), ["status", "reason"])
 
@@ -84,7 +84,7 @@ def _row(number: int, feature: Feature) -> str:
     )
 
 
-_STYLE = """
+WHY_STYLE = """
 .why { padding: 6px 10px; font-size: calc(12.5px * var(--imo-type, 1)); color: var(--imo-text); line-height: 1.4;
   font-variant-numeric: tabular-nums; }
 h2 { font-size: calc(13px * var(--imo-type, 1)); margin: 2px 0; font-weight: 600; }

@@ -1,10 +1,15 @@
-"""``imo explain``: inverse multiscale occlusion of one target, written as netCDF."""
+"""``imo explain``: inverse multiscale occlusion of one target, written as netCDF or as an ECSV table."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 import numpy as np
 
+from imo_engine.attribution import WEIGHTINGS, Attribution
 from imo_engine.commands.options import (
     check_output,
     integers,
@@ -15,32 +20,65 @@ from imo_engine.commands.options import (
 )
 from imo_engine.errors import InputError
 from imo_engine.readers import read_spectra
+from imo_engine.spectra import Spectra
 
-__all__ = ["explain"]
+if TYPE_CHECKING:
+    from imo_engine.baselines import BaselinePool
+    from imo_engine.model import OutlierModel
+
+__all__ = ["Explained", "explain", "explain_options", "explain_target"]
 
 
-@click.command()
-@click.argument("file", type=click.Path(path_type=Path))
-@click.option("--target-id", help="Which target of FILE; not needed if there is only one.")
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Attribution to write (.nc).")
-@click.option("--windows", default="1,4,16,64,256", show_default=True, callback=integers, help="Window sizes, pixels.")
-@click.option("--offsets", callback=integers, help="Where the first full chunk begins, one for each window size.")
-@click.option("--stride", type=int, help="Pixels from chunk to chunk, for overlapping windows.")
-@click.option(
-    "--weights",
-    type=click.Choice(["inverse_variance", "inverse_standard_deviation"]),
-    default="inverse_variance",
-    show_default=True,
-    help="How window sizes are combined.",
-)
-@click.option("--n-baselines", default=8, show_default=True, help="How many baselines to draw from the pool.")
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of that draw.")
-@redshift_option
-@model_options
-def explain(
+@dataclass(frozen=True, eq=False)
+class Explained:
+    """One explained target.
+
+    Attributes:
+        spectrum: The one spectrum.
+        attribution: Its attribution, whose provenance has target, file and log p.
+        settings: The seed of the draw of baselines.
+        model: What scored it.
+        pool: Where its baselines were drawn from.
+    """
+
+    spectrum: Spectra
+    attribution: Attribution
+    settings: dict[str, int]
+    model: "OutlierModel"
+    pool: "BaselinePool"
+
+
+def explain_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the file, the target and all options of :func:`explain_target` to a command."""
+    options: list[Callable[..., Any]] = [
+        click.argument("file", type=click.Path(path_type=Path)),
+        click.option("--target-id", help="Which target of FILE; not needed if there is only one."),
+        click.option(
+            "--windows", default="1,4,16,64,256", show_default=True, callback=integers, help="Window sizes, pixels."
+        ),
+        click.option(
+            "--offsets", callback=integers, help="Where the first full chunk begins, one for each window size."
+        ),
+        click.option("--stride", type=int, help="Pixels from chunk to chunk, for overlapping windows."),
+        click.option(
+            "--weights",
+            type=click.Choice(WEIGHTINGS),
+            default=WEIGHTINGS[0],
+            show_default=True,
+            help="How window sizes are combined.",
+        ),
+        click.option("--n-baselines", default=8, show_default=True, help="How many baselines to draw from the pool."),
+        click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of that draw."),
+        redshift_option,
+        model_options,
+    ]
+    return reduce(lambda decorated, option: option(decorated), reversed(options), command)
+
+
+def explain_target(
     file: Path,
+    *,
     target_id: str | None,
-    output: Path,
     windows: tuple[int, ...],
     offsets: tuple[int, ...] | None,
     stride: int | None,
@@ -53,11 +91,14 @@ def explain(
     flow: Path | None,
     baselines: Path | None,
     device: str,
-) -> None:
-    """Find out which parts of one spectrum of FILE make it an outlier."""
+) -> Explained:
+    """Explain one target of ``file`` as the options say, with a bar on the terminal.
+
+    Raises:
+        ImoError: a file or an option that cannot be used.
+    """
     from imo_engine.occlusion import inverse_multiscale_occlusion
 
-    check_output(output)
     outlier_model = load_model(model, autoencoder, flow, device)
     spectra = read_spectra(file, wavelength=outlier_model.wavelength, redshift=redshift)
     if target_id is None and len(spectra) != 1:
@@ -84,7 +125,29 @@ def explain(
     result.provenance["target_id"] = str(target.target_id[0])
     result.provenance["source"] = str(target.source[0])
     result.provenance["log_prob"] = float(outlier_model.log_prob(flux)[0])
-    result.to_netcdf(output)
+    return Explained(target, result, {"seed": seed}, outlier_model, pool)
+
+
+@click.command()
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Attribution to write: a table if its name ends in .ecsv, else netCDF.",
+)
+@explain_options
+def explain(file: Path, output: Path, **options: Any) -> None:  # noqa: ANN401 - those of explain_target
+    """Find out which parts of one spectrum of FILE make it an outlier."""
+    from imo_engine.attribution_table import write_attribution_table
+
+    check_output(output)
+    found = explain_target(file, **options)
+    result = found.attribution
+    if output.suffix.lower() == ".ecsv":
+        write_attribution_table(output, result, found.spectrum, settings=found.settings)
+    else:
+        result.to_netcdf(output)
     peak = int(np.nanargmax(result.combined))
     wave = result.wavelength[peak]
     click.echo(

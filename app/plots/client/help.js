@@ -22,7 +22,8 @@ function buildHelp() {
     element("style", {}, HELP_STYLE),
     element("header", {}, element("h2", {id: "imo-help-title"}, "Keyboard"), close),
     element("div", {class: "columns", tabindex: "0", role: "region", "aria-labelledby": "imo-help-title"}, ...sections),
-    element("p", {}, "Ignored while you type. Only targets, labels and ranges that you ask about reach the server."))
+    element("p", {}, "Ignored while you type." + (keyboard.some((key) => key.forwarded)
+      ? " Only targets, labels and ranges that you ask about reach the server." : "")))
   close.addEventListener("click", () => dialog.close())
   dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close() })  // beside it
   return dialog

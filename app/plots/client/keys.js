@@ -1,5 +1,6 @@
 // The keyboard: one dispatcher for the page. The list of keys comes from Python; here is what they do.
 const actions = {
+  class: () => window.imoForm?.choose(),
   brush: () => asking(!state.asking),
   "brush-view": () => ask(wavelength.start, wavelength.end),
   "undo-view": undoView,
@@ -32,8 +33,12 @@ for (const name of Object.keys(views)) actions[`view-${name}`] = () => view(name
 const places = {comment: [".imo-comment"], search: [".imo-search", ".tabulator-header-filter"]}
 const bindings = new Map(keyboard.flatMap((key) => key.keys.map((name) => [name, key])))
 
+const moves = ["next", "previous", "next-unlabelled"]
+
 function forward(name) {
-  pressed.data = {name: [name], count: [(pressed.data.count[0] ?? 0) + 1]}
+  const number = (pressed.data.count[0] ?? 0) + 1
+  pressed.data = {name: [name], count: [number]}
+  if (moves.includes(name)) window.imoForm?.leaving(number)  // the target in sight is not the one that is meant
 }
 
 function focusIn(selectors) {

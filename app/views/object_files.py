@@ -1,0 +1,105 @@
+"""The selected object as files: attribution as table and netCDF, and a page that stands alone."""
+
+import io
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import panel as pn
+import panel_material_ui as pmui
+
+from app.labelling import LabelDesk
+from app.session import Session
+from app.standalone import StandaloneObject, standalone_html
+from imo_engine.attribution import Attribution
+from imo_engine.attribution_table import write_attribution_table
+from imo_engine.errors import InputError
+from imo_engine.spectra import Spectra
+
+__all__ = ["ObjectDownloads"]
+
+
+class ObjectDownloads(pn.viewable.Viewer):
+    """Buttons that can be pressed once the attribution is complete; files are made when they are asked for."""
+
+    def __init__(self, session: Session, desk: LabelDesk, dark: Callable[[], bool], style: dict[str, Any]) -> None:
+        """Build the buttons in the given style."""
+        super().__init__()
+        self._session, self._desk, self._dark = session, desk, dark
+        kinds = (
+            ("Attribution, ECSV", self._ecsv, "ecsv"),
+            ("Attribution, netCDF", self._netcdf, "nc"),
+            ("Plots, HTML", self._html, "html"),
+        )
+        self.buttons = {
+            ending: pmui.FileDownload(
+                callback=make, filename=f"attribution.{ending}", label=label, disabled=True, **style
+            )
+            for label, make, ending in kinds
+        }
+        session.param.watch(self._on_status, "status")
+
+    def _on_status(self, event: object) -> None:
+        ready = self._session.attribution is not None
+        for ending, button in self.buttons.items():
+            if button.disabled == ready:
+                button.disabled = not ready
+            if ready:
+                button.filename = f"attribution-{_plain(self._session.target_id)}.{ending}"
+
+    def _selected(self) -> tuple[Attribution, Spectra]:
+        session = self._session
+        if session.attribution is None:
+            raise InputError("another target was selected meanwhile; press again when it is complete")
+        spectra = session.survey.spectra
+        return session.attribution, spectra[[spectra.row(session.target_id)]]
+
+    def _ecsv(self) -> io.BytesIO:
+        attribution, spectrum = self._selected()
+        survey = self._session.survey
+        log_prob = float(survey.log_prob[survey.spectra.row(self._session.target_id)])
+        more = {"seed": self._session.settings.seed, "log_prob": log_prob}
+        return _written(lambda path: write_attribution_table(path, attribution, spectrum, settings=more))
+
+    def _netcdf(self) -> io.BytesIO:
+        attribution, spectrum = self._selected()
+        note = {**attribution.provenance, "target_id": str(spectrum.target_id[0])}
+        return _written(replace(attribution, provenance=note).to_netcdf)
+
+    def _html(self) -> io.BytesIO:
+        attribution, spectrum = self._selected()
+        session, target = self._session, self._session.target_id
+        survey = session.survey
+        row = survey.spectra.row(target)
+        rank = int(survey.rank[row])
+        facts = [("−log p", f"{-survey.log_prob[row]:.1f}")]
+        if target in survey.candidates:
+            facts.insert(0, ("would be", str(survey.rank_range(float(survey.log_prob[row])))))
+        elif rank:
+            facts.insert(0, ("rank", f"{rank:,} of {survey.size:,}"))
+        shown = StandaloneObject(
+            spectrum=spectrum,
+            attribution=attribution,
+            reason=session.reason,
+            label=self._desk.label_of(target),
+            scanner=self._desk.scanner,
+            facts=facts,
+            simulated=survey.simulated and target not in survey.candidates,
+        )
+        return io.BytesIO(standalone_html(shown, dark=self._dark()).encode())
+
+    def __panel__(self) -> pn.viewable.Viewable:
+        return pn.FlexBox(*self.buttons.values(), margin=0)
+
+
+def _written(write: Callable[[Path], None]) -> io.BytesIO:
+    with tempfile.TemporaryDirectory(prefix="imo-") as folder:
+        path = Path(folder) / "attribution"
+        write(path)
+        return io.BytesIO(path.read_bytes())
+
+
+def _plain(text: str) -> str:
+    return "".join(c if c.isalnum() or c in "-_." else "-" for c in text)[:80]

@@ -1,0 +1,121 @@
+"""Line buttons, switches and read-out as HTML, for the page and for files that stand alone."""
+
+from collections.abc import Iterable
+from html import escape
+from itertools import groupby
+
+from app.plots.keys import keys_of
+from app.plots.layers import LAYERS
+from imo_engine.spectral_lines import LINE_VIEWS
+
+__all__ = ["toolbar_html"]
+
+_PANELS = {"spectrum": "Spectrum", "residual": "Residual", "combined": "Combined", "map": "Scale map"}
+_FOLDED = ("residual",)
+_SMOOTHINGS = (0, 3, 7, 15, 31)
+_IDLE = "drag to zoom · wheel · double-click for all · ? for keys"
+
+
+def toolbar_html(window_sizes: Iterable[int], *, alone: bool = False) -> str:
+    """Return the bar; of its buttons only a range or a redshift that is asked about reaches the server.
+
+    Args:
+        window_sizes: In pixels; one panel each.
+        alone: Without those buttons, for a page that has no server.
+    """
+    views = "".join(
+        _choice("view", v.name, v.label, v.low is None, f"view('{v.name}')", _tip(v.name, v.label, v.low, v.high))
+        for v in LINE_VIEWS
+    )
+    frames = _choice("frame", "observed", "Observed", True, "frame('observed')", f"({keys_of('frame')})")
+    frames += _choice("frame", "rest", "Rest", False, "frame('rest')", f"({keys_of('frame')})")
+    smoothing = "".join(
+        _choice("smoothing", str(n), str(n or "off"), not n, f"smooth({n})", _smoothing_tip(n)) for n in _SMOOTHINGS
+    )
+    drag = _choice("drag", "zoom", "Zoom", True, "asking(false)", "Drag over a panel to zoom")
+    drag += _choice(
+        "drag", "ask", "Ask", False, "asking(true)", f"Drag over a range to ask about it ({keys_of('brush')})"
+    )
+    undo = _button("Undo zoom", "undo()", f"Back to the view before ({keys_of('undo-view')})")
+    keys = _button("?", "keys.run('help')", "All keys (?)", label="List of keys")
+    asks = "" if alone else _group("What dragging does", drag, "Drag")
+    return (
+        '<div class="bars"><div class="bar">'
+        f"{_group('Zoom to lines', views)}"
+        f"{undo}"
+        f"{asks}"
+        f"{_group('Wavelength axis', frames)}{_group('Smoothing, pixels', smoothing, 'Smooth')}"
+        f"{_redshift(alone)}{_menu(sorted(window_sizes, reverse=True))}"
+        f"{keys}"
+        f'</div><div class="readout" data-readout>{_IDLE}</div>'
+        '<div class="unseen" data-announce role="status"></div></div>'
+    )
+
+
+def _button(text: str, call: str, tip: str, *, label: str = "", more: str = "") -> str:
+    name = f' aria-label="{escape(label)}"' if label else ""
+    return (
+        f'<button type="button"{name}{more} onclick="window.imoExplorer.{call}" title="{escape(tip)}">'
+        f"{escape(text)}</button>"
+    )
+
+
+def _choice(group: str, value: str, text: str, chosen: bool, call: str, tip: str) -> str:
+    more = f' data-group="{group}" data-value="{value}" aria-pressed="{str(chosen).lower()}"'
+    return _button(text, call, tip, more=more)
+
+
+def _group(name: str, buttons: str, words: str = "") -> str:
+    shown = f'<span class="words" aria-hidden="true">{words}</span>' if words else ""
+    return f'<span class="set">{shown}<span class="group" role="group" aria-label="{name}">{buttons}</span></span>'
+
+
+def _redshift(alone: bool) -> str:
+    less = _button("−", "nudge(-1)", f"z − 0.0001 ({keys_of('nudge-down')})", label="Redshift down by 0.0001")
+    more = _button("+", "nudge(1)", f"z + 0.0001 ({keys_of('nudge-up')})", label="Redshift up by 0.0001")
+    hidden = " data-nudged-only hidden"
+    reset = _button("Reset", "nudge(0)", f"Back to the label's redshift ({keys_of('nudge-reset')})", more=hidden)
+    use = "" if alone else _button("Use as VI_z", "useRedshift()", "Put this redshift into the label", more=hidden)
+    return (
+        '<span class="set"><span class="redshift" data-redshift title="For checking: moves all line markers">z</span>'
+        f'<span class="group" role="group" aria-label="Redshift for checking">{less}{more}{reset}{use}</span></span>'
+    )
+
+
+def _menu(window_sizes: list[int]) -> str:
+    panels = [(name, words, name not in _FOLDED) for name, words in _PANELS.items()]
+    panels += [(f"w{size}", f"W = {size}", True) for size in window_sizes]
+    sections = [("Panels", "".join(_switch("panel", *panel) for panel in panels))]
+    for group, layers in groupby(LAYERS, key=lambda layer: layer.group):
+        sections.append((group, "".join(_switch("layer", one.name, one.label, one.shown) for one in layers)))
+    sections.append(("Beside", _switch("second", "halpha", "Second view at Hα", False)))
+    fields = "".join(f"<fieldset><legend>{name}</legend>{boxes}</fieldset>" for name, boxes in sections)
+    place = (
+        "const a = this.previousElementSibling.getBoundingClientRect();"
+        "this.style.top = a.bottom + 4 + 'px';"
+        "this.style.left = Math.max(8, Math.min(a.left, innerWidth - this.offsetWidth - 8)) + 'px'"
+    )
+    return (
+        f'<button type="button" popovertarget="imo-show" title="Panels, lines, curves ({keys_of("menu")})">'
+        'Show <span aria-hidden="true">▾</span></button>'
+        f'<div id="imo-show" class="menu" popover data-menu ontoggle="{place}">{fields}</div>'
+    )
+
+
+def _switch(group: str, value: str, words: str, on: bool) -> str:
+    call = {"panel": "panel", "layer": "layer"}.get(group)
+    code = f"window.imoExplorer.{call}('{value}', this.checked)" if call else "window.imoExplorer.second(this.checked)"
+    return (
+        f'<label><input type="checkbox" data-group="{group}" data-value="{value}"{" checked" if on else ""}'
+        f' onchange="{code}">{escape(words)}</label>'
+    )
+
+
+def _tip(name: str, label: str, low: float | None, high: float | None) -> str:
+    words = "The whole spectrum" if low is None else f"{label}: {low:.0f} to {high:.0f} Å in the rest frame"
+    return f"{words} ({keys_of(f'view-{name}')})"
+
+
+def _smoothing_tip(pixels: int) -> str:
+    words = f"Weighted mean over {pixels} pixels" if pixels else "As measured"
+    return f"{words} ({keys_of('smooth-more')}: more, {keys_of('smooth-less')}: less)"

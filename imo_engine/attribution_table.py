@@ -1,0 +1,251 @@
+"""Attributions as ECSV tables: text that Astropy, TOPCAT and any editor open, one row a pixel."""
+
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imo_engine.attribution import Attribution
+from imo_engine.errors import ImoError, InputError, SpectrumFileError
+from imo_engine.files import write_atomically
+from imo_engine.spectra import Spectra
+
+if TYPE_CHECKING:
+    from astropy.table import Table
+
+__all__ = ["AttributionTable", "attribution_table", "read_attribution_table", "software", "write_attribution_table"]
+
+_FORMAT = "IMO Explorer attribution 1"
+_PACKAGES = ("imo-explorer", "astropy", "numpy", "torch")
+_PIXEL_COLUMNS = ("wavelength", "rest_wavelength", "flux", "ivar", "valid", "combined", "combined_scatter")
+_META = ("format", "target_id", "redshift", "window_sizes")
+_MAX_BYTES = 64 << 20
+_MAX_WINDOWS = 1000
+
+
+@dataclass(frozen=True, eq=False)
+class AttributionTable:
+    """What such a file holds; N pixels, W window sizes.
+
+    Attributes:
+        wavelength: (N,) vacuum Angstrom, observed frame.
+        rest_wavelength: (N,) vacuum Angstrom, rest frame.
+        flux: (N,) normalised, NaN where nothing was measured.
+        ivar: (N,) inverse variance of ``flux``; 0 where masked, not measured or on a sky line.
+        valid: (N,) where the attribution has meaning.
+        combined: (N,) nats per pixel, positive = lowers log p; NaN where not ``valid``, like all that follow.
+        combined_scatter: (N,) standard deviation of the combination over baselines.
+        mean: (W, N) mean over baselines, one row a window size.
+        scatter: (W, N) standard deviation over baselines.
+        window_sizes: Pixels.
+        redshift: Of the spectrum.
+        target_id: Of the spectrum.
+        meta: Everything else that the file says: model, settings, versions.
+    """
+
+    wavelength: NDArray[np.float64]
+    rest_wavelength: NDArray[np.float64]
+    flux: NDArray[np.float64]
+    ivar: NDArray[np.float64]
+    valid: NDArray[np.bool_]
+    combined: NDArray[np.float64]
+    combined_scatter: NDArray[np.float64]
+    mean: NDArray[np.float64]
+    scatter: NDArray[np.float64]
+    window_sizes: tuple[int, ...]
+    redshift: float
+    target_id: str
+    meta: dict[str, Any]
+
+
+def attribution_table(
+    attribution: Attribution, spectrum: Spectra, *, settings: Mapping[str, Any] | None = None
+) -> "Table":
+    """Return an attribution of N pixels as a table of N rows; :func:`read_attribution_table` says what is in it.
+
+    Args:
+        attribution: Of one spectrum.
+        spectrum: That one spectrum.
+        settings: More of how it was computed, such as the seed; plain values.
+
+    Raises:
+        InputError: not one spectrum, or another one.
+    """
+    from astropy.table import Column, Table
+
+    wave = attribution.wavelength
+    if len(spectrum) != 1:
+        raise InputError(f"'spectrum' has {len(spectrum)} spectra, expected one")
+    if spectrum.wavelength.shape != wave.shape or float(spectrum.redshift[0]) != attribution.redshift:
+        raise InputError("'spectrum' is not the one that 'attribution' is of: wavelengths or redshift differ")
+    measured = spectrum.measured[0]
+    nats = {"unit": "1 / pix", "dtype": np.float32}
+    angstrom = {"unit": "Angstrom", "dtype": np.float64}
+    table = Table(
+        [
+            Column(wave, "wavelength", description="vacuum, observed frame", **angstrom),
+            Column(wave / (1 + attribution.redshift), "rest_wavelength", description="vacuum, rest frame", **angstrom),
+            Column(
+                np.where(measured, spectrum.flux[0], np.nan),
+                "flux",
+                dtype=np.float32,
+                description="over its median at rest 5300-5850 Angstrom; nan: not measured",
+            ),
+            Column(
+                spectrum.ivar[0],
+                "ivar",
+                dtype=np.float32,
+                description="inverse variance of flux; 0: masked, not measured or on a sky line",
+            ),
+            Column(attribution.valid, "valid", dtype=bool, description="where the attribution has meaning"),
+            Column(
+                attribution.combined,
+                "combined",
+                description="nats per pixel, mean over window sizes and baselines; positive: lowers log p",
+                **nats,
+            ),
+            Column(
+                attribution.combined_scatter,
+                "combined_scatter",
+                description="nats per pixel, standard deviation of combined over baselines",
+                **nats,
+            ),
+        ]
+    )
+    for row, size in enumerate(attribution.window_sizes):
+        words = f"nats per pixel over baselines, window size {size} pixels"
+        table[f"mean_w{size}"] = Column(attribution.mean[row], description=f"mean of {words}", **nats)
+        scatter = np.sqrt(attribution.variance[row])
+        table[f"scatter_w{size}"] = Column(scatter, description=f"standard deviation of {words}", **nats)
+    table.meta = _meta(attribution, spectrum, settings or {})
+    return table
+
+
+def write_attribution_table(
+    path: str | Path, attribution: Attribution, spectrum: Spectra, *, settings: Mapping[str, Any] | None = None
+) -> None:
+    """Write :func:`attribution_table` as ECSV.
+
+    Raises:
+        InputError: as there.
+        ImoError: the disk refuses.
+    """
+    table = attribution_table(attribution, spectrum, settings=settings)
+    try:
+        write_atomically(path, lambda name: table.write(name, format="ascii.ecsv", overwrite=True))
+    except OSError as error:
+        raise ImoError(f"{path}: cannot be written: {error}") from None
+
+
+def read_attribution_table(path: str | Path) -> AttributionTable:
+    """Read what :func:`write_attribution_table` wrote.
+
+    Raises:
+        SpectrumFileError: no such file, or something else.
+    """
+    from astropy.table import Table
+
+    try:
+        with open(path, encoding="utf-8") as file:
+            text = file.read(_MAX_BYTES + 1)
+        if len(text) > _MAX_BYTES:
+            raise SpectrumFileError(f"{path}: more than {_MAX_BYTES >> 20} MB, which no attribution has")
+        if not text.startswith("# %ECSV "):
+            raise SpectrumFileError(f"{path}: not an ECSV file; expected what 'imo explain -o FILE.ecsv' writes")
+        table = Table.read(text.splitlines(), format="ascii.ecsv")
+    except OSError as error:
+        raise SpectrumFileError(f"{path}: cannot be read: {error.strerror or error}") from None
+    except ImoError:
+        raise
+    except Exception as error:  # astropy's readers and YAML raise whatever the damage leads to
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise SpectrumFileError(f"{path}: damaged ECSV file: {first[:200]}") from None
+    return _checked(table, str(path))
+
+
+def software() -> dict[str, str]:
+    """Return the versions of what computes attributions, by name."""
+    found = {"python": platform.python_version()}
+    for name in _PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _meta(attribution: Attribution, spectrum: Spectra, settings: Mapping[str, Any]) -> dict[str, Any]:
+    plain = {key: _plain(value) for key, value in attribution.provenance.items()}
+    meta: dict[str, Any] = {
+        "format": _FORMAT,
+        "title": "Inverse multiscale occlusion",
+        "reference": "Shen & Melchior 2023, arXiv:2310.20012",
+        "sign": "positive: lowers log p",
+        "target_id": str(spectrum.target_id[0]),
+        "redshift": attribution.redshift,
+        "source": str(spectrum.source[0]),
+        "norm": _plain(spectrum.norm[0]),
+        "model": plain.pop("model", ""),
+        "model_fingerprint": plain.pop("model_fingerprint", ""),
+        "window_sizes": list(map(int, attribution.window_sizes)),
+        "offsets": list(map(int, attribution.offsets)),
+        "strides": list(map(int, attribution.strides)),
+        "weighting": attribution.weighting,
+        "n_baselines": len(attribution.baselines),
+    }
+    for name, values in (("ra", spectrum.ra), ("dec", spectrum.dec)):
+        if np.isfinite(values[0]):
+            meta[name] = float(values[0])
+    meta |= {key: _plain(value) for key, value in settings.items()}
+    meta |= {key: value for key, value in plain.items() if key not in meta}
+    return meta | {"software": software(), "written": datetime.now(UTC).isoformat(timespec="seconds")}
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever provenance holds
+    """Return a value that YAML has words for."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    return value if type(value) in (str, int, float, bool) else str(value)
+
+
+def _checked(table: "Table", name: str) -> AttributionTable:
+    meta = dict(table.meta)
+    missing = [key for key in _META if key not in meta]
+    if missing or meta["format"] != _FORMAT:
+        what = f"its header lacks {', '.join(missing)}" if missing else f"its format is {str(meta['format'])[:60]!r}"
+        raise SpectrumFileError(f"{name}: not an attribution ({what}); expected what 'imo explain -o FILE.ecsv' writes")
+    sizes = meta.pop("window_sizes")
+    if not isinstance(sizes, list) or not 0 < len(sizes) <= _MAX_WINDOWS or any(type(one) is not int for one in sizes):
+        raise SpectrumFileError(f"{name}: 'window_sizes' in its header is no list of whole numbers")
+    wanted = [*_PIXEL_COLUMNS, *(f"{kind}_w{size}" for size in sizes for kind in ("mean", "scatter"))]
+    lacking = [column for column in wanted if column not in table.colnames]
+    if lacking:
+        raise SpectrumFileError(f"{name}: column {', '.join(lacking)} is missing")
+    if not len(table):
+        raise SpectrumFileError(f"{name}: has no rows")
+    columns = {}
+    for column in wanted:
+        values = np.ma.asarray(table[column])
+        if values.dtype.kind != ("b" if column == "valid" else "f") or np.ma.getmaskarray(values).any():
+            expected = "True or False" if column == "valid" else "a number"
+            raise SpectrumFileError(f"{name}: column {column}: expected {expected} in every row")
+        columns[column] = np.asarray(values, bool if column == "valid" else np.float64)
+    try:
+        redshift = float(meta.pop("redshift"))
+    except (TypeError, ValueError):
+        raise SpectrumFileError(f"{name}: 'redshift' in its header is no number") from None
+    return AttributionTable(
+        **{column: columns[column] for column in _PIXEL_COLUMNS},
+        mean=np.stack([columns[f"mean_w{size}"] for size in sizes]),
+        scatter=np.stack([columns[f"scatter_w{size}"] for size in sizes]),
+        window_sizes=tuple(sizes),
+        redshift=redshift,
+        target_id=str(meta.pop("target_id")),
+        meta=meta,
+    )

@@ -1,0 +1,68 @@
+"""Browser sessions without a browser: the page is fetched and its websocket opened and spoken to."""
+
+import asyncio
+import json
+import re
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+from urllib.parse import urlsplit
+
+from bokeh.util.token import get_session_id
+from tornado.httpclient import AsyncHTTPClient, HTTPRequest
+from tornado.websocket import WebSocketClientConnection, websocket_connect
+
+_numbers = count(1)
+
+
+@dataclass
+class RawSession:
+    """One open session; what the server sends is read and thrown away."""
+
+    socket: WebSocketClientConnection
+    session_id: str
+    received: list[int] = field(default_factory=list)
+    reader: asyncio.Task | None = None
+
+    async def send(self, *events: dict[str, Any]) -> None:
+        """Send changes of the document."""
+        number = str(next(_numbers))
+        for part in ({"msgid": number, "msgtype": "PATCH-DOC"}, {}, {"events": list(events)}):
+            await self.socket.write_message(json.dumps(part))
+
+    async def ready(self) -> None:
+        """Say that the page was drawn, which selects its first target."""
+        message = {"type": "event", "name": "document_ready", "values": {"type": "map"}}
+        await self.send({"kind": "MessageSent", "msg_type": "bokeh_event", "msg_data": message})
+
+    async def press(self, keys_id: str, action: str, number: int) -> None:
+        """Press a key; ``keys_id`` names the source through which keys go, ``number`` counts them."""
+        data = {"type": "map", "entries": [["name", [action]], ["count", [number]]]}
+        await self.send({"kind": "ModelChanged", "model": {"id": keys_id}, "attr": "data", "new": data})
+
+    async def close(self) -> None:
+        """Go away as a closed tab does."""
+        self.socket.close()
+        if self.reader is not None:
+            await self.reader
+
+
+async def open_session(url: str) -> RawSession:
+    """Fetch the page at ``url`` and open its websocket."""
+    page = (await AsyncHTTPClient().fetch(url, request_timeout=120)).body.decode()
+    token = re.search(r'"token":\s*"([^"]+)"', page)
+    assert token, page[:500]
+    socket = await websocket_connect(
+        HTTPRequest(f"ws://{urlsplit(url).netloc}/ws", headers={"Origin": url.rstrip("/")}, request_timeout=120),
+        subprotocols=["bokeh", token[1]],
+        max_message_size=200 << 20,
+    )
+    await socket.read_message()  # three parts of the greeting
+    session = RawSession(socket, get_session_id(token[1]))
+
+    async def read() -> None:
+        while (message := await socket.read_message()) is not None:
+            session.received.append(len(message))
+
+    session.reader = asyncio.create_task(read())
+    return session

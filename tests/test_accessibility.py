@@ -1,0 +1,58 @@
+"""axe-core finds nothing serious on the page, light and dark, nor in its dialogs."""
+
+import pytest
+from browser import chromium, serving, visit, write_desi_model
+from fits_files import write_coadd, write_redrock
+
+axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+
+
+@pytest.fixture(scope="module")
+def seen(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("accessible")
+    model = write_desi_model(folder)
+    write_redrock(folder / "redrock-x.fits", [1, 2, 3], [0.1, 0.2, 0.3])
+    spectra = write_coadd(folder / "coadd-x.fits", [1, 2, 3])
+    given = ["--spectra", spectra, "--model", model, "--device", "cpu", "--n-baselines", 2, "--windows", "256"]
+    places = ["--labels", folder / "labels.sqlite", "--cache", folder / "cache"]
+    with serving(*given, *places, threads=1) as server, chromium() as browser:
+        seen = visit(browser, server.url)
+        seen.page.set_default_timeout(60_000)
+        seen.wait_for_status("done")
+        seen.page.locator(".why .sentence").wait_for()
+        yield seen
+
+
+def findings(page):
+    """Return what axe-core calls serious or critical: rule, help and the elements.
+
+    One is left out: Tabulator makes the scrolling part of its grid an element that the keyboard can reach, which is
+    of use, but no row.
+    """
+    found = []
+    for one in axe.Axe().run(page).response["violations"]:
+        elements = [node["html"][:200] for node in one["nodes"]]
+        if one["id"] == "aria-required-children":
+            elements = [html for html in elements if 'class="pnx-tabulator tabulator"' not in html]
+        if elements and one["impact"] in ("serious", "critical"):
+            found.append((one["id"], one["help"], elements))
+    return found
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_nothing_serious(seen, theme):
+    if theme == "dark":
+        seen.page.get_by_role("button", name="Toggle theme").click()
+        seen.page.locator(".mui-dark").first.wait_for(state="attached")
+        seen.page.wait_for_timeout(500)  # colours fade
+    assert findings(seen.page) == []
+    for name in ("Files", "Edit …"):
+        seen.page.get_by_role("button", name=name).click()
+        dialog = seen.page.get_by_role("dialog")
+        dialog.get_by_role("button", name="Close").wait_for()
+        seen.page.wait_for_timeout(500)
+        assert findings(seen.page) == [], name
+        dialog.get_by_role("button", name="Close").click()
+        dialog.wait_for(state="detached")
