@@ -284,4 +284,5 @@ class TestPanels:
         stack.methods.show(True, [])
         assert len(stack.methods.panels) == METHODS_AT_ONCE
         for panel in stack.methods.panels:
-            assert panel.x_range is stack.axes.wavelength and not panel.visible
+            assert panel.x_range is stack.axes.wavelength
+        assert not any(box.visible for box in stack.methods.boxes)

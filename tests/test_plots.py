@@ -260,9 +260,9 @@ class TestStack:
     def test_has_every_panel_in_order(self, stack):
         assert list(stack.panels) == ["spectrum", "residual", "combined", "map", "w64", "w16", "w1"]
         assert [panel.name for panel in stack.panels.values()] == [f"imo-{name}" for name in stack.panels]
-        assert [child[0] for child in stack.grid.children] == list(stack.panels.values())
+        assert [child[0] for child in stack.grid.children] == [*stack.panels.values(), *stack.methods.boxes]
         assert [name for name, panel in stack.panels.items() if not panel.visible] == ["residual"]
-        assert len(stack.grid.rows) == len(stack.panels)
+        assert len(stack.grid.rows) == len(stack.panels) + len(stack.methods.boxes)
 
     def test_all_panels_share_one_wavelength_axis(self, stack):
         (observed,) = {panel.x_range for panel in stack.panels.values()}

@@ -5,6 +5,7 @@ const angstrom = (pixel) => first + step * pixel
 const state = {at: 0, window: sizes.includes(64) ? 64 : sizes[sizes.length - 1], baseline: 0, playing: false, ready: false}
 let known = new Map()  // log p by first pixel, for this baseline and window
 let timer = null, due = null
+let questions = 0  // the same question twice is two questions
 
 function* roots(node) {  // Panel keeps each component in a shadow root
   yield node
@@ -106,7 +107,8 @@ function write() {
 }
 
 function send(start, stop, stride) {
-  question.data = {start: [start], stop: [stop], step: [stride], window: [state.window], baseline: [state.baseline]}
+  question.data = {start: [start], stop: [stop], step: [stride], window: [state.window], baseline: [state.baseline],
+    count: [++questions]}
 }
 
 function ask() {  // at once if the last question is old enough, else when it is
@@ -179,7 +181,7 @@ function answered() {
 function pause() {
   if (!state.playing) return
   state.playing = false
-  question.data = {start: [], stop: [], step: [], window: [], baseline: []}
+  question.data = {start: [], stop: [], step: [], window: [], baseline: [], count: []}
   write()
 }
 

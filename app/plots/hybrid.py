@@ -38,9 +38,12 @@ class HybridPlots:
         self.curves = ColumnDataSource({"x": x, "outlier": empty, "usable": np.zeros(len(x), np.uint8)})
         self.baselines = ColumnDataSource({"values": [], "log_prob": []})
         self.facts = ColumnDataSource({"id": [""], "z": [0.0], "log_prob": [float("nan")], "count": [0], "words": [""]})
-        self.answer = ColumnDataSource({"start": [], "window": [], "baseline": [], "log_prob": [], "last": []})
-        self.question = ColumnDataSource({name: [] for name in _QUESTION})
+        self.answer = ColumnDataSource(
+            {"start": [], "window": [], "baseline": [], "log_prob": [], "last": [], "count": []}
+        )
+        self.question = ColumnDataSource({name: [] for name in (*_QUESTION, "count")})
         self.hints = ColumnDataSource({"window": [], "start": []})
+        self._answers = 0  # the same answer twice is two answers, which an unchanged source would not tell
         # the browser's own
         self.drawn = ColumnDataSource({"x": x, "baseline": empty, "hybrid": empty}, syncable=False)
         self.effect = ColumnDataSource({"x": [], "y": []}, syncable=False)
@@ -95,9 +98,10 @@ class HybridPlots:
     ) -> None:
         """Show log p, nats, of hybrids with windows that begin at pixels ``starts``."""
         n = len(starts)
+        self._answers += 1
         self.answer.data = {
             "start": list(starts), "window": [window] * n, "baseline": [baseline] * n, "log_prob": list(log_prob),
-            "last": [last] * n,
+            "last": [last] * n, "count": [self._answers] * n,
         }  # fmt: skip
 
     def paint(self, colours: Colours, *, large: bool = False) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from bokeh.models import ColumnDataSource, Label
+from bokeh.models import Column, ColumnDataSource, Label
 from bokeh.plotting import figure
 from numpy.typing import NDArray
 
@@ -60,13 +60,17 @@ class MethodPanels:
         self.listed = ColumnDataSource(_listed(False, ()))
         self.notes: list[Label] = []
         self.panels: list[figure] = []
+        # a grid cannot be laid out while views of its children are being built: their places are there at once
+        self.boxes = [Column(sizing_mode="stretch_both", visible=False, syncable=False) for _ in range(METHODS_AT_ONCE)]
 
     def show(self, shown: bool, rows: Sequence[MethodRow]) -> None:
         """Show these methods, at most six, from top to bottom; ``shown``: whether they are on the page at all."""
         if shown and not self.panels:
             self.panels = [self._panel(slot, *self._parts) for slot in range(METHODS_AT_ONCE)]
             self._on_built(self.panels)
-            self.listed.tags = list(self.panels)  # the browser takes them from there and gives them a place
+            self.listed.tags = list(self.panels)
+            for box, panel in zip(self.boxes, self.panels, strict=True):
+                box.children = [panel]
         changed = {}
         for slot in range(METHODS_AT_ONCE):
             values = rows[slot].values if slot < len(rows) else None
@@ -88,7 +92,7 @@ class MethodPanels:
 
     def arguments(self) -> dict[str, Any]:
         """Return what the browser's code needs."""
-        return {"methodValues": self.values, "methodList": self.listed, "methodsAtOnce": METHODS_AT_ONCE}
+        return {"methodValues": self.values, "methodList": self.listed, "methodBoxes": list(self.boxes)}
 
     def _panel(self, slot: int, axes: Axes, sources: PlotSources, layers: LayerModels) -> figure:
         panel = empty_panel(axes, f"method{slot}", "nat", prefix="other")
@@ -110,7 +114,6 @@ class MethodPanels:
         )
         panel.add_layout(note)
         self.notes.append(note)
-        panel.visible = False
         return panel
 
 

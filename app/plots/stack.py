@@ -62,8 +62,9 @@ class PlotStack:
             self._mark_asked_range(panel)
         shares = {name: _SHARES.get(name, _WINDOW_SHARE) for name in self.panels}
         self.grid = GridBox(
-            children=[(panel, row, 0) for row, panel in enumerate(self.panels.values())],
-            rows=[{"size": "0px" if name in _FOLDED else f"{share}fr"} for name, share in shares.items()],
+            children=[(child, row, 0) for row, child in enumerate([*self.panels.values(), *self.methods.boxes])],
+            rows=[{"size": "0px" if name in _FOLDED else f"{share}fr"} for name, share in shares.items()]
+            + [{"size": "0px"}] * len(self.methods.boxes),
             cols=[{"size": "1fr"}],
             spacing=0,
             sizing_mode="stretch_both",

@@ -2,17 +2,9 @@
 const SIDES = {left: ["spectrum", "residual"], method: 2.2}  // share of the height of a method's panel
 let methodPanels = [], methodTitles = [], methodNotes = []  // made by Python when they are first wanted
 
-let adopting = false
-
-async function adoptMethods() {
-  if (adopting || !methodList.tags.length) return
-  adopting = true
-  const names = Object.keys(panels), made = [...methodList.tags]
-  const children = [...panelBox.children, ...made.map((panel, slot) => [panel, names.length + slot, 0, 1, 1])]
-  // silently, and then one thing after the other: Bokeh must not lay out panels whose views are still being built
-  panelBox.setv({children}, {silent: true})
-  await Bokeh.index.find_one(panelBox)?.update_children()
-  methodPanels = made
+function adoptMethods() {
+  if (methodPanels.length || !methodList.tags.length) return
+  methodPanels = [...methodList.tags]
   const one = (models, type) => models.find((model) => model.type === type)
   methodTitles = methodPanels.map((panel) => one(panel.center, "Legend").items[0])
   methodNotes = methodPanels.map((panel) => one(panel.center, "Label"))
@@ -45,7 +37,7 @@ function columns() {
   const own = Object.keys(panels).filter((name) => state.panels[name])
     .map((name) => ({key: name, panel: panels[name], share: shares[name]}))
   if (!comparing()) return [own]
-  const others = methodRows().slice(0, methodPanels.length)
+  const others = methodRows().slice(0, methodBoxes.length)
     .map((_, slot) => ({key: "method" + slot, panel: methodPanels[slot], share: SIDES.method}))
   const left = [...own.filter(({key}) => SIDES.left.includes(key)), ...others]
   const right = own.filter(({key}) => !SIDES.left.includes(key))
@@ -83,7 +75,7 @@ function placeBeside(placed) {
   })))
   const children = [
     ...Object.keys(panels).map((name) => [panels[name], ...(at.get(name) ?? [0, 0, 1, 1])]),
-    ...methodPanels.map((panel, slot) => [panel, ...(at.get("method" + slot) ?? [0, 0, 1, 1])]),
+    ...methodBoxes.map((box, slot) => [box, ...(at.get("method" + slot) ?? [0, 0, 1, 1])]),
   ]
   // the map's colour bar is beside the right column only
   for (const {panel} of placed.length > 1 ? placed[0] : []) panel.min_border_right = 12
@@ -97,17 +89,17 @@ function placeBelow(rows) {
     const names = Object.keys(panels)
     const children = [
       ...names.map((name, row) => [panels[name], row, 0, 1, 1]),
-      ...methodPanels.map((panel, slot) => [panel, names.length + slot, 0, 1, 1]),
+      ...methodBoxes.map((box, slot) => [box, names.length + slot, 0, 1, 1]),
     ]
     panelBox.setv({children, cols: [{size: "1fr"}]})
     for (const panel of allPanels()) panel.min_border_right = panels.combined.min_border_right
     side = false
   }
-  panelBox.rows = panelBox.children.length > rows.length ? [...rows, ...methodPanels.map(() => ({size: "0px"}))] : rows
+  panelBox.rows = [...rows, ...methodBoxes.map(() => ({size: "0px"}))]
 }
 
-async function listMethods() {
-  await adoptMethods()
+function listMethods() {
+  adoptMethods()
   const {name, title, state: states, shown} = methodList.data
   methodPanels.forEach((_, slot) => {
     methodTitles[slot].label = {value: title[slot + 1] ?? ""}
@@ -124,7 +116,7 @@ async function listMethods() {
 
 function fitMethods(from, to) {
   if (!comparing()) return
-  methodRows().slice(0, methodPanels.length).forEach((_, slot) => {
+  methodRows().slice(0, methodBoxes.length).forEach((_, slot) => {
     const panel = methodPanels[slot]
     tick(panel)
     fitAttribution(panel, methodValues.data["m" + slot], from, to, 16)
@@ -152,8 +144,8 @@ function writeNote(note, panel, words) {
 
 function chooseMethod(name) {
   const chosen = methodRows()
-  if (!chosen.includes(name) && chosen.length >= methodsAtOnce) {
-    say(`${methodsAtOnce} methods at most; switch one off first`)
+  if (!chosen.includes(name) && chosen.length >= methodBoxes.length) {
+    say(`${methodBoxes.length} methods at most; switch one off first`)
     return
   }
   forward(`method-${name}`)

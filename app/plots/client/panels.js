@@ -18,6 +18,7 @@ function arrange() {
   for (const [name, {above, below}] of Object.entries(axisModels)) {
     const panel = panels[name] ?? methodPanels[Number(name.slice("method".length))]
     panel.visible = seen.has(name)
+    if (!(name in panels)) methodBoxes[Number(name.slice("method".length))].visible = seen.has(name)
     const other = state.frame === "rest" ? "observed" : "rest"
     for (const frame of ["observed", "rest"]) {
       above[frame].visible = tops.includes(name) && frame === other
