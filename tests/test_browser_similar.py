@@ -187,10 +187,13 @@ def test_a_lasso_filters_the_table(page):
           figure.toolbar.tools.find((tool) => tool.type === "LassoSelectTool").active = true
         }"""
     )
+    page.wait_for_status("done")
+    page.page.wait_for_timeout(2500)  # until the plots above are painted: what is dragged meanwhile gets lost
     page.page.mouse.move(x - 6, y - 6)
     page.page.mouse.down()
     for dx, dy in ((6, -6), (6, 6), (-6, 6), (-6, -6)):
         page.page.mouse.move(x + dx, y + dy, steps=3)
+    page.page.wait_for_timeout(300)
     page.page.mouse.up()
     until(page, lambda: page.page.locator(".subset span", has_text="1 target of the lasso").count() == 1)
     until(page, lambda: page.page.locator(".tabulator-row .id").all_inner_texts() == [wanted])
