@@ -30,6 +30,15 @@ POINTS = """
 """
 
 
+DRAWN = """
+() => {
+  const figure = [...Bokeh.documents[0]._all_models.values()]
+    .find((m) => m.type === "Figure" && m.below?.[0]?.axis_label?.startsWith("PC 1"))
+  return figure !== undefined && Bokeh.index.find_one(figure)?.frame?.bbox.width > 100
+}
+"""
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """Emission lines of the same strength at different redshifts, and bad columns at one place in half of them."""
@@ -124,7 +133,7 @@ def test_what_stands_out_is_filled_in_while_nothing_is_asked(page):
 @pytest.mark.parametrize("way", ["latent", "cause"])
 def test_a_click_on_a_neighbour_opens_it(page, way):
     page.page.locator(f'.ways [data-word="{way}"]').click()
-    page.page.locator(f'.similar[data-similar="{way}"] .one').first.wait_for()
+    until(page, lambda: page.page.locator(f'.similar[data-similar="{way}"] .one').count() > 0)
     before = page.shown_target()
     neighbour = page.page.locator(".similar .one").first
     wanted = neighbour.get_attribute("data-word")
@@ -139,7 +148,7 @@ def test_a_group_filters_the_table_and_is_given_up(page):
     group = page.page.locator("[data-groups] .group").first
     number = int(group.locator("b").inner_text().partition(": ")[2].split()[0])
     group.get_by_role("button").click()
-    page.page.locator(".subset span", has_text=f": {number} targets").wait_for()
+    until(page, lambda: page.page.locator(".subset span", has_text=f": {number} targets").count() == 1)
     page.page.wait_for_function(ROWS, arg=number, polling=200)
     page.page.locator(".subset button").click()
     page.page.wait_for_function(ROWS, arg=len(TARGETS), polling=200)
@@ -147,8 +156,9 @@ def test_a_group_filters_the_table_and_is_given_up(page):
 
 def test_latent_space_selects_both_ways(page):
     page.page.get_by_role("button", name="Latent space", exact=True).click()
-    page.page.get_by_text("principal components").wait_for()
-    page.page.wait_for_function(f"() => ({POINTS})().here.length === 1", polling=200)
+    until(page, lambda: page.page.get_by_text("principal components").count() == 1)
+    until(page, lambda: page.page.evaluate(DRAWN))
+    until(page, lambda: len(page.page.evaluate(POINTS)["here"]) == 1)
     points = page.page.evaluate(POINTS)
     places = dict(zip(points["targets"], points["places"], strict=True))
     assert set(places) == set(TARGETS)
@@ -177,14 +187,16 @@ def test_a_lasso_filters_the_table(page):
           figure.toolbar.tools.find((tool) => tool.type === "LassoSelectTool").active = true
         }"""
     )
+    page.wait_for_status("done")
+    page.page.wait_for_timeout(2500)  # until the plots above are painted: what is dragged meanwhile gets lost
     page.page.mouse.move(x - 6, y - 6)
     page.page.mouse.down()
     for dx, dy in ((6, -6), (6, 6), (-6, 6), (-6, -6)):
         page.page.mouse.move(x + dx, y + dy, steps=3)
+    page.page.wait_for_timeout(300)
     page.page.mouse.up()
-    page.page.locator(".subset span", has_text="of the lasso").wait_for()
-    page.page.wait_for_function(ROWS, arg=1, polling=200)
-    assert page.page.locator(".tabulator-row .id").inner_text() == wanted
+    until(page, lambda: page.page.locator(".subset span", has_text="1 target of the lasso").count() == 1)
+    until(page, lambda: page.page.locator(".tabulator-row .id").all_inner_texts() == [wanted])
     page.page.locator(".subset button").click()
     page.page.wait_for_function(ROWS, arg=len(TARGETS), polling=200)
 
