@@ -37,7 +37,7 @@ class TableFilters(pn.viewable.Viewer):
             label="Show",
             size="small",
             sizing_mode="stretch_width",
-            margin=(2, 0, 2, 8),
+            margin=(7, 0, 2, 8),
             stylesheets=[SMALL_FIELDS],
         )
         self.first = pmui.Switch(
