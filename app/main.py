@@ -109,7 +109,7 @@ def explorer_page(workspace: Workspace) -> pn.viewable.Viewable:
     actions = {
         "Add spectrum": add.open,
         "Files": files.open,
-        "Compare": compare.open,
+        "Disagreements": compare.open,
         "How it works": explain.open,
         **comparisons.actions,
     }

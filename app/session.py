@@ -226,7 +226,7 @@ def _finished_text(attribution: Attribution) -> str:
     note = attribution.provenance
     about = f"{len(attribution.baselines)} baselines · {note['evaluations']:,} evaluations"
     if "rounding" in note:
-        return f"Computed beforehand, kept within {note['rounding']} · {about}"
+        return f"Precomputed, ±{note['rounding']} · {about}"
     return f"Exact · {about} in {note['seconds']:.1f} s on {note['device']}"
 
 

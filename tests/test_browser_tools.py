@@ -511,12 +511,15 @@ class TestFeatures:
         low, high = page.range()
         assert low < 6540 * 1.32 and high > 6590 * 1.32
 
-    def test_numbers_that_would_overlap_are_lifted(self, page):
-        lift = page.column("lift", "lift")
-        assert lift[0] == 6 and sorted(lift[1:]) == [6, 24]
+    def test_numbers_that_would_overlap_stand_side_by_side(self, page):
+        box, (low, high) = page.box("imo-combined"), page.range()
+        middle, shift = page.column("shift", "middle"), page.column("shift", "shift")
+        at = (middle - low) / (high - low) * box["width"] + shift
+        assert np.diff(np.sort(at)).min() > 18
+        assert shift[0] == 0 and abs(shift[1:]).min() > 1
         page.page.evaluate("() => window.imoExplorer.zoomTo(7590, 7720)")
         page.settled()
-        assert set(page.column("lift", "lift")) == {6}
+        assert set(page.column("shift", "shift")) == {0}
 
 
 class TestSecondView:

@@ -373,7 +373,7 @@ def test_comments_are_text(page, folder):
     seen.keyboard.press("4")
     seen.locator('.imo-label [data-label="quality-4"][aria-pressed="true"]').wait_for()
     wait_until_saved(page)
-    seen.get_by_role("button", name="Compare").click()
+    seen.get_by_role("button", name="Disagreements").click()
     table = seen.locator("[data-disagreements]")
     table.wait_for()
     assert HOSTILE in table.inner_text()

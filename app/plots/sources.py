@@ -174,7 +174,7 @@ def _feature_columns(
         "high": [float(high) for _, high, *_ in features],
         "middle": [float(low + high) / 2 for low, high, *_ in features],
         "peak": peaks,
-        "lift": [6.0] * len(features),
+        "shift": [0.0] * len(features),
         "number": [str(k + 1) for k in range(len(features))],
         "label": [str(label) for *_, label, _ in features],
         "verdict": [str(verdict) for *_, verdict in features],

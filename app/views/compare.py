@@ -23,9 +23,9 @@ class CompareDialog(pn.viewable.Viewer):
         super().__init__()
         self._desk, self._triage = desk, triage
         self._found: tuple[Disagreement, ...] = ()
-        self.other = pmui.Select(label="With", options=[], size="small", width=240, margin=(4, 8, 4, 0))
+        self.other = pmui.Select(label="With", options=[], size="small", width=240, margin=(12, 8, 4, 0))
         self.next = pmui.Button(
-            label="Show next of them", size="small", variant="outlined", margin=(10, 0), disabled=True
+            label="Show next of them", size="small", variant="outlined", margin=(18, 0, 4, 0), disabled=True
         )
         self.table = pn.pane.HTML("", sizing_mode="stretch_width", stylesheets=[_STYLE], margin=0)
         close = pmui.Button(label="Close", size="small", variant="outlined", margin=(10, 0, 0, 0), on_click=self._close)
@@ -49,6 +49,7 @@ class CompareDialog(pn.viewable.Viewer):
             others = []
             self.table.object = f'<p class="failed">{escape(str(error))}</p>'
         self.other.param.update(options=others, value=self.other.value if self.other.value in others else None)
+        self.other.visible = self.next.visible = bool(others)
         if others and self.other.value is None:
             self.other.value = others[0]
         else:

@@ -13,12 +13,13 @@ __all__ = ["header"]
 _SX = {
     "color": "#ffffff",
     "borderColor": "#8fa6ba",
-    "padding": "2px 10px",
+    "padding": "2px 8px",
     "height": "30px",
     "minWidth": "0",
     "fontSize": "13px",
     "textTransform": "none",
-    "&.Mui-selected": {"backgroundColor": "#d9e6f2", "color": "#12283c"},
+    "&.Mui-selected, &.Mui-selected:hover": {"backgroundColor": "#d9e6f2", "color": "#12283c"},
+    "&:hover": {"backgroundColor": "#2b465f"},
     "&.Mui-focusVisible": {"outline": "2px solid #ffffff", "outlineOffset": "2px"},
 }
 
@@ -34,9 +35,9 @@ def header(
         simulated: Whether to say that the data are simulated.
         truth: Whether it is known what was injected.
     """
-    style: dict[str, Any] = {"size": "small", "variant": "outlined", "sx": _SX, "margin": (0, 3), "align": "center"}
+    style: dict[str, Any] = {"size": "small", "variant": "outlined", "sx": _SX, "margin": (0, 2), "align": "center"}
     buttons = [pmui.Button(label=label, on_click=lambda _, do=do: do(), **style) for label, do in actions.items()]
-    toggles = [_toggle(state, "compare", "Methods", style), _toggle(state, "large_type", "Large type", style)]
+    toggles = [_toggle(state, "compare", "Compare methods", style), _toggle(state, "large_type", "Large type", style)]
     if truth:
         toggles.append(_toggle(state, "truth", "Reveal truth", style))
     toggles.append(_toggle(state, "details", "Details", style))

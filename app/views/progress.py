@@ -54,7 +54,7 @@ def _bar(status: Status) -> str:
     waiting = " waiting" if status.kind == "queued" else ""
     return (
         f'<div class="progress {status.kind}" role="status" aria-live="polite" data-status="{status.kind}">'
-        f'<span class="words">{escape(status.text)}</span>'
+        f'<span class="words" title="{escape(status.text)}">{escape(status.text)}</span>'
         f'<span class="track"><span class="fill{waiting}" style="width:{percent}%"></span></span></div>'
     )
 

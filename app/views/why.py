@@ -66,8 +66,8 @@ def _row(number: int, feature: Feature) -> str:
         f"rest {rest[0]:.0f}–{rest[1]:.0f} Å" if title == observed else f"{observed}, rest {rest[0]:.0f}–{rest[1]:.0f}"
     )
     facts = (
-        f"{where} · {feature.share:.0%} of the total<br>log p −{feature.log_prob_drop:.1f} · best at W = "
-        f"{feature.window_size} · {feature.significance:.1f} σ"
+        f"{where} · {_share(feature.share)} of the total<br>lowers log p by "
+        f"{_nats(feature.log_prob_drop)} · best at W = {feature.window_size} · {feature.significance:.1f} σ"
     )
     evidence = "".join(
         f'<li class="{escape(one.speaks_for)}"><b>{escape(one.speaks_for)}</b> {escape(one.text)}</li>'
@@ -82,6 +82,14 @@ def _row(number: int, feature: Feature) -> str:
         f'<span class="title">{title}</span><span class="verdict {feature.verdict}">{feature.verdict}</span></button>'
         f'<div class="facts">{facts}</div>{details}</li>'
     )
+
+
+def _share(share: float) -> str:
+    return "< 1%" if share < 0.005 else f"{share:.0%}"
+
+
+def _nats(drop: float) -> str:
+    return f"{drop:,.0f}" if drop >= 100 else f"{drop:.1f}"
 
 
 WHY_STYLE = """

@@ -1,5 +1,6 @@
 // Line markers at the redshift, their labels, and the redshift nudged for checking.
 const NUDGE = 0.0001
+const NUMBER = 19  // pixels that the number of a feature takes
 
 function placeLabels() {
   const width = panels.spectrum.inner_width || 800
@@ -69,21 +70,24 @@ function useRedshift() {
 }
 
 // Numbers of features: those that would lie over another one are lifted above it.
+// Numbers of neighbouring features stand side by side.
 function placeFeatures() {
-  const {middle, lift} = features.data
+  const {middle, shift} = features.data
   if (!middle.length) return
   const scale = (panels.combined.inner_width || 800) / (wavelength.end - wavelength.start)
   const order = [...middle.keys()].sort((a, b) => middle[a] - middle[b])
-  const lifted = [...lift]
-  let before = -Infinity, level = 0
-  for (const i of order) {
-    const at = middle[i] * scale
-    level = at - before < 18 ? (level + 1) % 3 : 0
-    before = at
-    lifted[i] = 6 + 18 * level
+  const shifted = [...shift]
+  for (let first = 0, next; first < order.length; first = next) {
+    next = first + 1
+    while (next < order.length && (middle[order[next]] - middle[order[next - 1]]) * scale < NUMBER) next++
+    const group = order.slice(first, next)
+    const centre = group.reduce((sum, i) => sum + middle[i], 0) / group.length
+    group.forEach((i, k) => {
+      shifted[i] = group.length === 1 ? 0 : (centre - middle[i]) * scale + NUMBER * (k - (group.length - 1) / 2)
+    })
   }
-  if (lifted.every((value, i) => value === lift[i])) return
-  features.data.lift = lifted
+  if (shifted.every((value, i) => value === shift[i])) return
+  features.data.shift = shifted
   features.change.emit()
 }
 

@@ -30,11 +30,11 @@ function hover(x) {
 function tapped(sx, sy) {  // on the number of a feature
   const width = panels.combined.inner_width, height = panels.combined.inner_height
   const {start, end} = panels.combined.y_range
-  const {low, high, middle, peak, lift} = features.data
+  const {low, high, middle, peak, shift} = features.data
   const left = panels.combined.min_border_left
   for (let i = 0; i < low.length; i++) {
-    const x = left + (middle[i] - wavelength.start) / (wavelength.end - wavelength.start) * width
-    const y = (end - peak[i]) / (end - start) * height - lift[i] - 7
+    const x = left + (middle[i] - wavelength.start) / (wavelength.end - wavelength.start) * width + shift[i]
+    const y = (end - peak[i]) / (end - start) * height - 13
     if (Math.abs(sx - x) < 11 && Math.abs(sy - y) < 14) { zoomTo(low[i], high[i]); return }
   }
 }
