@@ -104,7 +104,7 @@ def explorer_page(workspace: Workspace) -> pn.viewable.Viewable:
     comparisons = Comparisons(workspace, lambda: session.survey, triage, desk, table.explain, schedule, later)
     comparisons.attach(document, stack.axes.wavelength)
     add, compare = CandidateDialog(candidates), CompareDialog(desk, triage)
-    files = FilesDialog(session, desk, lambda: page.dark_theme)
+    files = FilesDialog(session, desk, methods, lambda: page.dark_theme)
     explain = ExplanationSheet(state, session, settings, submit=workspace.thinking.submit, schedule=schedule)
     actions = {
         "Add spectrum": add.open,

@@ -57,6 +57,7 @@ class MethodDesk:
         self._pending = False
         self._tickets: dict[str, Ticket] = {}
         self._rows: dict[str, MethodRow] = {}  # what is known of the target's methods
+        self._records: dict[str, MethodAttribution] = {}
         state.param.watch(self._on_target, "target_id")
         state.param.watch(lambda *_: self._update(), ["compare", "methods"])
         session.param.watch(self._on_status, "status")
@@ -68,6 +69,11 @@ class MethodDesk:
             return []
         return [self._rows.get(name) or self._waiting(name) for name in known_methods(self._state.methods)]
 
+    @property
+    def finished(self) -> "list[tuple[str, MethodAttribution]]":
+        """What the panels show that is complete, with its name for people, from top to bottom."""
+        return [(_LABELS[row.name], self._records[row.name]) for row in self.rows if row.state == "done"]
+
     def close(self) -> None:
         """Let go of everything; the session has ended."""
         self._generation += 1
@@ -76,7 +82,7 @@ class MethodDesk:
     def _on_target(self, event: object) -> None:
         self._generation += 1
         self._release(list(self._tickets))
-        self._rows = {}
+        self._rows, self._records = {}, {}
         self._update()
 
     def _on_status(self, event: param.parameterized.Event) -> None:
@@ -127,7 +133,7 @@ class MethodDesk:
                 note = f"Computing on {device}: {done:,} of about {total:,} evaluations{rest}"
                 self._rows[name] = MethodRow(name, label, note=note, state="computing")
             case MethodFinished(record):
-                self._rows[name] = finished_row(name, record)
+                self._rows[name], self._records[name] = finished_row(name, record), record
             case Failed(message):
                 self._rows[name] = MethodRow(name, label, note=message, state="failed")
             case Stopped():

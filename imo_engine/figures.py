@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["HALPHA", "Panel", "draw_attribution"]
+__all__ = ["HALPHA", "Panel", "draw_attribution", "figure_title"]
 
 HALPHA = (line_view("halpha").low or 0.0, line_view("halpha").high or 0.0)
 """The part that is enlarged by default: rest frame, vacuum Angstrom."""
@@ -106,6 +106,12 @@ def draw_attribution(
         if title:
             figure.suptitle(title, fontsize=7.5, x=0.01, ha="left")
     return figure
+
+
+def figure_title(target_id: str, redshift: float, log_prob: float) -> str:
+    """Return what stands above a target's figure; ``log_prob`` is in nats."""
+    words = f"Target {target_id}, z = {redshift:.5f}, log p = {log_prob:.1f}."
+    return f"{words} Positive: makes the spectrum more anomalous."
 
 
 def _inside(attribution: Attribution, zoom: tuple[float, float] | None) -> NDArray[np.bool_] | None:

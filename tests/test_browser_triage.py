@@ -483,12 +483,12 @@ def test_labels_go_out_and_come_back(page, folder, tmp_path):
     seen.get_by_role("button", name="Close").click()
 
 
-def test_the_object_goes_out_as_table_and_as_page(page, tmp_path):
+def test_the_object_goes_out_as_table_page_and_figure(page, tmp_path):
     seen, target = page.page, page.shown_target()
     page.wait_for_status("done")
     seen.locator(".why .sentence").wait_for()
     seen.get_by_role("button", name="Files").click()
-    for label, name in (("Attribution, ECSV", "x.ecsv"), ("Plots, HTML", "x.html")):
+    for label, name in (("Attribution, ECSV", "x.ecsv"), ("Plots, HTML", "x.html"), ("Figure, SVG", "x.svg")):
         with seen.expect_download() as download:
             seen.get_by_text(label).click()
         assert download.value.suggested_filename == f"attribution-{target}.{name[2:]}"
@@ -498,6 +498,7 @@ def test_the_object_goes_out_as_table_and_as_page(page, tmp_path):
     np.testing.assert_allclose(found.combined, page.column("combined", "combined"), rtol=1e-5)
     text = (tmp_path / "x.html").read_text(encoding="utf-8")
     assert target in text and "Why is it odd?" in text
+    assert (tmp_path / "x.svg").read_text(encoding="utf-8").count("<path") > 100
     assert "<script src" not in text and "<link" not in text.split("<script>")[0]
     seen.get_by_role("button", name="Close").click()
 

@@ -99,6 +99,8 @@ class TestComputing:
         np.testing.assert_array_equal(desk.stack.methods.values.data["m0"], record.values.astype(np.float32))
         assert np.isfinite(desk.stack.methods.values.data["m1"]).any()
         assert desk.listed["name"] == ["", "occlusion", "gradient_times_input"]
+        assert [label for label, _ in desk.methods.finished] == ["Occlusion", METHODS["gradient_times_input"].label]
+        np.testing.assert_array_equal(desk.methods.finished[0][1].values, record.values)
         assert desk.listed["shown"] == [True] * 3
         assert desk.listed["unit"][1:] == ["nat", "nat"]
         assert f"{record.evaluations} evaluations" in desk.listed["title"][1] and " s" in desk.listed["title"][1]
@@ -113,6 +115,7 @@ class TestComputing:
     def test_a_method_without_meaning_says_so_in_its_panel(self, desk):
         choose(desk, "deep_lift")
         desk.run_until(desk.settled)
+        assert desk.methods.finished == []
         assert desk.listed["note"][1].startswith("DeepLIFT does not apply to this network: ")
         assert not np.isfinite(desk.stack.methods.values.data["m0"]).any()
 

@@ -10,6 +10,7 @@ import panel_material_ui as pmui
 
 from app.labelling import LabelDesk
 from app.labels import exchange
+from app.method_desk import MethodDesk
 from app.session import Session
 from app.uploads import UploadLimits
 from app.views.candidate import BoundedFileInput
@@ -22,7 +23,7 @@ __all__ = ["FilesDialog"]
 class FilesDialog(pn.viewable.Viewer):
     """Downloads are made when they are asked for."""
 
-    def __init__(self, session: Session, desk: LabelDesk, dark: Callable[[], bool]) -> None:
+    def __init__(self, session: Session, desk: LabelDesk, methods: MethodDesk, dark: Callable[[], bool]) -> None:
         """Build the dialog, closed; the session gives survey and attribution, ``dark`` whether colours are."""
         super().__init__()
         self._session, self._desk = session, desk
@@ -32,7 +33,7 @@ class FilesDialog(pn.viewable.Viewer):
         self.ecsv = pmui.FileDownload(
             callback=self._ecsv, filename=f"{name.removesuffix('.csv')}.ecsv", label="Labels, ECSV", **style
         )
-        self.object = ObjectDownloads(session, desk, dark, style)
+        self.object = ObjectDownloads(session, desk, methods, dark, style)
         limits = UploadLimits(files=1, bytes=exchange.MAX_BYTES)
         self.upload = BoundedFileInput(
             limits, label="Import labels (CSV)", variant="outlined", size="small", margin=(4, 0)
@@ -44,7 +45,9 @@ class FilesDialog(pn.viewable.Viewer):
                 _heading("Labels", "All of yours, in the columns of DESI's visual inspections."),
                 pn.FlexBox(self.csv, self.ecsv, margin=0),
                 _heading(
-                    "This object", "Its attribution as a table or netCDF; the plots as a page that needs no server."
+                    "This object",
+                    "Its attribution as a table or netCDF; the plots as a page that needs no server; a figure for an "
+                    "article, with the methods that are compared on the page.",
                 ),
                 self.object,
                 _heading("Import", "Adds labels that are missing here; labels that differ are left as they are."),

@@ -1,9 +1,10 @@
-"""The selected object as files: attribution as table and netCDF, and a page that stands alone."""
+"""The selected object as files: attribution as table and netCDF, figures, and a page that stands alone."""
 
 import io
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,15 @@ import panel as pn
 import panel_material_ui as pmui
 
 from app.labelling import LabelDesk
+from app.method_desk import MethodDesk
 from app.session import Session
 from app.standalone import StandaloneObject, standalone_html
 from imo_engine.attribution import Attribution
 from imo_engine.attribution_table import write_attribution_table
 from imo_engine.errors import InputError
+from imo_engine.figure_files import FIGURE_SUFFIXES, write_figure
 from imo_engine.spectra import Spectra
+from imo_engine.spectral_lines import line_view
 
 __all__ = ["ObjectDownloads"]
 
@@ -24,14 +28,22 @@ __all__ = ["ObjectDownloads"]
 class ObjectDownloads(pn.viewable.Viewer):
     """Buttons that can be pressed once the attribution is complete; files are made when they are asked for."""
 
-    def __init__(self, session: Session, desk: LabelDesk, dark: Callable[[], bool], style: dict[str, Any]) -> None:
-        """Build the buttons in the given style."""
+    def __init__(
+        self,
+        session: Session,
+        desk: LabelDesk,
+        methods: MethodDesk,
+        dark: Callable[[], bool],
+        style: dict[str, Any],
+    ) -> None:
+        """Build the buttons in the given style; a figure has the methods that are complete on the page."""
         super().__init__()
-        self._session, self._desk, self._dark = session, desk, dark
+        self._session, self._desk, self._methods, self._dark = session, desk, methods, dark
         kinds = (
             ("Attribution, ECSV", self._ecsv, "ecsv"),
             ("Attribution, netCDF", self._netcdf, "nc"),
             ("Plots, HTML", self._html, "html"),
+            *((f"Figure, {end[1:].upper()}", partial(self._figure, end), end[1:]) for end in FIGURE_SUFFIXES),
         )
         self.buttons = {
             ending: pmui.FileDownload(
@@ -90,13 +102,30 @@ class ObjectDownloads(pn.viewable.Viewer):
         )
         return io.BytesIO(standalone_html(shown, dark=self._dark()).encode())
 
+    def _figure(self, suffix: str) -> io.BytesIO:
+        from imo_engine.figures import HALPHA, draw_attribution, figure_title
+
+        attribution, _ = self._selected()
+        survey, target = self._session.survey, self._session.target_id
+        log_prob = float(survey.log_prob[survey.spectra.row(target)])
+        title = figure_title(target, attribution.redshift, log_prob)
+        reached = HALPHA[1] * (1 + attribution.redshift) < attribution.wavelength[-1]
+        drawing = draw_attribution(
+            attribution,
+            self._methods.finished,
+            zoom=HALPHA if reached else None,
+            zoom_label=line_view("halpha").label,
+            title=title,
+        )
+        return _written(lambda path: write_figure(drawing, path), suffix)
+
     def __panel__(self) -> pn.viewable.Viewable:
         return pn.FlexBox(*self.buttons.values(), margin=0)
 
 
-def _written(write: Callable[[Path], None]) -> io.BytesIO:
+def _written(write: Callable[[Path], None], suffix: str = "") -> io.BytesIO:
     with tempfile.TemporaryDirectory(prefix="imo-") as folder:
-        path = Path(folder) / "attribution"
+        path = Path(folder) / f"attribution{suffix}"
         write(path)
         return io.BytesIO(path.read_bytes())
 

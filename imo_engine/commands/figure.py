@@ -99,7 +99,7 @@ def figure(
 ) -> None:
     """Draw one target of FILES (by default of the demo): attribution by window size beside other methods."""
     from imo_engine.figure_files import check_figure, write_figure
-    from imo_engine.figures import draw_attribution
+    from imo_engine.figures import draw_attribution, figure_title
     from imo_engine.methods import METHODS, MethodAttribution, NotApplicable, find_method
     from imo_engine.occlusion import inverse_multiscale_occlusion
 
@@ -152,7 +152,7 @@ def figure(
         zoom=shown,
         zoom_label=label,
         norm=float(target.norm[0]) if physical else None,
-        title=f"Target {name}, z = {z:.5f}, log p = {log_prob:.1f}. Positive: makes the spectrum more anomalous.",
+        title=figure_title(name, z, log_prob),
         size=size,
     )
     write_figure(drawing, output, dpi=dpi)
