@@ -30,6 +30,8 @@ HALPHA = 6564.60
 N_BASELINES = 2
 PANELS = ["spectrum", "combined", "map", "w256", "w64", "w16", "w4", "w1"]
 
+FLUX_AXIS = "() => Bokeh.documents[0].get_model_by_name('imo-spectrum').left[0].axis_label"
+
 # Keeps, frame by frame, which target the page names and draws, what it says of it, and a few values of it
 WATCH = """
 (pixels) => {
@@ -441,12 +443,20 @@ class TestUnscored:
         assert np.isnan(page.column("image", "image")).all()
         assert np.isnan(page.column("baseline", "baseline")).all()
 
+    def rest_axis(self, page):
+        (label,) = {one["label"] for one in page.figures()["spectrum"]["axes"] if "rest-frame" in one["label"]}
+        return label
+
     def test_without_redshift(self, page):
         self.empty(page, UNSCORED, "redshift")
         assert np.isfinite(page.column("flux", "flux")).sum() > 7000
         page.page.locator('button[data-value="halpha"]').click()
         page.page.locator("[data-readout]", has_text="redshift is not known").wait_for()
+        assert self.rest_axis(page) == "rest-frame wavelength: the redshift is not known"
+        assert page.page.evaluate(FLUX_AXIS) == "flux, not normalised"
         page.show(FULL)
+        assert self.rest_axis(page) == "rest-frame wavelength (Å, vacuum)"
+        assert page.page.evaluate(FLUX_AXIS) == "normalised flux"
         page.wait_for_status("done")
 
     def test_without_any_measured_pixel(self, page, shared_data):

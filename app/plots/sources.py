@@ -33,7 +33,7 @@ class PlotSources:
         x = wavelength.astype(np.float32)
         empty = np.full(len(x), np.nan, np.float32)
         columns = ["combined", "combined_lower", "combined_upper", *(f"w{size}" for size in self.window_sizes)]
-        self.target = ColumnDataSource({"z": [float("nan")], "id": [""]})
+        self.target = ColumnDataSource({"z": [float("nan")], "id": [""], "normalised": [True]})
         self.spectrum = ColumnDataSource({"x": x, "flux": empty, "sigma": np.zeros_like(x), "model": empty})
         drawn = dict.fromkeys(("shown", "lower", "upper", "reconstruction", "residual"), empty)
         self.drawn = ColumnDataSource({"x": x, **drawn}, syncable=False)
@@ -53,7 +53,11 @@ class PlotSources:
         measured = spectra.measured[row]
         sigma = np.divide(1, np.sqrt(ivar), out=np.zeros_like(ivar), where=(ivar > 0) & measured)
         self._forget_computed()
-        target = {"z": [float(spectra.redshift[row])], "id": [str(spectra.target_id[row])]}
+        target = {
+            "z": [float(spectra.redshift[row])],
+            "id": [str(spectra.target_id[row])],
+            "normalised": [bool(np.isfinite(spectra.norm[row]))],
+        }
         if self.target.data != target:  # a change sets the view back, which another computation must not do
             self.target.data = target  # before its spectrum, whose arrival makes the browser draw
             self.clear_brush()

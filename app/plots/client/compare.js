@@ -25,6 +25,7 @@ function adoptMethods() {
     zoomTools.push(one(tools, "BoxZoomTool"))
     rangeTools.push(one(tools, "BoxSelectTool"))
   })
+  nameAxes()
   if (state.asking) asking(true)
 }
 

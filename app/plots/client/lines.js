@@ -69,7 +69,6 @@ function useRedshift() {
   say(`z = ${z.toFixed(4)} is used for the label`)
 }
 
-// Numbers of features: those that would lie over another one are lifted above it.
 // Numbers of neighbouring features stand side by side.
 function placeFeatures() {
   const {middle, shift} = features.data

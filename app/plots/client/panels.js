@@ -29,6 +29,20 @@ function arrange() {
   else placeBelow(rows)
 }
 
+// What the axes mean for this target: without a redshift there is no rest frame, and nothing to normalise by.
+const restWords = Object.values(axisModels)[0].above.rest.axis_label
+const fluxWords = panels.spectrum.left[0].axis_label
+
+function nameAxes() {
+  for (const {above, below} of Object.values(axisModels)) {
+    for (const {rest: axis} of [above, below]) {
+      axis.axis_label = known() ? restWords : "rest-frame wavelength: the redshift is not known"
+      axis.major_label_text_alpha = known() ? 1 : 0
+    }
+  }
+  panels.spectrum.left[0].axis_label = target.data.normalised[0] ? fluxWords : "flux, not normalised"
+}
+
 function fold(name, shown) {
   if (!shown && Object.values(state.panels).filter(Boolean).length === 1 && state.panels[name]) {
     check("panel", name, true)

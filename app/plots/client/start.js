@@ -60,6 +60,7 @@ function newTarget() {  // back to the whole spectrum, and to the label's redshi
   show(...everything())
   settled = [wavelength.start, wavelength.end]
   press("view", "full")
+  nameAxes()
   followRest()
   followSecond()
   showRedshift()
