@@ -303,6 +303,22 @@ class TestExplanation:
             at = int(np.argmin(np.abs(np.array(x) - (3600 + 0.8 * (start + 127.5)))))
             assert y[at] == pytest.approx(fall / inside, rel=1e-3, abs=1e-4)
 
+    def test_a_late_answer_does_not_end_what_is_played(self, open_page):
+        self.wait_for_answer(open_page)
+        playing = open_page.page.evaluate(
+            """() => {
+              const {imoHybrid: x} = window, {at, window: size, baseline} = x.state
+              x.play()
+              const answer = [...Bokeh.documents[0]._all_models.values()].find((m) => m.data?.last !== undefined)
+              const late = {start: [at], window: [size], baseline: [baseline], log_prob: [0], last: [true], count: [0]}
+              answer.setv({data: late}, {silent: true})
+              x.answered()
+              return x.state.playing
+            }"""
+        )
+        assert playing
+        open_page.page.wait_for_function("() => !window.imoHybrid.state.playing")
+
     def test_closing_it_gives_the_keys_back(self, open_page):
         open_page.page.keyboard.press("Escape")
         open_page.page.locator("[data-hybrid]").wait_for(state="hidden")
