@@ -32,7 +32,7 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 IMO = [sys.executable, "-c", "from app.command_line import main; main()"]
 ROOT = Path(__file__).parent.parent
 T = TypeVar("T")
-PATIENCE = 90.0  # seconds for what comes at once on a machine that has nothing else to do
+PATIENCE = 120.0  # seconds for what comes at once on a machine that has nothing else to do
 
 
 def write_desi_model(folder: Path, *, pool: bool = True) -> Path:
@@ -203,7 +203,7 @@ def serving(*arguments: object, threads: int | None = None, gate: Gate | None = 
     reader = threading.Thread(target=read, daemon=True)
     reader.start()
     try:
-        assert ready.wait(120) and server.url, f"the server did not start:\n{server.log}"
+        assert ready.wait(200) and server.url, f"the server did not start:\n{server.log}"
         _wait_until_it_listens(server)
         yield server
     finally:
@@ -215,7 +215,7 @@ def serving(*arguments: object, threads: int | None = None, gate: Gate | None = 
 
 
 def _wait_until_it_listens(server: Server) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE
     while server.process.poll() is None and time.monotonic() < deadline:
         try:
             socket.create_connection(("127.0.0.1", server.port), timeout=1).close()
