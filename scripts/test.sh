@@ -26,5 +26,5 @@ say "mypy"
 export OMP_NUM_THREADS=1
 say "pytest, without a browser: one process a core"
 .venv/bin/python -m pytest -m "not browser" -n auto --maxprocesses 4 --dist loadfile "$@" || nothing_chosen $?
-say "pytest, in the browser"
-.venv/bin/python -m pytest -m browser "$@" || nothing_chosen $?
+say "pytest, in the browser: two at a time, each with its own server"
+.venv/bin/python -m pytest -m browser -n 2 --dist loadfile "$@" || nothing_chosen $?

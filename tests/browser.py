@@ -8,10 +8,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -30,6 +31,8 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 IMO = [sys.executable, "-c", "from app.command_line import main; main()"]
 ROOT = Path(__file__).parent.parent
+T = TypeVar("T")
+PATIENCE = 120.0  # seconds for what comes at once on a machine that has nothing else to do
 
 
 def write_desi_model(folder: Path, *, pool: bool = True) -> Path:
@@ -112,6 +115,25 @@ HAS_VALUES = """
   .some((m) => m.data?.x !== undefined && m.data[column]?.some(Number.isFinite))
 """
 
+# Two frames painted after everything that was asked for before, no panel that waits for more data, nothing that fades
+PAINTED = """
+async () => {
+  const frame = () => new Promise((done) => requestAnimationFrame(done))
+  const waits = () => [...Bokeh.documents].some((one) => [...one._all_models.values()].some((m) => m.hold_render))
+  for (const end = performance.now() + 5000; waits() && performance.now() < end;) await frame()
+  function* roots(node) {
+    yield node
+    for (const element of node.querySelectorAll("*")) if (element.shadowRoot) yield* roots(element.shadowRoot)
+  }
+  await frame()
+  await frame()
+  const moving = [...roots(document)].flatMap((root) => root.getAnimations())
+    .filter((one) => Number.isFinite(one.effect?.getComputedTiming().endTime))
+  const longest = new Promise((done) => setTimeout(done, 5000))
+  await Promise.race([Promise.allSettled(moving.map((one) => one.finished)), longest])
+}
+"""
+
 RANGE_DIFFERS = """
 (before) => {
   const range = [...Bokeh.documents[0]._all_models.values()].find((m) => m.name === "imo-spectrum").x_range
@@ -138,10 +160,31 @@ class Server:
         return "".join(self.lines)
 
 
+class Gate:
+    """Stands in the engine of a server: while it is closed, nothing that is computed comes to its end.
+
+    So a test decides what is still running, however fast or slow the machine is.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """An open gate; ``folder`` keeps its file."""
+        self.file = folder / "gate"
+
+    def close(self, after: int = 1_000_000) -> None:
+        """Let maps wait after each window size up to ``after``, and other methods before each batch."""
+        new = self.file.with_suffix(".new")
+        new.write_text(str(after))
+        new.replace(self.file)
+
+    def open(self) -> None:
+        self.file.unlink(missing_ok=True)
+
+
 @contextmanager
-def serving(*arguments: object, threads: int | None = None) -> Iterator[Server]:
+def serving(*arguments: object, threads: int | None = None, gate: Gate | None = None) -> Iterator[Server]:
     """Run `imo serve`; one thread is quickest for a narrow model on a busy machine."""
-    command = [*IMO, "serve", "--port", "0", *map(str, arguments)]
+    program = IMO if gate is None else [sys.executable, str(ROOT / "tests" / "gated.py"), str(gate.file)]
+    command = [*program, "serve", "--port", "0", *map(str, arguments)]
     environment = os.environ | ({} if threads is None else {"OMP_NUM_THREADS": str(threads)})
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT, env=environment
@@ -160,19 +203,19 @@ def serving(*arguments: object, threads: int | None = None) -> Iterator[Server]:
     reader = threading.Thread(target=read, daemon=True)
     reader.start()
     try:
-        assert ready.wait(120) and server.url, f"the server did not start:\n{server.log}"
+        assert ready.wait(200) and server.url, f"the server did not start:\n{server.log}"
         _wait_until_it_listens(server)
         yield server
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(60)
         reader.join(5)
         if process.stdout:
             process.stdout.close()
 
 
 def _wait_until_it_listens(server: Server) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE
     while server.process.poll() is None and time.monotonic() < deadline:
         try:
             socket.create_connection(("127.0.0.1", server.port), timeout=1).close()
@@ -221,6 +264,38 @@ class Visit:
     def press(self, group: str, value: str) -> None:
         self.page.locator(f'button[data-group="{group}"][data-value="{value}"]').click()
         self.page.wait_for_selector(f'button[data-group="{group}"][data-value="{value}"][aria-pressed="true"]')
+        self.painted()
+
+    def until(self, true: Callable[[], object]) -> None:
+        """Wait on this side: on a busy machine the browser paints so rarely that its own waiting may miss it."""
+        deadline = time.monotonic() + PATIENCE
+        while not true():
+            assert time.monotonic() < deadline, "it never came"
+            self.page.wait_for_timeout(50)
+
+    def painted(self) -> None:
+        """Wait until what was asked for is painted and nothing fades or moves any more."""
+        self.page.evaluate(PAINTED)
+
+    def pause(self, milliseconds: float) -> None:
+        """Let timers of the page that are due within that time run: by the page's own clock."""
+        self.page.evaluate("(ms) => new Promise((done) => setTimeout(done, ms))", milliseconds)
+
+    def at_rest(self, read: Callable[[], T]) -> T:
+        """Return what ``read`` finds when it finds the same twice with frames painted between."""
+        found: list[T] = []
+
+        def settled() -> bool:
+            self.painted()
+            found.append(read())
+            return found[-2:] == [found[-1]] * 2
+
+        self.until(settled)
+        return found[-1]
+
+    def quiet(self) -> int:
+        """Wait until the page has painted and sends nothing any more; return how many messages it has sent."""
+        return self.at_rest(lambda: (self.page.wait_for_timeout(250), len(self.sent))[1])
 
     def status(self) -> str:
         return self.page.locator("[data-status]").get_attribute("data-status") or ""
@@ -235,9 +310,9 @@ class Visit:
         self.page.wait_for_function(SHOWN, arg=target_id)
         self.page.locator(".strip .id", has_text=target_id).wait_for()
 
-    def wait_for_values(self, column: str, timeout: float = 120) -> None:
+    def wait_for_values(self, column: str) -> None:
         """Wait until a column of some data source holds numbers."""
-        self.page.wait_for_function(HAS_VALUES, arg=column, timeout=timeout * 1000)
+        self.page.wait_for_function(HAS_VALUES, arg=column)
 
     def x_range(self) -> tuple[float, float]:
         """The wavelengths in view, which must be the same in every panel."""
@@ -247,9 +322,8 @@ class Visit:
     def wait_for_other_range(self, before: tuple[float, float]) -> None:
         self.page.wait_for_function(RANGE_DIFFERS, arg=list(before))
 
-    def wait_for_status(self, *kinds: str, timeout: float = 120) -> None:
-        selector = ", ".join(f'[data-status="{kind}"]' for kind in kinds)
-        self.page.wait_for_selector(selector, timeout=timeout * 1000)
+    def wait_for_status(self, *kinds: str) -> None:
+        self.page.wait_for_selector(", ".join(f'[data-status="{kind}"]' for kind in kinds))
 
     def shown_target(self) -> str:
         return self.page.locator(".strip .id").inner_text()
@@ -257,15 +331,15 @@ class Visit:
 
 def visit(browser: Browser, url: str, *, width: int = 1440, height: int = 900) -> Visit:
     page = browser.new_page(viewport={"width": width, "height": height})
-    page.set_default_timeout(20_000)
+    page.set_default_timeout(1000 * PATIENCE)
     seen = Visit(page)
     page.on("request", lambda request: seen.requests.append(request.url))
     page.on("websocket", lambda opened: _follow(seen, opened))
     page.on("pageerror", lambda error: seen.errors.append(str(error)))
     page.on("console", lambda message: message.type == "error" and seen.errors.append(message.text))
     page.goto(url)
-    page.wait_for_selector(".bk-Figure", timeout=60_000)
-    page.wait_for_function("() => window.imoExplorer !== undefined", timeout=60_000)
+    page.wait_for_selector(".bk-Figure")
+    page.wait_for_function("() => window.imoExplorer !== undefined")
     return seen
 
 

@@ -6,6 +6,13 @@ from pathlib import Path
 import pytest
 
 
+def pytest_terminal_summary(terminalreporter):
+    """Print what tests measured, also where they ran in other processes."""
+    for report in terminalreporter.getreports("passed"):
+        if report.when == "call" and "measured" in (properties := dict(report.user_properties)):
+            terminalreporter.write_line(properties["measured"])
+
+
 @pytest.fixture(scope="session", autouse=True)
 def own_folders(tmp_path_factory):
     """Keep labels and cached results of the tests, and of the servers that they start, out of the user's folders."""

@@ -19,7 +19,6 @@ def seen(tmp_path_factory):
     places = ["--labels", folder / "labels.sqlite", "--cache", folder / "cache"]
     with serving(*given, *places, threads=1) as server, chromium() as browser:
         seen = visit(browser, server.url)
-        seen.page.set_default_timeout(60_000)
         seen.wait_for_status("done")
         seen.page.locator(".why .sentence").wait_for()
         yield seen
@@ -46,13 +45,13 @@ def test_nothing_serious(seen, theme):
     if theme == "dark":
         seen.page.get_by_role("button", name="Toggle theme").click()
         seen.page.locator(".mui-dark").first.wait_for(state="attached")
-        seen.page.wait_for_timeout(500)  # colours fade
+    seen.painted()  # colours fade
     assert findings(seen.page) == []
     for name in ("Files", "Edit …"):
         seen.page.get_by_role("button", name=name).click()
         dialog = seen.page.get_by_role("dialog")
         dialog.get_by_role("button", name="Close").wait_for()
-        seen.page.wait_for_timeout(500)
+        seen.painted()
         assert findings(seen.page) == [], name
         dialog.get_by_role("button", name="Close").click()
         dialog.wait_for(state="detached")

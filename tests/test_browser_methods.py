@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 import pytest
-from browser import CHROMIUM, chromium, serving, visit, write_desi_model
+from browser import CHROMIUM, Gate, chromium, serving, visit, write_desi_model
 from test_browser import FAR, FULL, HALPHA, REDSHIFT, UNSCORED, write_galaxies
 
 from app.method_choices import METHOD_CHOICES
@@ -47,7 +47,8 @@ PLACED = """
   }))
 """
 
-STAGE = "() => window.imoHybrid?.state.ready === true && window.imoHybrid.state"
+# How often the explanation was told what is on its stage
+STAGED = "() => [...Bokeh.documents[0]._all_models.values()].find((m) => m.data?.words && m.data.z)?.data.count[0] ?? 0"
 
 
 @pytest.fixture(scope="module")
@@ -74,13 +75,24 @@ def spectra(folder):
 
 
 @pytest.fixture(scope="module")
-def whole(folder):
+def gates(folder):
+    return Gate(folder)
+
+
+@pytest.fixture
+def gate(gates):
+    """Keeps what the test's server computes from coming to an end while it is closed."""
+    yield gates
+    gates.open()
+
+
+@pytest.fixture(scope="module")
+def whole(folder, gates):
     given = ["--spectra", folder / "coadd-galaxies.fits", "--model", folder / "narrow.safetensors", "--device", "cpu"]
     given += ["--n-baselines", N_BASELINES, "--windows", "16,64,256", "--no-ahead"]
     given += ["--labels", folder / "labels.sqlite", "--cache", folder / "cache"]
-    with chromium() as browser, serving(*given, threads=1) as server:
+    with chromium() as browser, serving(*given, threads=1, gate=gates) as server:
         seen = visit(browser, f"{server.url}?target={FULL}&compare=gradient_times_input,occlusion")
-        seen.page.set_default_timeout(90_000)
         yield seen
         assert (seen.errors, seen.outside) == ([], [])
 
@@ -107,7 +119,7 @@ def page(whole):
 
 def settle(seen, *names):
     seen.page.wait_for_function(SETTLED, arg=list(names))
-    seen.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    seen.painted()
 
 
 def chip(seen, name):
@@ -123,7 +135,7 @@ def expected(model, spectra, baselines, target, name):
 
 class TestCompare:
     def test_stands_beside_inverse_occlusion_on_one_axis(self, page):
-        placed = page.page.evaluate(PLACED)
+        placed = page.at_rest(lambda: page.page.evaluate(PLACED))
         left = ["imo-spectrum", "other-method0", "other-method1"]
         right = ["imo-combined", "imo-map", "imo-w256", "imo-w64", "imo-w16"]
         assert set(placed) == {*left, *right}
@@ -150,8 +162,7 @@ class TestCompare:
         assert "lowers log p" in page.page.locator("[data-methods]").inner_text()
 
     def test_line_buttons_zoom_it_and_send_nothing(self, page):
-        page.page.wait_for_timeout(300)
-        before = len(page.sent)
+        before = page.quiet()
         page.press("view", "halpha")
         centre = HALPHA * (1 + REDSHIFT[FULL])
         placed = page.page.evaluate(PLACED)
@@ -161,7 +172,7 @@ class TestCompare:
         assert page.page.evaluate(PLACED)["other-method0"]["lines"] == [False]
         page.page.evaluate("() => window.imoExplorer.layer('emission', true)")
         page.page.keyboard.press("r")
-        page.page.wait_for_timeout(300)
+        page.quiet()
         assert page.sent[before:] == []
 
     def test_a_method_comes_and_goes(self, page):
@@ -179,16 +190,20 @@ class TestCompare:
             chip(page, name)
             names.append(name)
             settle(page, *names)
-        before = len(page.sent)
+        before = page.quiet()
         chip(page, "lime")
-        assert "at most" in page.page.locator("[data-readout]").inner_text()
+        page.page.locator("[data-readout]", has_text="at most").wait_for()
+        page.quiet()
         assert page.sent[before:] == []
 
-    def test_another_target_while_a_method_runs(self, page, model, spectra, baselines):
+    def test_another_target_while_a_method_runs(self, page, model, spectra, baselines, gate):
+        gate.close()
         chip(page, "feature_ablation")
-        page.select(FAR)
-        settle(page, "gradient_times_input", "occlusion", "feature_ablation")
+        page.page.wait_for_function(f"({LISTED})().name.includes('feature_ablation')")
+        assert page.page.evaluate(LISTED)["state"][1:] == ["done", "done", "waiting"]
         page.show(FAR)
+        assert "done" not in page.page.evaluate(LISTED)["state"]
+        gate.open()
         settle(page, "gradient_times_input", "occlusion", "feature_ablation")
         for slot, name in enumerate(("gradient_times_input", "occlusion", "feature_ablation")):
             values = page.column("m0", f"m{slot}")
@@ -204,7 +219,7 @@ class TestCompare:
         page.page.keyboard.press("M")
         page.page.locator("[data-methods]").wait_for(state="hidden")
         page.page.wait_for_function("() => !location.search.includes('compare')")
-        placed = page.page.evaluate(PLACED)
+        placed = page.at_rest(lambda: page.page.evaluate(PLACED))
         assert not any(name.startswith("other") for name in placed)
         assert len({(round(one["x"]), round(one["width"])) for one in placed.values()}) == 1
         assert [one["axes"] for one in placed.values() if one["axes"]] == [["rest-frame"], ["observed"]]
@@ -220,7 +235,11 @@ def hybrids(model, spectra, baselines):
 class TestExplanation:
     @pytest.fixture
     def open_page(self, page):
+        before = page.page.evaluate(STAGED)
         page.page.keyboard.press("E")
+        page.page.locator("[data-hybrid]").wait_for()
+        # told to get ready, and ready: what is there from the last time does not count
+        page.page.wait_for_function(f"(before) => ({STAGED})() >= before + 2", arg=before)
         page.page.locator("[data-hybrid][data-ready]").wait_for()
         page.page.wait_for_function("() => window.imoHybrid.state.ready")
         return page
@@ -283,6 +302,22 @@ class TestExplanation:
             fall = hybrids.baseline_log_prob[state["baseline"]] - hybrids.log_prob(state["baseline"], [start], 256)[0]
             at = int(np.argmin(np.abs(np.array(x) - (3600 + 0.8 * (start + 127.5)))))
             assert y[at] == pytest.approx(fall / inside, rel=1e-3, abs=1e-4)
+
+    def test_a_late_answer_does_not_end_what_is_played(self, open_page):
+        self.wait_for_answer(open_page)
+        playing = open_page.page.evaluate(
+            """() => {
+              const {imoHybrid: x} = window, {at, window: size, baseline} = x.state
+              x.play()
+              const answer = [...Bokeh.documents[0]._all_models.values()].find((m) => m.data?.last !== undefined)
+              const late = {start: [at], window: [size], baseline: [baseline], log_prob: [0], last: [true], count: [0]}
+              answer.setv({data: late}, {silent: true})
+              x.answered()
+              return x.state.playing
+            }"""
+        )
+        assert playing
+        open_page.page.wait_for_function("() => !window.imoHybrid.state.playing")
 
     def test_closing_it_gives_the_keys_back(self, open_page):
         open_page.page.keyboard.press("Escape")

@@ -5,8 +5,8 @@ import re
 import subprocess
 import sys
 import threading
-import time
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -71,6 +71,25 @@ COUNT_PAINTS = """
 """
 
 
+MARK = """
+(name) => {
+  const source = [...Bokeh.documents[0]._all_models.values()].find((m) => m.data?.mark !== undefined)
+  source.data = {mark: [name]}
+}
+"""
+
+MARKED = """
+(name) => [...Bokeh.documents[0]._all_models.values()].some((m) => m.data?.marked?.[0] === name)
+"""
+
+
+class Mark(NamedTuple):
+    """Which line of Python's, and from which part of a message on."""
+
+    heard: int
+    sent: int
+
+
 @dataclass
 class Page(Visit):
     """A visit, and what Python heard."""
@@ -80,13 +99,9 @@ class Page(Visit):
     def heard(self) -> list:
         return [json.loads(line[6:]) for line in self.output if line.startswith("HEARD ")]
 
-    def wait_to_hear(self, *expected) -> None:
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline:
-            if list(expected) in self.heard():
-                return
-            self.page.wait_for_timeout(50)
-        raise AssertionError(f"Python never heard {expected}: {self.heard()}")
+    def wait_to_hear(self, *expected, after: int) -> None:
+        """Wait until Python has heard something, what it heard ``after`` that many others."""
+        self.until(lambda: list(expected) in self.heard()[after:])
 
     def key(self, *names: str) -> None:
         for name in names:
@@ -95,10 +110,20 @@ class Page(Visit):
     def tools(self) -> dict:
         return self.page.evaluate(FIGURES)
 
-    def settled(self) -> None:
-        """Wait until what the last action asked for is painted, and what it would have sent is sent."""
-        self.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
-        self.page.wait_for_timeout(250)
+    def mark(self) -> "Mark":
+        """Return where Python and the socket stand when everything has arrived, in both directions."""
+        name = f"mark-{len(self.sent)}"
+        self.page.evaluate(MARK, name)
+        self.page.wait_for_function(MARKED, arg=name)
+        self.until(lambda: ["mark", name] in self.heard())
+        self.until(lambda: any(isinstance(one, str) and name in one for one in self.sent))
+        (part,) = (at for at, one in enumerate(self.sent) if isinstance(one, str) and name in one)
+        return Mark(self.heard().index(["mark", name]), part - 2)  # a message has three parts
+
+    def since(self, before: "Mark") -> tuple[list, list[str | bytes]]:
+        """Return what Python has heard, and what was sent, between that mark and one that is made now."""
+        now = self.mark()
+        return self.heard()[before.heard + 1 : now.heard], self.sent[before.sent + 3 : now.sent]
 
     def range(self) -> list[float]:
         return self.page.evaluate(
@@ -125,7 +150,7 @@ class Page(Visit):
             )
         self.wait_for_values("w1")
         self.wait_for_values("model")
-        self.settled()
+        self.painted()
 
     def box(self, name: str) -> dict:
         """Where a panel's frame is on the page."""
@@ -190,7 +215,6 @@ def whole(served):
     with chromium() as browser:
         seen = visit(browser, url)
         page = Page(**{**vars(seen), "output": lines})
-        page.page.set_default_timeout(60_000)
         page.wait_for_values("w1")
         yield page
 
@@ -256,8 +280,7 @@ class TestSmoothing:
 class TestResidual:
     def test_is_in_units_of_the_noise(self, page):
         page.key("e")
-        page.settled()
-        tools = page.tools()
+        tools = page.at_rest(page.tools)
         assert tools["residual"]["visible"] and tools["spectrum"]["layers"]["model"]
         found = page.column("residual", "residual")
         expected = (SPECTRA.flux[0] - RECONSTRUCTIONS[0]) * np.sqrt(SPECTRA.ivar[0])
@@ -271,13 +294,12 @@ class TestResidual:
 
 class TestPanels:
     def test_fold_and_give_their_room_to_the_others(self, page):
-        before = page.tools()
+        before = page.at_rest(page.tools)
         page.page.get_by_role("button", name="Show").click()
         for size in (64, 16, 4):
             page.page.get_by_label(f"W = {size}", exact=True).uncheck()
         page.key("Escape")
-        page.settled()
-        after = page.tools()
+        after = page.at_rest(page.tools)
         assert [name for name in PANELS if after[name]["visible"]] == ["spectrum", "combined", "map", "w256", "w1"]
         assert after["spectrum"]["height"] > 1.2 * before["spectrum"]["height"]
 
@@ -304,12 +326,15 @@ class TestPanels:
     @pytest.mark.parametrize(("width", "height"), [(1280, 720), (1440, 900), (1920, 1080)])
     def test_fill_the_window_and_no_more(self, page, width, height):
         page.page.set_viewport_size({"width": width, "height": height})
-        page.settled()
-        page.settled()
+        page.painted()
+        page.pause(200)  # it is arranged anew 150 ms after the last change
+        tools = page.at_rest(page.tools)
         assert page.page.evaluate("() => document.documentElement.scrollHeight <= innerHeight + 1")
-        for name, one in page.tools().items():
+        for name, one in tools.items():
             assert one["height"] >= 40 or not one["visible"], name
         page.page.set_viewport_size({"width": 1440, "height": 900})
+        page.painted()
+        page.pause(200)
 
 
 class TestLayers:
@@ -339,7 +364,6 @@ class TestLayers:
     @pytest.mark.parametrize("view", ["full", "halpha"])
     def test_labels_never_lie_over_each_other(self, page, view):
         page.press("view", view)
-        page.settled()
         low, high = page.range()
         width = page.box("imo-spectrum")["width"]
         named = page.column("rest", "text") != ""
@@ -351,9 +375,8 @@ class TestLayers:
 class TestRedshift:
     def test_is_nudged_for_checking_only(self, page):
         z = REDSHIFTS[0]
-        sent = len(page.sent)
+        before = page.mark()
         page.key(".", ".", ".")
-        page.settled()
         assert page.page.locator("[data-redshift]").inner_text() == "z = 0.3203 (label: 0.3200)"
         assert page.lines_at("Hα") == pytest.approx(HALPHA * (1 + z + 0.0003), abs=0.01)
         page.key(">", ",")
@@ -364,13 +387,14 @@ class TestRedshift:
         page.page.get_by_role("button", name="Reset").click()
         assert page.page.locator("[data-redshift]").inner_text() == "z = 0.3200"
         assert page.column("z", "z")[0] == z
-        page.settled()
-        assert page.sent[sent:] == []
+        page.painted()
+        assert page.since(before) == ([], [])
 
     def test_is_told_when_asked(self, page):
+        before = page.mark()
         page.key(".", ".")
         page.page.get_by_role("button", name="Use as VI_z").click()
-        page.wait_to_hear("redshift", 0.3202)
+        page.wait_to_hear("redshift", 0.3202, after=before.heard)
 
     def test_another_target_begins_with_its_own(self, page):
         page.key(">")
@@ -388,11 +412,17 @@ class TestRedshift:
 
 class TestReadout:
     def hover(self, page, angstrom):
-        box, (low, high) = page.box("imo-spectrum"), page.range()
-        x = box["x"] + (angstrom - low) / (high - low) * box["width"]
+        box, (low, high) = page.at_rest(lambda: page.box("imo-spectrum")), page.range()
+        pixel = (high - low) / box["width"]
+        x = box["x"] + (angstrom - low) / pixel
         page.page.mouse.move(x - 2, box["y"] + box["height"] / 2)
         page.page.mouse.move(x, box["y"] + box["height"] / 2)
-        page.page.locator("[data-readout]", has_text="Å").wait_for()
+
+        def is_there():
+            at = re.match(r"([\d.]+) Å", page.readout())
+            return at and abs(float(at[1]) - angstrom) < pixel + 0.05  # and not where the mouse was before
+
+        page.until(is_there)
         return page.readout()
 
     def test_says_what_is_under_the_mouse(self, page):
@@ -428,54 +458,62 @@ class TestRange:
     @pytest.mark.parametrize("panel", ["imo-spectrum", "imo-map", "imo-w1"])
     def test_is_drawn_everywhere_and_told(self, page, panel):
         page.press("drag", "ask")
-        before, sent = len(page.heard()), len(page.sent)
+        before = page.mark()
         low, high = page.range()
         page.drag(panel, 0.25, 0.5)
-        page.settled()
-        told = [value for kind, value in page.heard()[before:] if kind == "brush"]
+        heard, sent = page.since(before)
+        told = [value for kind, value in heard if kind == "brush"]
         assert told[-1] == pytest.approx([low + 0.25 * (high - low), low + 0.5 * (high - low)], abs=0.01 * (high - low))
         assert page.range() == [low, high]
-        assert sum(isinstance(one, str) and "ModelChanged" in one for one in page.sent[sent:]) == len(told)
+        assert sum(isinstance(one, str) and "ModelChanged" in one for one in sent) == len(told)
         drawn = page.page.evaluate(
             """() => [...Bokeh.documents[0]._all_models.values()].filter((m) => m.name?.startsWith("imo-"))
               .map((m) => m.renderers.find((r) => r.name === "brush").data_source.data.low[0])"""
         )
         assert drawn == [told[-1][0]] * len(PANELS)
+        before = page.mark()
         page.key("Escape")
-        page.wait_to_hear("cleared", None)
+        page.wait_to_hear("cleared", None, after=before.heard)
         assert page.state()["asking"] is False
 
     def test_is_told_while_it_is_drawn(self, page):
         page.press("drag", "ask")
-        before = len(page.heard())
+        before = page.mark()
         low, high = page.range()
         box = page.box("imo-w1")
         y = box["y"] + 0.6 * box["height"]
+
+        def told():
+            return [value for kind, value in page.heard()[before.heard :] if kind == "brush"]
+
         page.page.mouse.move(box["x"] + 0.2 * box["width"], y)
         page.page.mouse.down()
         for share in (0.3, 0.4):
+            known = len(told())
             page.page.mouse.move(box["x"] + share * box["width"], y, steps=2)
-            page.page.wait_for_timeout(400)
-        told = [value for kind, value in page.heard()[before:] if kind == "brush"]
+            page.pause(200)  # it is told every 150 ms
+            page.page.mouse.move(box["x"] + share * box["width"] + 2, y)
+            page.until(lambda known=known: len(told()) > known)
+        told = told()
         page.page.mouse.up()
-        assert told and all(one[0] == pytest.approx(low + 0.2 * (high - low), abs=0.01 * (high - low)) for one in told)
+        assert all(one[0] == pytest.approx(low + 0.2 * (high - low), abs=0.01 * (high - low)) for one in told)
         assert told == sorted(told)  # it grows
         page.key("Escape")
 
     def test_dragging_zooms_otherwise(self, page):
-        before = page.heard()
+        before = page.mark()
         low, high = page.range()
         page.drag("imo-spectrum", 0.25, 0.5)
-        page.settled()
         assert page.range() == pytest.approx(
             [low + 0.25 * (high - low), low + 0.5 * (high - low)], abs=0.01 * (high - low)
         )
-        assert page.heard() == before
+        assert page.since(before)[0] == []
 
     def test_can_be_the_view_by_keyboard(self, page):
+        before = page.mark()
         page.key("a", "Q")
         low, high = page.range()
-        page.wait_to_hear("brush", [low, high])
+        page.wait_to_hear("brush", [low, high], after=before.heard)
 
     def test_python_can_forget_it(self, page):
         page.key("a", "Q", "z")
@@ -486,9 +524,9 @@ class TestRange:
 
     def test_is_forgotten_with_its_target(self, page):
         page.key("a", "Q")
-        before = len(page.heard())
+        before = page.mark()
         page.target(1)
-        assert ["cleared", None] in page.heard()[before:]
+        assert ["cleared", None] in page.since(before)[0]
 
 
 class TestFeatures:
@@ -497,7 +535,7 @@ class TestFeatures:
         low, high = page.range()
         assert low < 7592 - 20 and high > 7700 + 20 and high - low < 1000
         page.key("r")
-        page.settled()
+        page.at_rest(page.tools)
         box, (low, high), (bottom, top) = page.box("imo-combined"), page.range(), page.tools()["combined"]["y"]
         x = box["x"] + (6565 * 1.32 - low) / (high - low) * box["width"]
         y = box["y"] + (top - page.column("peak", "peak")[0]) / (top - bottom) * box["height"] - 13
@@ -518,7 +556,7 @@ class TestFeatures:
         assert np.diff(np.sort(at)).min() > 18
         assert shift[0] == 0 and abs(shift[1:]).min() > 1
         page.page.evaluate("() => window.imoExplorer.zoomTo(7590, 7720)")
-        page.settled()
+        page.painted()
         assert set(page.column("shift", "shift")) == {0}
 
 
@@ -548,9 +586,10 @@ class TestView:
         everything = page.range()
         page.key("a")
         zoomed = page.range()
+        before = page.mark()
         page.key("*")  # the page shows the attribution anew
-        page.wait_to_hear("key", "star")
-        page.settled()
+        assert page.since(before)[0] == [["key", "star"]]
+        page.painted()
         assert page.range() == zoomed
         page.target(1)
         assert page.range() == everything
@@ -562,8 +601,9 @@ class TestView:
         page.key("a")
         zoomed = page.range()
         assert np.isfinite(page.column("combined", "w4")).any()
+        before = page.mark()
         page.key("/")
-        page.wait_to_hear("key", "search")
+        page.wait_to_hear("key", "search", after=before.heard)
         page.page.wait_for_function(NOTHING_COMPUTED)
         assert np.isnan(page.column("combined", "combined")).all() and np.isnan(page.column("image", "image")).all()
         assert page.column("baseline", "w1").size == 0 and page.column("peak", "peak").size == 0
@@ -576,7 +616,8 @@ class TestView:
         """Once with the spectrum, once with what was computed; more is what people wait for."""
         page.page.evaluate(COUNT_PAINTS)
         page.target(1)
-        page.page.wait_for_timeout(400)
+        page.mark()
+        page.painted()
         painted = page.page.evaluate("() => window.painted")
         shown = {name for name, one in page.tools().items() if one["visible"]}
         assert set(painted) == shown
@@ -606,44 +647,42 @@ class TestKeyboard:
 
     @pytest.mark.parametrize("key", [key for key in KEYS if key.forwarded], ids=lambda key: key.action)
     def test_forwarded_ones_are_one_event_each(self, page, key):
-        before, sent = len(page.heard()), len(page.sent)
+        before = page.mark()
         page.key(key.keys[0])
-        page.wait_to_hear("key", key.action)
+        page.wait_to_hear("key", key.action, after=before.heard)
         page.page.evaluate(f"() => ({FOCUSED})().blur()")
-        page.settled()
-        told = [value for kind, value in page.heard()[before:] if kind == "key"]
-        assert told == [key.action]
-        assert sum(isinstance(one, str) and "ModelChanged" in one for one in page.sent[sent:]) >= 1
+        heard, sent = page.since(before)
+        assert [value for kind, value in heard if kind == "key"] == [key.action]
+        assert sum(isinstance(one, str) and "ModelChanged" in one for one in sent) >= 1
         if key.action == "large-type":
             page.key(key.keys[0])
 
     def test_nothing_happens_while_typing(self, page):
         field = page.page.get_by_role("textbox").first
         field.click()
-        before = page.heard(), page.range(), page.state()
+        before, seen = page.mark(), (page.range(), page.state())
         page.page.keyboard.type("nba3s?z")
-        assert (page.heard(), page.range(), page.state()) == before
+        assert page.since(before)[0] == []
+        assert (page.range(), page.state()) == seen
         assert field.input_value() == "nba3s?z"
         field.fill("")
         field.blur()
 
     def test_nor_with_another_key_held(self, page):
-        before = page.heard(), page.range()
+        before, seen = page.mark(), page.range()
         for other in ("Control", "Alt", "Meta"):
             page.page.evaluate(
                 "(name) => window.dispatchEvent(new KeyboardEvent('keydown', {key: 'a', [name + 'Key']: true}))",
                 {"Control": "ctrl"}.get(other, other.lower()),
             )
-        assert (page.heard(), page.range()) == before
+        assert page.since(before)[0] == [] and page.range() == seen
 
     def test_a_held_key_is_told_once(self, page):
-        before = len(page.heard())
+        before = page.mark()
         page.page.keyboard.down("3")
         page.page.keyboard.down("3")  # a repetition
         page.page.keyboard.up("3")
-        page.wait_to_hear("key", "quality-3")
-        page.settled()
-        assert page.heard()[before:] == [["key", "quality-3"]]
+        assert page.since(before)[0] == [["key", "quality-3"]]
 
     def test_comment_puts_the_cursor_there(self, page):
         page.key("c")
@@ -682,8 +721,8 @@ class TestSocket:
     def test_nothing_of_it_reaches_the_server(self, page):
         """Every key that is not forwarded, every switch, zooming, hovering, and a changed window."""
         page.key("Escape")
-        page.settled()
-        sent = len(page.sent)
+        page.painted()
+        before = page.mark()
         for key in KEYS:
             if not key.forwarded and key.action not in ("brush-view", "theme"):
                 for name in key.keys:
@@ -704,10 +743,12 @@ class TestSocket:
         page.page.mouse.wheel(0, -300)
         page.page.get_by_role("button", name="Undo zoom").click()
         page.page.set_viewport_size({"width": 1300, "height": 800})
-        page.settled()
+        page.painted()
+        page.pause(200)
         page.page.set_viewport_size({"width": 1440, "height": 900})
-        page.page.wait_for_timeout(600)
-        assert page.sent[sent:] == []
+        page.painted()
+        page.pause(600)
+        assert page.since(before) == ([], [])
 
 
 def test_nothing_went_wrong_meanwhile(whole):

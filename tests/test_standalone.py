@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from browser import FIGURES, Visit, chromium
+from browser import FIGURES, PATIENCE, Visit, chromium
 from tools_page import ATTRIBUTIONS, REDSHIFTS, SPECTRA
 
 from app.labels import Label
@@ -15,7 +15,6 @@ from imo_engine.errors import InputError
 from imo_engine.features import find_features, sentence
 
 HOSTILE = "</script></template><img src=x onerror='window.hacked=1'>"
-PATIENCE = 60
 
 
 def hostile_object():
@@ -57,12 +56,14 @@ def seen(html, tmp_path_factory):
     with chromium() as browser:
         context = browser.new_context(offline=True, viewport={"width": 1440, "height": 900})
         page = context.new_page()
+        page.set_default_timeout(1000 * PATIENCE)
         seen = Visit(page)
         page.on("request", lambda request: seen.requests.append(request.url))
         page.on("pageerror", lambda error: seen.errors.append(str(error)))
         page.on("console", lambda message: message.type == "error" and seen.errors.append(message.text))
         page.goto(path.as_uri())
         wait(seen, "window.imoExplorer !== undefined")
+        seen.painted()
         seen.file = path.as_uri()
         yield seen
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import panel as pn
+from bokeh.models import ColumnDataSource, CustomJS
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -135,6 +136,15 @@ def page() -> pn.viewable.Viewable:
     stack.on_key(on_key)
     stack.on_brush(lambda low, high: tell("brush", [low, high]), lambda: tell("cleared"))
     stack.on_redshift(lambda z: tell("redshift", z))
+    # a mark goes to Python and back, so that everything that was sent before it has arrived
+    marks, marked = ColumnDataSource({"mark": [""]}), ColumnDataSource({"marked": [""]})
+    stack.axes.wavelength.js_on_change("name", CustomJS(args={"marks": marks, "marked": marked}, code=""))
+
+    def on_mark(attr: str, old: object, new: dict[str, list[str]]) -> None:
+        tell("mark", new["mark"][0])
+        marked.data = {"marked": new["mark"]}
+
+    marks.on_change("data", on_mark)
     pn.state.onload(show)
     style = (
         f"--imo-text:{colours.text};--imo-muted:{colours.muted};--imo-line:{colours.grid};--imo-accent:{colours.window};"

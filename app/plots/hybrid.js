@@ -6,6 +6,7 @@ const state = {at: 0, window: sizes.includes(64) ? 64 : sizes[sizes.length - 1],
 let known = new Map()  // log p by first pixel, for this baseline and window
 let timer = null, due = null
 let questions = 0  // the same question twice is two questions
+let sweepEnd = 0  // the last place that a sweep asks for
 
 function* roots(node) {  // Panel keeps each component in a shadow root
   yield node
@@ -170,8 +171,10 @@ function answered() {
     y: places.map((at) => (base - known.get(at)) / replacedPixels(at)),
   }
   if (state.playing) {
-    moveTo(start[start.length - 1], true)
-    if (ended[0]) { state.playing = false; write() }
+    const place = start[start.length - 1]
+    moveTo(place, true)
+    // what was asked before the sweep may be answered during it
+    if (ended[0] && place === sweepEnd) { state.playing = false; write() }
   } else {
     write()
     fit()
@@ -191,8 +194,10 @@ function play() {
   const from = Math.max(0, Math.floor((range.start - first) / step))
   const to = Math.min(count - state.window + 1, Math.ceil((range.end - first) / step))
   const stride = Math.max(state.window, Math.ceil((to - from) / 160))
+  const begin = from - from % stride
+  sweepEnd = begin + stride * Math.floor((to - 1 - begin) / stride)
   state.playing = true
-  send(from - from % stride, to, stride)
+  send(begin, to, stride)
   write()
 }
 

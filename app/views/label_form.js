@@ -49,12 +49,18 @@ function leaving(number) {
   awaited = number
   lock()
   clearTimeout(waiting)
-  waiting = setTimeout(() => { if (awaited > entry("answered")) show("waiting", "waiting for the next target …") }, 250)
+  waiting = setTimeout(() => { waiting = null; if (awaited > entry("answered")) tell() }, 250)
 }
 
 function rest() {
   clearTimeout(pause)
-  pause = setTimeout(() => { pause = null; lock(); show(entry("kind"), entry("text")) }, PAUSE)
+  pause = setTimeout(() => { pause = null; lock(); tell() }, PAUSE)
+}
+
+// How the label stands, or that another target is on its way and has been for a moment.
+function tell() {
+  if (awaited > entry("answered") && waiting === null) show("waiting", "waiting for the next target …")
+  else show(entry("kind"), entry("text"))
 }
 
 // A class is chosen with two keys: the one that opens the list, and the one before its name.
@@ -140,7 +146,7 @@ function update() {
   lock()
   form.querySelector(".meaning").textContent = entry("meaning")
   for (const button of form.querySelectorAll("[data-for]")) button.hidden = button.dataset.for !== entry("kind")
-  if (timer === null && pause === null) show(entry("kind"), entry("text"))
+  if (timer === null && pause === null) tell()
 }
 
 function onKey(event) {  // Escape leaves a field, so that the next key counts again
