@@ -538,7 +538,7 @@ def test_the_demo_says_that_it_is_simulated(browser, tmp_path):
         assert seen.page.get_by_text("Simulated data").is_visible()
         seen.until(lambda: seen.shown_target() == by_rank[0])
         seen.wait_for_status("done")  # its results ship with the demo
-        assert "Computed beforehand" in seen.page.locator("[data-status] .words").inner_text()
+        assert "Precomputed" in seen.page.locator("[data-status] .words").inner_text()
         search = seen.page.locator(".imo-search input")
         search.fill(by_rank[IDLE_TARGETS + 50])
         search.press("Enter")
