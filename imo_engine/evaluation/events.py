@@ -89,4 +89,4 @@ def _one_order(
 
 def chance_of_hits(share: float, most: int = 3) -> NDArray[np.float64]:
     """Return what :func:`hits` gives for places at random when ``share`` of the pixels is true, (most,)."""
-    return 1 - (1 - share) ** np.arange(1, most + 1)
+    return np.array([1 - (1 - share) ** number for number in range(1, most + 1)])
