@@ -262,7 +262,7 @@ class TestCommand:
         out = tmp_path_factory.mktemp("out")
         return [
             *(str(folder), "-o", str(out / "results"), "--model", str(file), "--workers", "1", "--per-cell", "1"),
-            *("--kind", "cosmic_ray", "--choices", "0", "--sanity", "0", "--baselines", "2"),
+            *("--kind", "cosmic_ray", "--choices", "0", "--sanity", "0", "--n-baselines", "2"),
             *("--page", str(out / "page.md"), "--summary", str(out / "summary.json")),
         ], out
 

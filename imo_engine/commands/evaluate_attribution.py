@@ -19,6 +19,9 @@ __all__ = ["evaluate_attribution"]
 @click.option("--workers", default=2, show_default=True, type=click.IntRange(1), help="Processes of one thread.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Of every draw.")
 @click.option(
+    "--n-baselines", "baselines", default=8, show_default=True, type=click.IntRange(2), help="For every outlier."
+)
+@click.option(
     "--per-cell", default=5, show_default=True, type=click.IntRange(1), help="Outliers per kind and strength."
 )
 @click.option(

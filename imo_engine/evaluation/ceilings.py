@@ -11,8 +11,8 @@ __all__ = ["block_shares", "oracle_block"]
 def block_shares(mask: NDArray[np.bool_], valid: NDArray[np.bool_], window: int) -> NDArray[np.float64]:
     """Give each pixel the share of true ones among the valid pixels of its window, (N,); NaN where not valid.
 
-    Among maps that are constant over windows of equal size this one has the largest average precision, and the
-    highest first hit.
+    Among maps that are constant over windows of equal size, and differ between them, the order of this one has the
+    largest average precision and the highest first hit; ties between windows can move both a little either way.
     """
     tiling = tile(len(mask), window)
     true, usable = _counts(mask & valid, tiling.starts, tiling.stops), _counts(valid, tiling.starts, tiling.stops)
