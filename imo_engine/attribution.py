@@ -16,8 +16,15 @@ if TYPE_CHECKING:
 
 __all__ = ["WEIGHTINGS", "Attribution", "combination_weights", "combine"]
 
-WEIGHTINGS = ("inverse_variance", "inverse_standard_deviation")
-"""How window sizes are combined: by the paper's text, and by the authors' notebook."""
+WEIGHTINGS = (
+    "inverse_variance",
+    "inverse_standard_deviation",
+    "uniform",
+    "equal_scale",
+    "largest_signal_to_scatter",
+)
+"""How window sizes are combined: by the paper's text, and by the authors' notebook; all alike; all alike after division
+by each one's root mean square over the spectrum; at each pixel the one that stands out most of its scatter."""
 
 _ROUNDING = 1e-6
 
@@ -154,26 +161,45 @@ def combination_weights(
     """Weigh window sizes at each pixel, (window, pixel), so that the weights sum to 1.
 
     The paper's combination weighs by 1/variance over baselines, the authors' notebook by 1/standard
-    deviation. A window whose values agree to rounding at a pixel has no measured scatter there: it is left
-    out, unless that holds for all windows, which then count equally. Without this a single zero would
-    take all the weight.
+    deviation; :data:`WEIGHTINGS` has others. A window whose values agree to rounding at a pixel has no
+    measured scatter there: it is left out, unless that holds for all windows, which then count equally.
+    Without this a single zero would take all the weight.
 
     Raises:
         InputError: an unknown weighting.
     """
     if weighting not in WEIGHTINGS:
         raise InputError(f"'weights' is {weighting!r}; expected one of {', '.join(WEIGHTINGS)}")
-    power = 1.0 if weighting == "inverse_variance" else 0.5
     known = np.isfinite(mean) & np.isfinite(variance)
     largest = np.max(np.abs(mean), axis=1, where=known, initial=0.0)[:, None]
     usable = known & (variance > (_ROUNDING * largest) ** 2)
-    # relative to the smallest at the pixel, so that no variance is too small to divide by
-    smallest = np.min(variance, axis=0, where=usable, initial=np.inf)
-    ratio = np.divide(smallest, variance, out=np.zeros_like(variance), where=usable)
-    raw = np.where(usable, ratio**power, 0.0)
-    raw = np.where(usable.any(axis=0), raw, known.astype(np.float64))
+    raw = np.where(usable, _raw_weights(mean, variance, usable, weighting), 0.0)
+    raw = np.where(raw.any(axis=0), raw, known.astype(np.float64))
     total = raw.sum(axis=0)
     return np.divide(raw, total, out=np.zeros_like(raw), where=total > 0)
+
+
+def _raw_weights(
+    mean: NDArray[np.float64], variance: NDArray[np.float64], usable: NDArray[np.bool_], weighting: str
+) -> NDArray[np.float64]:
+    """Return weights, (window, pixel), up to a factor at each pixel; those that are not usable mean nothing."""
+    if weighting == "uniform":
+        return np.ones_like(mean)
+    if weighting == "equal_scale":
+        highest = np.max(np.abs(mean), axis=1, where=usable, initial=0.0)[:, None]
+        shape = np.divide(mean, highest, out=np.zeros_like(mean), where=usable & (highest > 0))
+        number = np.maximum(usable.sum(axis=1), 1)[:, None]
+        scale = highest * np.sqrt(np.sum(shape**2, axis=1, keepdims=True) / number)
+        smallest = np.min(scale, where=scale > 0, initial=np.inf)
+        return np.broadcast_to(np.divide(smallest, scale, out=np.zeros_like(scale), where=scale > 0), mean.shape)
+    if weighting == "largest_signal_to_scatter":
+        scatter = np.sqrt(variance)
+        ratio = np.divide(np.abs(mean), scatter, out=np.full_like(mean, -np.inf), where=usable)
+        return (ratio == ratio.max(axis=0)).astype(np.float64)
+    # relative to the smallest at the pixel, so that no variance is too small to divide by
+    smallest = np.min(variance, axis=0, where=usable, initial=np.inf)
+    share = np.divide(smallest, variance, out=np.zeros_like(variance), where=usable)
+    return share if weighting == "inverse_variance" else np.sqrt(share)
 
 
 def combine(

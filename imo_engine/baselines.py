@@ -5,6 +5,8 @@ whatever redshift is asked for.
 """
 
 import json
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -90,16 +92,47 @@ class BaselinePool:
         except (OSError, SafetensorError) as error:
             raise ModelFileError(f"{path}: cannot be written: {error}") from None
 
-    def draw(self, count: int, *, seed: int) -> "BaselinePool":
+    def draw(
+        self,
+        count: int,
+        *,
+        seed: int | Sequence[int],
+        above_quantile: float = 0.0,
+        near: ArrayLike | None = None,
+        near_share: float = 0.05,
+    ) -> "BaselinePool":
         """Draw ``count`` different baselines at random; the same seed gives the same ones.
 
+        Args:
+            count: How many.
+            seed: Of the draw.
+            above_quantile: Leave out this share of the pool, those with the lowest log p.
+            near: (S,) latents; draw only from what is nearest to them, each latent over its standard deviation
+                in the pool.
+            near_share: Share of the pool that counts as near; ``count`` baselines at least.
+
         Raises:
-            InputError: more than there are.
+            InputError: more than there are, shares outside 0 to 1, or latents of another shape.
         """
-        if not 0 < count <= len(self):
-            raise InputError(f"'count' is {count}, but the pool has {len(self)} baselines")
-        chosen = np.random.default_rng(seed).choice(len(self), size=count, replace=False)
-        return self[chosen]
+        if not 0 <= above_quantile < 1:
+            raise InputError(f"'above_quantile' is {above_quantile}; expected a share from 0 to 1")
+        if not 0 < near_share <= 1:
+            raise InputError(f"'near_share' is {near_share}; expected a share above 0, to 1")
+        rows = np.arange(len(self))
+        if above_quantile > 0:
+            rows = rows[self.log_prob >= np.quantile(self.log_prob, above_quantile)]
+        if near is not None:
+            centre = np.asarray(near, dtype=np.float64)
+            if centre.shape != self.latents.shape[1:]:
+                raise InputError(f"'near' has shape {centre.shape}, expected {self.latents.shape[1:]}")
+            spread = self.latents.std(axis=0, dtype=np.float64)
+            offset = (self.latents[rows] - centre) / np.where(spread > 0, spread, 1.0)
+            nearest = np.argsort(np.sum(offset**2, axis=1), kind="stable")
+            rows = rows[np.sort(nearest[: max(count, math.ceil(near_share * len(self)))])]
+        if not 0 < count <= len(rows):
+            what = "baselines" if len(rows) == len(self) else "baselines that qualify"
+            raise InputError(f"'count' is {count}, but the pool has {len(rows)} {what}")
+        return self[rows[np.random.default_rng(seed).choice(len(rows), size=count, replace=False)]]
 
     def __getitem__(self, rows: ArrayLike) -> "BaselinePool":
         index = np.asarray(rows)

@@ -53,7 +53,7 @@ def inverse_multiscale_occlusion(
     window_sizes: Sequence[int] = PAPER_WINDOW_SIZES,
     *,
     offsets: Sequence[int] | None = None,
-    stride: int | None = None,
+    stride: int | Sequence[int] | None = None,
     weights: str = "inverse_variance",
     evaluator: str = "exact",
     valid: ArrayLike | None = None,
@@ -80,8 +80,10 @@ def inverse_multiscale_occlusion(
             [0, offset) before it is divided by its own length (the authors' released code writes its
             value over a full window and overwrites part of it later).
         stride: Pixels from one chunk to the next; values are averaged where chunks overlap. Window sizes
-            below it keep their plain tiles. By default every chunk begins where the last one ended.
-        weights: "inverse_variance" (the paper) or "inverse_standard_deviation" (the authors' notebook).
+            below it keep their plain tiles. Several numbers are for one window size each. By default every chunk
+            begins where the last one ended.
+        weights: "inverse_variance" (the paper), "inverse_standard_deviation" (the authors' notebook), or another
+            of :data:`imo_engine.attribution.WEIGHTINGS`.
         evaluator: "exact", the fastest way to the definition; "full_passes", whole spectra through any
             encoder; "frozen_statistics", every normalisation held at the baseline's own mean and variance.
         valid: (N,) pixels that may be put into baselines; by default all finite ones. Others keep the
@@ -142,7 +144,7 @@ def inverse_multiscale_occlusion(
         valid=usable,
         window_sizes=tuple(t.window_size for t in tilings),
         offsets=tuple(offsets) if offsets is not None else (0,) * len(tilings),
-        strides=tuple(t.window_size if stride is None else min(stride, t.window_size) for t in tilings),
+        strides=tuple(_strides([t.window_size for t in tilings], stride)),
         weighting=weights,
         provenance={
             "model": model.name,
@@ -190,7 +192,7 @@ def _occupied(tiling: Tiling, usable: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def _tilings(
-    n_pixel: int, window_sizes: Sequence[int], offsets: Sequence[int] | None, stride: int | None
+    n_pixel: int, window_sizes: Sequence[int], offsets: Sequence[int] | None, stride: int | Sequence[int] | None
 ) -> list[Tiling]:
     sizes = [int(size) for size in window_sizes]
     if not sizes or len(set(sizes)) != len(sizes) or min(sizes) < 1:
@@ -200,12 +202,21 @@ def _tilings(
     shifts = [0] * len(sizes) if offsets is None else [int(offset) for offset in offsets]
     if len(shifts) != len(sizes):
         raise InputError(f"'offsets' has {len(shifts)} entries but 'window_sizes' has {len(sizes)}")
-    if stride is not None and stride < 1:
-        raise InputError(f"'stride' is {stride}; expected a number of pixels above 0")
+    steps = _strides(sizes, stride)
     return [
-        tile(n_pixel, size, offset=shift, stride=None if stride is None else min(stride, size))
-        for size, shift in zip(sizes, shifts, strict=True)
+        tile(n_pixel, size, offset=shift, stride=step) for size, shift, step in zip(sizes, shifts, steps, strict=True)
     ]
+
+
+def _strides(sizes: list[int], stride: int | Sequence[int] | None) -> list[int]:
+    if stride is None:
+        return sizes
+    steps = [int(step) for step in stride] if isinstance(stride, Sequence) else [int(stride)] * len(sizes)
+    if len(steps) != len(sizes):
+        raise InputError(f"'stride' has {len(steps)} entries but 'window_sizes' has {len(sizes)}")
+    if min(steps) < 1:
+        raise InputError(f"'stride' is {stride}; expected a number of pixels above 0")
+    return [min(step, size) for step, size in zip(steps, sizes, strict=True)]
 
 
 def checked_spectrum(

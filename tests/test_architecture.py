@@ -31,7 +31,7 @@ LAYERS = [
     {"benchmark"},
     {"benchmark_growth"},
     {"methods", "figure_files"},
-    {"figures"},
+    {"figures", "evaluation"},
     {"training"},
     {"command_line"},  # it names its commands in words and imports them when they are used
     {"commands"},

@@ -67,6 +67,33 @@ def test_the_weightings_differ(values):
     assert np.abs(combined[0] - combined[1]).max() > 0.01
 
 
+def test_equal_weights_are_the_mean_over_windows(values):
+    result = attribution(values, weighting="uniform")
+    assert result.combined == pytest.approx(values.mean(axis=(0, 1)))
+    assert result.weights == pytest.approx(np.full((3, 20), 1 / 3))
+
+
+@quick
+@given(factor=st.floats(1e-6, 1e6), window=st.integers(0, 2))
+def test_equal_scale_does_not_care_for_the_unit_of_a_window(factor, window):
+    values = np.random.default_rng(1).normal(1, 0.5, (3, 5, 20))
+    stretched = values.copy()
+    stretched[window] *= factor
+    ours, theirs = (attribution(v, weighting="equal_scale") for v in (values, stretched))
+    share = ours.weights * ours.mean, theirs.weights * theirs.mean
+    assert share[0] / share[0].sum() == pytest.approx(share[1] / share[1].sum(), rel=1e-6)
+    scale = np.sqrt((ours.mean**2).mean(axis=1))
+    assert ours.weights[:, 0] == pytest.approx(1 / scale / (1 / scale).sum())
+
+
+def test_the_window_of_largest_signal_to_scatter_has_all_the_weight(values):
+    result = attribution(values, weighting="largest_signal_to_scatter")
+    best = np.abs(result.signal_to_scatter).argmax(axis=0)
+    assert np.array_equal(result.weights.argmax(axis=0), best)
+    assert np.array_equal(result.weights.max(axis=0), np.ones(20))
+    assert result.combined == pytest.approx(result.mean[best, np.arange(20)])
+
+
 def test_signal_to_scatter_is_mean_over_standard_deviation(values):
     values[0, :, 3] = 0.5
     result = attribution(values)

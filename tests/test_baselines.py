@@ -120,3 +120,43 @@ def test_missing_file_and_unwritable_place(model, pool, tmp_path):
         pool.save(tmp_path / "nowhere" / "pool.safetensors")
     with pytest.raises(ModelFileError):
         BaselinePool.load(tmp_path, model)
+
+
+def test_draws_only_the_more_probable_ones(pool):
+    lowest = np.sort(pool.log_prob)[:6]
+    drawn = pool.draw(6, seed=0, above_quantile=0.5)
+    assert not np.isin(drawn.log_prob, lowest).any()
+    with pytest.raises(InputError, match="'count' is 7, but the pool has 6 baselines that qualify"):
+        pool.draw(7, seed=0, above_quantile=0.5)
+
+
+def test_draws_near_a_place_in_latent_space(pool):
+    centre = pool.latents[4]
+    assert np.array_equal(pool.draw(1, seed=0, near=centre, near_share=0.01).latents[0], centre)
+    distance = (((pool.latents - centre) / pool.latents.std(axis=0)) ** 2).sum(axis=1)
+    drawn = pool.draw(3, seed=1, near=centre, near_share=0.5)
+    nearest = pool.latents[np.argsort(distance)[:6]]
+    assert all((nearest == latents).all(axis=1).any() for latents in drawn.latents)
+    # with few to choose from, the nearest ones
+    few = pool.draw(3, seed=1, near=centre, near_share=0.01)
+    assert sorted(few.log_prob) == sorted(pool.log_prob[np.argsort(distance)[:3]])
+
+
+def test_near_is_in_units_of_the_pools_scatter():
+    latents = np.array([[0, 3], [0.2, 0], [0, -3], [-0.2, 0]], np.float32)
+    pool = BaselinePool(latents, np.zeros(4), np.zeros(4, np.float32), "model")
+    # as plain numbers, (0.2, 0) is nearer
+    assert pool.draw(1, seed=0, near=[0.01, 1.4], near_share=0.25).latents.tolist() == [[0, 3]]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"above_quantile": 1.0}, "'above_quantile' is 1.0"),
+        ({"near": [0.0]}, r"'near' has shape \(1,\), expected \(3,\)"),
+        ({"near": [0.0, 0.0, 0.0], "near_share": 0.0}, "'near_share' is 0.0"),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused(pool, options, message):
+    with pytest.raises(InputError, match=message):
+        pool.draw(2, seed=0, **options)

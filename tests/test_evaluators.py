@@ -136,6 +136,28 @@ class TestExact:
         assert evaluator.log_prob(inside) == pytest.approx(evaluator.base_log_prob(), abs=1e-10)
 
 
+@pytest.mark.parametrize("name", ["exact", "frozen_statistics"])
+@pytest.mark.parametrize("window", [1, 16, 64])
+def test_what_is_left_when_a_chunk_that_drew_all_attention_is_gone(name, window):
+    model = varied_model("none", dtype=torch.float32)
+    flux = random_flux(2, seed=4)
+    tiling = tile(N, window)
+    found, expected = [], []
+    for height in (1e4, 1e6):
+        flux[0, 123] = height
+        replacement = Replacement.of(model, flux[:1], flux[1], np.ones(N, bool))
+        with torch.no_grad():
+            attention = model.encoder(replacement.base).isfinite().all()
+        assert bool(attention)
+        chunks = Chunks(np.zeros(len(tiling), int), tiling.starts, tiling.stops)
+        found.append(choose_evaluator(name, replacement).log_prob(chunks))
+        expected.append(choose_evaluator("full_passes", replacement).log_prob(chunks))
+    gone = (tiling.starts <= 123) & (tiling.stops > 123)
+    for ours, theirs in zip(found, expected, strict=True):
+        assert np.isfinite(ours).all()
+        assert ours[gone] == pytest.approx(theirs[gone], rel=1e-4)
+
+
 class TestFrozenStatistics:
     def test_equals_a_network_whose_normalisations_hold_the_inputs_own_values(self):
         model = varied_model("instance", negative=True)

@@ -131,6 +131,15 @@ class TestAlgorithm1:
         )
         assert result.strides == (stride,)
 
+    def test_each_window_size_may_have_its_own_stride(self, tiny_model):
+        both = inverse_multiscale_occlusion(tiny_model, FLUX, COVERED_REDSHIFT, POOL[:2], [8, 64], stride=[4, 32])
+        for row, (window, stride) in enumerate([(8, 4), (64, 32)]):
+            one = inverse_multiscale_occlusion(tiny_model, FLUX, COVERED_REDSHIFT, POOL[:2], [window], stride=stride)
+            assert np.allclose(both.values[row], one.values[0], rtol=0, atol=1e-12)
+        assert both.strides == (4, 32)
+        with pytest.raises(InputError, match="'stride' has 1 entries but 'window_sizes' has 2"):
+            inverse_multiscale_occlusion(tiny_model, FLUX, COVERED_REDSHIFT, POOL[:2], [8, 64], stride=[4])
+
     def test_windows_below_the_stride_keep_plain_tiles(self, tiny_model):
         result = inverse_multiscale_occlusion(tiny_model, FLUX, COVERED_REDSHIFT, POOL[:2], [4, 64], stride=32)
         close(result.values[0], algorithm_1(tiny_model, FLUX, COVERED_REDSHIFT, POOL[:2], 4))

@@ -5,7 +5,14 @@ from imo_engine.command_line import LazyGroup
 __all__ = ["evaluate"]
 
 evaluate = LazyGroup(
-    {"model": ("imo_engine.commands.evaluate_model", "evaluate_model", "Is the model's idea of ordinary credible?")},
+    {
+        "model": ("imo_engine.commands.evaluate_model", "evaluate_model", "Is the model's idea of ordinary credible?"),
+        "attribution": (
+            "imo_engine.commands.evaluate_attribution",
+            "evaluate_attribution",
+            "Which attribution method finds what is odd?",
+        ),
+    },
     name="evaluate",
     help="Measure the model against what is known.",
 )

@@ -51,7 +51,36 @@ class LocalExact(Evaluator):
                 places.append(rows[part])
                 done += len(part)
         back = torch.from_numpy(np.argsort(np.concatenate(places)))
-        return self.head(torch.cat(parts)[back.to(parts[0].device)])
+        pooled = torch.cat(parts)[back.to(parts[0].device)]
+        lost = torch.nonzero(pooled.isnan().any(dim=1))[:, 0]
+        if len(lost):
+            self._send_whole(pooled, chunks, lost.cpu().numpy())
+        return self.head(pooled)
+
+    def _send_whole(self, pooled: Tensor, chunks: Chunks, lost: NDArray[np.int64]) -> None:
+        """Fill in the rows ``lost`` of ``pooled``, (n, width), by convolving whole spectra."""
+        model = self.replacement.model
+        for update, mine, rows in self._shares(chunks):
+            chosen = np.flatnonzero(np.isin(rows, lost))
+            if not len(chosen):
+                continue
+            row, start, stop = mine[chosen].on(pooled.device)
+            pixel = torch.arange(update.n_pixel, device=pooled.device)
+
+            def batch(
+                a: int,
+                b: int,
+                update: LocalUpdate = update,
+                where: tuple[Tensor, Tensor, Tensor] = (row, start, stop),
+                pixel: Tensor = pixel,
+            ) -> Tensor:
+                row, start, stop = (one[a:b] for one in where)
+                inside = (pixel >= start[:, None]) & (pixel < stop[:, None])
+                spectra = torch.where(inside, update.changed[row], update.base[row])
+                return LocalUpdate(update.net, spectra, spectra).pooled
+
+            found = run_in_batches(batch, len(chosen), model.batch_size(self.memory_budget))
+            pooled[torch.from_numpy(rows[chosen]).to(pooled.device)] = found.to(pooled)
 
     def _shares(self, chunks: Chunks) -> Iterator[tuple[LocalUpdate, Chunks, NDArray[np.int64]]]:
         """Yield each prepared update with the chunks that it answers for and their positions."""

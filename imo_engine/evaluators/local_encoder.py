@@ -16,6 +16,9 @@ __all__ = ["LocalUpdate", "WindowUpdate"]
 _SMALL = 6  # cells, up to which one matrix product is faster than a convolution of the cells around
 
 
+_LEAST = 1e-30  # of the attention before the change; the weights of what changes are in single precision
+
+
 class LocalUpdate:
     """Inputs of an encoder, ready to have chunks changed."""
 
@@ -34,6 +37,11 @@ class LocalUpdate:
         self.peak = attention.amax(dim=1)
         weight = torch.exp(attention - self.peak[:, None])
         self.weighted, self.weight = value * weight, weight
+
+    @property
+    def pooled(self) -> Tensor:
+        """What the attention leaves of the inputs as they are, (M, width)."""
+        return self.weighted.sum(dim=1) / self.weight.sum(dim=1)
 
     def window(self, size: int) -> "WindowUpdate":
         """Return what replaces chunks of at most ``size`` pixels."""
@@ -85,7 +93,7 @@ class WindowUpdate:
     def pooled(self, baseline: Tensor, start: Tensor, stop: Tensor, phase: int) -> Tensor:
         """Return what the attention leaves, (n, width), of inputs ``baseline``, (n,), pixels [start, stop) replaced.
 
-        All chunks have the same ``phase``.
+        All chunks have the same ``phase``. NaN where a chunk that drew all attention of its input is replaced.
         """
         net, update = self.net, self.update
         p1, p2 = net.pools
@@ -131,7 +139,8 @@ class WindowUpdate:
         half = weight.shape[2]
         numerator = rest[:, :half] * fade + (value * weight).sum(dim=1)
         denominator = rest[:, half:] * fade + weight.sum(dim=1)
-        return numerator / denominator
+        # a chunk that drew all attention and is gone leaves too little to be represented: left to whole spectra
+        return torch.where(denominator > _LEAST, numerator / denominator, torch.nan)
 
     def _move(self, new: Tensor, old: Tensor, edge: int, baseline: Tensor, cell: Tensor, length: int) -> Tensor:
         """Return by how much pooled cells changed, (n, cell, channel); 0 outside."""

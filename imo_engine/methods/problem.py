@@ -147,6 +147,11 @@ class Problem:
         return result
 
     def _run(self, batch: Callable[[int, int], Tensor], count: int, size: int) -> Tensor:
+        with full_precision(self.model.device):
+            return run_in_batches(batch, count, size, should_stop=self.should_stop, on_batch=self.counter())
+
+    def counter(self) -> Callable[[int], None]:
+        """Return what is to be told how many of the next evaluations are done."""
         before = self.evaluations
 
         def report(done: int) -> None:
@@ -154,8 +159,7 @@ class Problem:
             if self.on_progress is not None:
                 self.on_progress(self.evaluations, max(self._expected, self.evaluations))
 
-        with full_precision(self.model.device):
-            return run_in_batches(batch, count, size, should_stop=self.should_stop, on_batch=report)
+        return report
 
 
 class _BoundedAnomaly(torch.autograd.Function):

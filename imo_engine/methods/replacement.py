@@ -1,11 +1,11 @@
 """Methods that replace parts of the spectrum and look at log p: ablation and occlusion."""
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from imo_engine.errors import InputError
+from imo_engine.evaluators.choice import choose_evaluator
+from imo_engine.evaluators.replacement import Chunks, Replacement
 from imo_engine.methods.problem import Answer, Problem
 from imo_engine.tiling import tile
 
@@ -43,18 +43,18 @@ def occlusion(problem: Problem, *, window: int = 64, stride: int | None = None, 
     references, words = problem.references(baseline)
     problem.expect(problem.evaluations + len(references) * len(chunks) + 1)
 
-    spectrum, valid = problem.on_device(problem.flux), problem.on_device(problem.valid)
-    starts, stops = problem.on_device(tiling.starts[chunks]), problem.on_device(tiling.stops[chunks])
-    pixel = torch.arange(n_pixel, device=spectrum.device)
-    own = problem.anomaly_of(problem.flux[None])[0]
-    effects = np.full((len(references), len(tiling)), np.nan)
-    for row, reference in enumerate(references):
-        stand_in = problem.on_device(reference)
-
-        def occluded(first: int, last: int, stand_in: Tensor = stand_in) -> Tensor:
-            inside = (pixel >= starts[first:last, None]) & (pixel < stops[first:last, None]) & valid
-            return torch.where(inside, stand_in, spectrum)
-
-        effects[row, chunks] = own - problem.anomaly(occluded, len(chunks))
+    # inverse occlusion with swapped roles, so its evaluators do it
+    replacement = Replacement.of(problem.model, problem.flux, references, problem.valid)
+    evaluator = choose_evaluator("exact", replacement, memory_budget=problem.memory_budget)
+    count = len(references)
+    parts = Chunks(
+        np.repeat(np.arange(count), len(chunks)),
+        np.tile(tiling.starts[chunks], count),
+        np.tile(tiling.stops[chunks], count),
+    )
+    log_prob = evaluator.log_prob(parts, should_stop=problem.should_stop, on_batch=problem.counter())
+    problem.evaluations += 1
+    effects = np.full((count, len(tiling)), np.nan)
+    effects[:, chunks] = log_prob.reshape(count, -1) - evaluator.base_log_prob()[:1]
     values: NDArray[np.float64] = tiling.paint(effects)
     return Answer(values, f"the spectrum with {window} pixels of it replaced by {words}")
