@@ -6,7 +6,6 @@ from uuid import uuid4
 import panel as pn
 import panel_material_ui as pmui
 from bokeh.document import Document
-from bokeh.themes import Theme
 
 from app.asking import AskDesk
 from app.candidate_desk import CandidateDesk
@@ -33,7 +32,7 @@ from app.views.files import FilesDialog
 from app.views.filters import TableFilters
 from app.views.header import header
 from app.views.label import LabelPanel
-from app.views.look import HEADER, LEFT, RIGHT, page_look, variables
+from app.views.look import HEADER, LEFT, RIGHT, own_theme, page_look, variables
 from app.views.methods import methods_bar
 from app.views.progress import ProgressStrip
 from app.views.table import RankedTable
@@ -45,8 +44,6 @@ from app.workspace import Workspace
 
 __all__ = ["explorer_page"]
 
-_OWN_LOOK = ("Axis", "ColorBar", "Figure", "Grid", "Legend", "Plot", "Title")
-
 
 def explorer_page(workspace: Workspace) -> pn.viewable.Viewable:
     """Return the page of a new session.
@@ -55,7 +52,7 @@ def explorer_page(workspace: Workspace) -> pn.viewable.Viewable:
         ImoError: the user's labels cannot be read.
     """
     document = pn.state.curdoc
-    document.theme = Theme(json={"attrs": dict.fromkeys(_OWN_LOOK, {})})  # PlotStack.paint does what the page's would
+    document.theme = own_theme()
     schedule = document.add_next_tick_callback
     survey, settings = workspace.survey, workspace.settings
     place = place_in(pn.state.session_args)

@@ -15,6 +15,7 @@ from app.labels.records import check_name
 from app.main import explorer_page
 from app.precomputed import Layers, Precomputed
 from app.result_cache import AttributionStore, ResultCache
+from app.scores_page import scores_page
 from app.survey import Survey
 from app.views.address import ALIVE
 from app.workspace import Workspace, default_labels, system_user
@@ -90,7 +91,7 @@ def serve(
         )
     try:
         pn.serve(
-            {"/": lambda: explorer_page(workspace)},
+            {"/": lambda: explorer_page(workspace), "/evaluation": scores_page},
             extra_patterns=[(f"/{ALIVE}", _Alive, {"pages": workspace.pages})],
             address=address,
             port=port,

@@ -45,6 +45,7 @@ SERVICES = (
     "computation",
     "events",
     "method_choices",
+    "method_scores",
     "result_cache",
     "turns",
     "asking",

@@ -324,3 +324,21 @@ class TestExplanation:
         open_page.page.locator("[data-hybrid]").wait_for(state="hidden")
         open_page.page.keyboard.press("a")
         open_page.page.wait_for_selector('button[data-value="halpha"][aria-pressed="true"]')
+
+
+def test_the_page_of_scores_shows_every_method_and_follows_the_choice(whole):
+    page = whole.page.context.browser.new_page()
+    complaints = []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("console", lambda message: message.type == "error" and complaints.append(message.text))
+    page.goto(f"{whole.page.url.split('?')[0]}evaluation?theme=dark", timeout=120_000)
+    words = page.locator(".verdict")
+    words.wait_for(timeout=120_000)
+    assert words.inner_text().startswith("IMO, 1/variance (paper): ")
+    page.locator(".bk-Figure").first.wait_for(timeout=120_000)
+    before = words.inner_text()
+    page.get_by_label("Score").click()
+    page.get_by_role("option", name="Correlation of summed values").click()
+    page.locator(".verdict", has_not_text=before).wait_for(timeout=120_000)
+    assert complaints == []
+    page.close()

@@ -2,9 +2,11 @@
 
 from typing import Any
 
+from bokeh.themes import Theme
+
 from app.plots.colours import DARK, LIGHT, Colours
 
-__all__ = ["HEADER", "LEFT", "RIGHT", "SMALL_FIELDS", "page_look", "variables"]
+__all__ = ["HEADER", "LEFT", "RIGHT", "SMALL_FIELDS", "own_theme", "page_look", "variables"]
 
 HEADER = 48
 
@@ -25,6 +27,11 @@ SMALL_FIELDS = """
 
 LEFT = _column("clamp(350px, 27vw, 440px)", "right")
 RIGHT = _column("clamp(270px, 21vw, 380px)", "left")
+
+
+def own_theme() -> Theme:
+    """Return a theme that leaves the looks of plots to the code that paints them."""
+    return Theme(json={"attrs": dict.fromkeys(("Axis", "ColorBar", "Figure", "Grid", "Legend", "Plot", "Title"), {})})
 
 
 def page_look() -> dict[str, Any]:

@@ -20,7 +20,8 @@ def methods_bar() -> pn.viewable.Viewable:
     html = (
         '<div class="methods" data-methods hidden>'
         f'<span class="group" role="group" aria-label="Other methods, at most {METHODS_AT_ONCE}">{buttons}</span>'
-        "<p>Above zero: makes the spectrum more anomalous (lowers log p)</p></div>"
+        "<p>Above zero: makes the spectrum more anomalous (lowers log p)</p>"
+        '<a href="evaluation" target="_blank" rel="noopener">Which one finds the cause?</a></div>'
     )
     return pn.pane.HTML(html, sizing_mode="stretch_width", stylesheets=[_STYLE], margin=0)
 
@@ -44,5 +45,6 @@ button:focus-visible { outline: 2px solid var(--imo-accent); outline-offset: 1px
   animation: blink 1s ease-in-out infinite alternate; }
 @keyframes blink { to { background: var(--imo-accent); } }
 @media (prefers-reduced-motion: reduce) { .dot { animation: none !important; } }
+a { color: var(--imo-accent); } a:focus-visible { outline: 2px solid var(--imo-accent); outline-offset: 1px; }
 p { margin: 0; white-space: nowrap; color: var(--imo-muted); }
 """
