@@ -9,6 +9,7 @@ import click
 from imo_engine.command_line import COMMANDS, LazyGroup, run
 from imo_engine.commands.options import integers, model_options, redshift_option
 from imo_engine.errors import ImoError
+from imo_engine.evaluators import EVALUATORS
 
 __all__ = ["main", "serve"]
 
@@ -34,6 +35,14 @@ _HELP = "Outliers of spectroscopic surveys: score spectra, explain them, and loo
 @click.option("--open", "open_browser", is_flag=True, help="Open the page in a browser.")
 @click.option("--windows", default="1,4,16,64,256", show_default=True, callback=integers, help="Window sizes, pixels.")
 @click.option("--n-baselines", default=8, show_default=True, type=click.IntRange(2), help="Baselines for each target.")
+@click.option(
+    "--evaluator",
+    type=click.Choice(("auto", *EVALUATORS)),
+    default="auto",
+    show_default=True,
+    help="How log p of windows is computed. auto: exactly, or where that takes minutes quickly first, with the error "
+    "measured, and exactly when the engine is idle.",
+)
 @click.option("--labels", help="File (SQLite) or URL of the database of labels; by default in your data folder.")
 @click.option("--user", default="", help="Whose labels, where there is no login; by default your system user name.")
 @click.option(
@@ -50,6 +59,7 @@ def serve(
     open_browser: bool,
     windows: tuple[int, ...],
     n_baselines: int,
+    evaluator: str,
     labels: str | None,
     user: str,
     cache: Path | None,
@@ -98,7 +108,7 @@ def serve(
         except ImoError:
             pass  # then they are computed
 
-    settings = Settings(window_sizes=windows, n_baselines=n_baselines)
+    settings = Settings(window_sizes=windows, n_baselines=n_baselines, evaluator=evaluator)
     serve_page(
         survey,
         settings,

@@ -43,7 +43,7 @@ class Inputs:
         redshift: Of the spectrum.
         model: Scores the spectra.
         baselines: Those that were drawn.
-        settings: Window sizes and weights.
+        settings: Window sizes and weights; the evaluator is what "auto" stands for.
     """
 
     flux: NDArray[np.float32]
@@ -60,18 +60,26 @@ class Inputs:
         Raises:
             ImoError: an unknown target, one without a score, or a model that cannot be loaded.
         """
+        from imo_engine.evaluators.choice import resolve_evaluator
+
         target = survey.spectra[[survey.spectra.row(target_id)]]
         if target.problem[0]:
             raise ImoError(f"target {target_id} has no score: {target.problem[0]}")
         model, pool = survey.engine.get()
         baselines = pool.draw(min(settings.n_baselines, len(pool)), seed=settings.seed)
         flux = model.prepare(target)[0]
+        settings = replace(settings, evaluator=resolve_evaluator(settings.evaluator, model))
         return cls(flux, target.measured[0], float(target.redshift[0]), model, baselines, settings)
 
     def digest(self) -> str:
         """Return 64 hex digits that change with any of them."""
         latents = self.baselines.latents
         return result_key(self.flux, self.measured, self.redshift, self.model.fingerprint, latents, self.settings)
+
+    @property
+    def exactly(self) -> "Inputs":
+        """The same, for exact values."""
+        return replace(self, settings=self.settings.exactly)
 
 
 def answer(
@@ -109,7 +117,7 @@ def explain(inputs: Inputs, send: Callable[[Event], None], should_stop: Callable
         finished.append(result.values)
         values = np.stack(finished)
         weights = combination_weights(values.mean(axis=1), values.var(axis=1), settings.weights)
-        send(WindowReady(result.window_size, result.values.astype(np.float32), *combine(values, weights)))
+        send(WindowReady(result.window_size, result.values.astype(np.float32), *combine(values, weights), result.facts))
 
     def on_progress(done: int, total: int) -> None:
         nonlocal last
@@ -127,6 +135,7 @@ def explain(inputs: Inputs, send: Callable[[Event], None], should_stop: Callable
         inputs.baselines,
         settings.window_sizes,
         weights=settings.weights,
+        evaluator=settings.evaluator,
         valid=inputs.measured,
         on_baselines=lambda baselines, valid: send(BaselinesReady(baselines, valid)),
         on_window=on_window,

@@ -9,7 +9,7 @@ import logging
 import lzma
 import threading
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +60,7 @@ def write_results(path: str | Path, results: Sequence[Result], settings: Setting
     header = {
         "format": _FORMAT,
         "algorithm": ALGORITHM,
-        "settings": asdict(settings),
+        "settings": settings.exactly.described(),
         "model": fingerprint,
         "findings": [
             {
@@ -162,7 +162,7 @@ class Precomputed:
         model, _ = self._survey.engine.get()
         wanted = {
             "format": _FORMAT, "algorithm": ALGORITHM, "model": model.fingerprint,
-            "settings": json.loads(json.dumps(asdict(self._settings))),
+            "settings": json.loads(json.dumps(self._settings.exactly.described())),
         }  # fmt: skip
         for name, value in wanted.items():
             if header.get(name) != value:

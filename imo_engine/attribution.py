@@ -1,6 +1,6 @@
 """What inverse occlusion found: values per window, baseline and pixel, and their combination."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,12 +14,26 @@ from imo_engine.files import write_atomically
 if TYPE_CHECKING:
     import xarray
 
-__all__ = ["WEIGHTINGS", "Attribution", "combination_weights", "combine"]
+__all__ = ["WEIGHTINGS", "Attribution", "WindowFacts", "combination_weights", "combine"]
 
 WEIGHTINGS = ("inverse_variance", "inverse_standard_deviation")
 """How window sizes are combined: by the paper's text, and by the authors' notebook."""
 
 _ROUNDING = 1e-6
+
+
+@dataclass(frozen=True)
+class WindowFacts:
+    """What else is known of the values of one window size.
+
+    Attributes:
+        measured_error: Largest error that checks in the same run found in what was not computed exactly, relative to
+            the window's largest change of log p in the same baseline; 0 if everything is exact.
+        exact_share: Share of the chunks that were computed exactly.
+    """
+
+    measured_error: float = 0.0
+    exact_share: float = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,8 +66,31 @@ class Attribution:
     """Pixels, one a window size."""
     weighting: str = "inverse_variance"
     """How window sizes are combined, one of :data:`WEIGHTINGS`."""
+    facts: tuple[WindowFacts, ...] = ()
+    """One a window size; those of exact values by default."""
     provenance: dict[str, Any] = field(default_factory=dict)
     """Model, device, seconds, evaluations and whatever else tells how this was computed."""
+
+    def __post_init__(self) -> None:
+        if not self.facts:
+            object.__setattr__(self, "facts", (WindowFacts(),) * len(self.window_sizes))
+
+    @property
+    def exact(self) -> bool:
+        """Whether every chunk of every window size was computed without an approximation."""
+        return all(one.exact_share == 1 for one in self.facts)
+
+    @property
+    def measured_error(self) -> float:
+        """Largest of :attr:`WindowFacts.measured_error`."""
+        return max(one.measured_error for one in self.facts)
+
+    def with_window(self, window_size: int, values: NDArray[np.floating], facts: WindowFacts) -> "Attribution":
+        """Return a copy in which one window size has other values, (baseline, pixel), and facts."""
+        index = self.window_sizes.index(window_size)
+        changed = self.values.copy()
+        changed[index] = values
+        return replace(self, values=changed, facts=(*self.facts[:index], facts, *self.facts[index + 1 :]))
 
     @cached_property
     def mean(self) -> NDArray[np.float64]:
@@ -120,6 +157,16 @@ class Attribution:
                 "rest_wavelength": ("pixel", self.wavelength / (1 + self.redshift), angstrom | {"frame": "rest"}),
                 "offset": ("window", np.array(self.offsets), {"units": "pixel"}),
                 "stride": ("window", np.array(self.strides), {"units": "pixel"}),
+                "measured_error": (
+                    "window",
+                    np.array([one.measured_error for one in self.facts]),
+                    {"long_name": "largest error that checks found, of the window's largest change of log p"},
+                ),
+                "exact_share": (
+                    "window",
+                    np.array([one.exact_share for one in self.facts]),
+                    {"long_name": "share of chunks computed exactly"},
+                ),
             },
             attrs={
                 "title": "Inverse multiscale occlusion",

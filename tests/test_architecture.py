@@ -53,6 +53,8 @@ SERVICES = (
     "latents",
     "similar",
     "precomputed",
+    "known",
+    "refinement",
 )
 """Modules of the app that are used without widgets and without a browser."""
 

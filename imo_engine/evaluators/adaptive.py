@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from imo_engine.attribution import WindowFacts
 from imo_engine.batching import batch_size_for, run_in_batches
 from imo_engine.convolutions import plain_convolutions, pooled_cells
 from imo_engine.evaluators.field_passes import FieldPasses
@@ -22,6 +23,8 @@ __all__ = ["Adaptive"]
 _CHECKS = 14
 _TOP_CHECKS = 10
 """Chunks of each window size and input that are computed both ways, to learn how wrong the cheap way is."""
+_AUDITED = 4
+"""Chunks of each window size and input that are computed both ways in the end: random ones, and the largest changes."""
 _STRONG = 0.15
 """Share of a window's largest change from which on chunks are computed exactly whatever their size."""
 _SAFETY = 2.4
@@ -74,6 +77,12 @@ class Adaptive(Evaluator):
     def name(self) -> str:  # type: ignore[override]
         """Return "exact" or the tolerance, in words."""
         return "exact" if self.tolerance == 0 else f"within {100 * self.tolerance:g} %"
+
+    def facts(self, window_size: int) -> WindowFacts:
+        """Return what the checks of a window size found."""
+        if self.tolerance == 0:
+            return WindowFacts()
+        return WindowFacts(self.errors.get(window_size, 0.0), self.exact_share.get(window_size, 1.0))
 
     def _latents(
         self, chunks: Chunks, should_stop: Callable[[], bool] | None, on_batch: Callable[[int], None] | None
@@ -179,12 +188,43 @@ class _Row:
         strong = change > _STRONG * max(largest, float(change[checks].max()))
         strong[undecided], strong[checks] = True, False
         latents[checks] = exact
+        audited = self._audit(latents, sizes, strong, checks, largest)
+        strong[audited] = False
         redo = torch.nonzero(strong)[:, 0]
         if len(redo):
             latents[redo] = self._exact(redo)
-        self.redone = len(redo) + len(checks)
+        self.redone = len(redo) + len(checks) + len(audited)
+        if self.redone == count:
+            self.error = 0.0
         self.report(count)
         return latents
+
+    def _audit(self, latents: Tensor, sizes: Tensor, strong: Tensor, checks: Tensor, largest: float) -> Tensor:
+        """Check some chunks that had no say in what is kept.
+
+        Where one is wrong, all of its size and more become strong; where most are wrong, all.
+
+        Returns:
+            Which chunks were checked; their latents are exact now.
+        """
+        kept = ~strong
+        kept[checks] = False
+        left = torch.nonzero(kept)[:, 0]
+        if not len(left):
+            return left
+        change = (self.parent.flow_log_prob(latents[left]) - self.parent.own_log_prob[self.row]).abs()
+        order = torch.randperm(len(left), generator=torch.Generator().manual_seed(self.row))[:_AUDITED]
+        largest_ones = change.topk(min(_AUDITED, len(left))).indices
+        some = left[torch.cat([order.to(left.device), largest_ones]).unique()]
+        exact = self._exact(some)
+        right, found = self.parent.flow_log_prob(exact), self.parent.flow_log_prob(latents[some])
+        error = (found - right).abs() / largest
+        wrong = error > self.parent.tolerance
+        limit = 0.0 if 2 * int(wrong.sum()) > len(wrong) else sizes[some].masked_fill(~wrong, torch.inf).min()
+        strong |= kept & (sizes >= limit)
+        self.error = max(self.error, float(error.masked_fill(sizes[some] >= limit, 0).max()))
+        latents[some] = exact
+        return some
 
     def _cheap(self, cheap: list[LowRank], rows: Tensor, way: Way) -> Tensor:
         latents = torch.empty(0)
