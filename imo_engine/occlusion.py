@@ -113,15 +113,15 @@ def inverse_multiscale_occlusion(
     if should_stop is not None and should_stop():
         raise Cancelled("stopped before the first evaluation")
 
-    pool = _latents(model, baselines, memory_budget)
+    pool = _latents(model, baselines, memory_budget, should_stop)
     redshifts = np.full(len(pool), float(redshift))
-    aligned = model.decode(pool, redshifts, memory_budget=memory_budget)
+    aligned = model.decode(pool, redshifts, memory_budget=memory_budget, should_stop=should_stop)
     if on_baselines is not None:
         on_baselines(aligned, usable)
 
     replacement = Replacement.of(model, aligned, flux_array, usable)
-    chosen = choose_evaluator(evaluator, replacement, memory_budget=memory_budget)
-    baseline_log_prob = chosen.base_log_prob()
+    chosen = choose_evaluator(evaluator, replacement, memory_budget=memory_budget, should_stop=should_stop)
+    baseline_log_prob = chosen.base_log_prob(should_stop)
     values = np.full((len(tilings), len(pool), len(flux_array)), np.nan)
     facts = [WindowFacts()] * len(tilings)
     total = len(pool) * sum(int(_occupied(tiling, usable).sum()) for tiling in tilings)
@@ -246,7 +246,12 @@ def checked_spectrum(
     return np.where(np.isfinite(array), array, 0).astype(array.dtype), usable
 
 
-def _latents(model: OutlierModel, baselines: ArrayLike | BaselinePool, memory_budget: int | None) -> NDArray:
+def _latents(
+    model: OutlierModel,
+    baselines: ArrayLike | BaselinePool,
+    memory_budget: int | None,
+    should_stop: Callable[[], bool] | None,
+) -> NDArray:
     if isinstance(baselines, BaselinePool):
         if baselines.model != model.fingerprint:
             raise InputError("'baselines' is a pool of latents of another model")
@@ -256,7 +261,7 @@ def _latents(model: OutlierModel, baselines: ArrayLike | BaselinePool, memory_bu
         if array.ndim != 2 or array.shape[1] != len(model.wavelength):
             raise InputError(f"'baselines' has shape {array.shape}, expected (M, {len(model.wavelength)})")
         model.checked_flux(array, "baselines")
-        latents = model.encode(array, memory_budget=memory_budget)
+        latents = model.encode(array, memory_budget=memory_budget, should_stop=should_stop)
     if len(latents) < 2:
         raise InputError(
             f"'baselines' has {len(latents)}; at least 2 are needed, their scatter weighs the window sizes"

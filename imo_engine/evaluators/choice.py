@@ -1,5 +1,8 @@
 """Which evaluator answers for a model."""
 
+from collections.abc import Callable
+from functools import partial
+
 from imo_engine.errors import InputError
 from imo_engine.evaluators import EVALUATORS
 from imo_engine.evaluators.adaptive import Adaptive
@@ -34,17 +37,34 @@ def resolve_evaluator(name: str, model: OutlierModel) -> str:
     return "local_update" if slow else "exact"
 
 
-def choose_evaluator(name: str, replacement: Replacement, *, memory_budget: int | None = None) -> Evaluator:
+def choose_evaluator(
+    name: str,
+    replacement: Replacement,
+    *,
+    memory_budget: int | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> Evaluator:
     """Return a prepared evaluator called ``name``, "auto" or one of :data:`imo_engine.evaluators.EVALUATORS`.
+
+    Args:
+        name: Which.
+        replacement: Inputs.
+        memory_budget: Bytes of activations a batch; None for what is free.
+        should_stop: Asked while it is prepared.
 
     Raises:
         InputError: another name.
+        Cancelled: ``should_stop`` returned True.
     """
-    name = resolve_evaluator(name, replacement.model)
+    model = replacement.model
+    name = resolve_evaluator(name, model)
+    make: Callable[..., Evaluator]
     if name == "frozen_statistics":
-        return FrozenStatistics(replacement, memory_budget=memory_budget)
-    if name == "full_passes":
-        return BlackBox(replacement, memory_budget=memory_budget)
-    if replacement.model.encoder.config.normalisation == "none":
-        return LocalExact(replacement, memory_budget=memory_budget)
-    return Adaptive(replacement, tolerance=0.0 if name == "exact" else _TOLERANCE, memory_budget=memory_budget)
+        make = FrozenStatistics
+    elif model.encoder.config.normalisation == "none" and name != "full_passes":
+        make = LocalExact
+    elif name == "full_passes" or model.device.type == "mps":  # statistics need float64, which MPS lacks
+        make = BlackBox
+    else:
+        make = partial(Adaptive, tolerance=0.0 if name == "exact" else _TOLERANCE)
+    return make(replacement, memory_budget=memory_budget, should_stop=should_stop)
