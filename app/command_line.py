@@ -78,14 +78,17 @@ def serve(
     check_address(address, port, allow_origin)  # before minutes of scoring
     if spectra:
         from imo_engine.commands.options import load_baselines, load_model
+        from imo_engine.devices import all_devices
 
-        outlier_model = load_model(model, autoencoder, flow, device)
+        devices = all_devices(device)
+        outlier_model = load_model(model, autoencoder, flow, devices[0])
         click.echo(f"Reading and scoring with {outlier_model.name} on {outlier_model.device_name} ...")
         survey = survey_of_files(
             spectra,
             outlier_model,
             lambda rows: load_baselines(outlier_model, baselines, model, autoencoder is not None, rows),
             redshift=redshift,
+            devices=devices,
         )
         for row in range(len(survey.spectra)):
             if survey.spectra.problem[row]:
@@ -93,7 +96,7 @@ def serve(
     else:
         if model or autoencoder or flow or baselines:
             raise click.UsageError("--model, --autoencoder, --flow and --baselines need --spectra")
-        survey = demo_survey(device=device)
+        survey = demo_survey(device=device, devices=_devices_of_demo(device))
 
     from app.explainer import Settings
     from app.server import serve as serve_page
@@ -122,6 +125,15 @@ def serve(
         ahead=ahead,
         precomputed=precomputed,
     )
+
+
+def _devices_of_demo(name: str) -> "Sequence[str | None]":
+    """Return what the demo is computed on; torch, which knows, is slow to import and asked only if it could matter."""
+    if name != "cuda" and not (name == "auto" and len(list(Path("/dev").glob("nvidia[0-9]*"))) > 1):
+        return (None,)
+    from imo_engine.devices import all_devices
+
+    return all_devices(name)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -54,8 +54,8 @@ class Inputs:
     settings: Settings
 
     @classmethod
-    def of(cls, survey: Survey, target_id: str, settings: Settings) -> "Inputs":
-        """Gather them; loads the model when first needed.
+    def of(cls, survey: Survey, target_id: str, settings: Settings, device: str | None = None) -> "Inputs":
+        """Gather them; loads the model when first needed, onto one of the engine's devices.
 
         Raises:
             ImoError: an unknown target, one without a score, or a model that cannot be loaded.
@@ -65,7 +65,7 @@ class Inputs:
         target = survey.spectra[[survey.spectra.row(target_id)]]
         if target.problem[0]:
             raise ImoError(f"target {target_id} has no score: {target.problem[0]}")
-        model, pool = survey.engine.get()
+        model, pool = survey.engine.get(device)
         baselines = pool.draw(min(settings.n_baselines, len(pool)), seed=settings.seed)
         flux = model.prepare(target)[0]
         settings = replace(settings, evaluator=resolve_evaluator(settings.evaluator, model))
@@ -88,15 +88,16 @@ def answer(
     settings: Settings | MethodSettings,
     send: Callable[[Event], None],
     should_stop: Callable[[], bool],
+    device: str | None = None,
 ) -> Finished | MethodFinished:
-    """Compute what is asked for: inverse occlusion, or another method.
+    """Compute what is asked for: inverse occlusion, or another method, on one of the engine's devices.
 
     Raises:
         ImoError: as :func:`explain` and :func:`apply_method`.
     """
     if isinstance(settings, MethodSettings):
-        return MethodFinished(apply_method(survey, target_id, settings, send, should_stop))
-    return Finished(explain(Inputs.of(survey, target_id, settings), send, should_stop))
+        return MethodFinished(apply_method(survey, target_id, settings, send, should_stop, device))
+    return Finished(explain(Inputs.of(survey, target_id, settings, device), send, should_stop))
 
 
 def explain(inputs: Inputs, send: Callable[[Event], None], should_stop: Callable[[], bool]) -> Attribution:
@@ -150,6 +151,7 @@ def apply_method(
     settings: MethodSettings,
     send: Callable[[Event], None],
     should_stop: Callable[[], bool],
+    device: str | None = None,
 ) -> "MethodAttribution":
     """Compute another method's attribution of a target, with the baselines of the settings; tells of its progress.
 
@@ -160,7 +162,7 @@ def apply_method(
     from imo_engine.methods import find_method
 
     method = find_method(settings.method)
-    inputs = Inputs.of(survey, target_id, settings.baselines)
+    inputs = Inputs.of(survey, target_id, settings.baselines, device)
     extra = {"ivar": survey.spectra.ivar[survey.spectra.row(target_id)]} if "ivar" in method.defaults else {}
     began = last = time.monotonic()
 

@@ -1,6 +1,6 @@
 """Explain targets in the background: one bounded queue a process, shared by all browser sessions.
 
-A worker thread computes arrays only. What it finds reaches a session as events, in order; a session that
+Worker threads, one a device, compute arrays only. What it finds reaches a session as events, in order; a session that
 asks for another target lets go of the first, and a computation that nobody waits for any more stops within
 one batch. Finished attributions are kept in memory and, if there is a cache, on disk, so going back to a
 target costs nothing. Sessions are served in turn; when nobody waits, targets that may be asked for next are
@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 
 
 class Explainer:
-    """Queue of computations for one survey; safe to use from any thread.
+    """Queue of computations for one survey, one on each of its engine's devices at a time; safe to use from any thread.
 
     Listeners are called from the threads of the queue, or within :meth:`request` for what is known already;
     they must be quick. What one of them raises is logged and does not reach the others.
@@ -72,7 +72,8 @@ class Explainer:
         self._turns = Turns[Job]()
         self._ahead = Turns[Key]()
         self._known = Known(keep)
-        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="imo-engine")
+        self._devices = list(survey.engine.devices)  # those that are idle
+        self._worker = ThreadPoolExecutor(max_workers=len(self._devices), thread_name_prefix="imo-engine")
         self._disk = ThreadPoolExecutor(max_workers=1, thread_name_prefix="imo-cache")
 
     def request(
@@ -240,7 +241,12 @@ class Explainer:
             if job is None:
                 return
             job.waiting = False
-        self._work(job)
+            device = self._devices.pop()  # there are no more threads than devices
+        try:
+            self._work(job, device)
+        finally:
+            with self._lock:
+                self._devices.append(device)
 
     def _next_ahead(self) -> Job | None:
         while turn := self._ahead.take():
@@ -261,13 +267,13 @@ class Explainer:
                 job.interrupted = not claims
             return job.stop.is_set()
 
-    def _work(self, job: Job) -> None:
+    def _work(self, job: Job, device: str | None) -> None:
         try:
             if self._should_stop(job):
                 raise Cancelled("nobody waits for it")
             known = self._on_disk(job) if job.ahead_for is not None else None
             send, should_stop = partial(self._send, job), partial(self._should_stop, job)
-            result = answer(self.survey, *job.key, send, should_stop) if known is None else Finished(known)
+            result = answer(self.survey, *job.key, send, should_stop, device) if known is None else Finished(known)
         except Cancelled:
             with self._lock:
                 owners = {job.ahead_for, *(claim.session for claim in job.claims.values())} if job.interrupted else ()

@@ -25,7 +25,7 @@ from app.reasons import Reason, Reasons, in_brief
 from app.refinement import Refined, Refinement, within
 from app.state import AppState
 from app.survey import Survey
-from imo_engine.attribution import Attribution
+from imo_engine.attribution import Attribution, local_share_words
 from imo_engine.errors import ImoError
 
 __all__ = ["Session", "Status"]
@@ -42,12 +42,14 @@ class Status:
         text: One line for people.
         fraction: 0 to 1; None where it cannot be told.
         refining: Whether what is done is being replaced by exact values.
+        detail: More of it, shown when the mouse is over it.
     """
 
     kind: str = "idle"
     text: str = "Select a target"
     fraction: float | None = None
     refining: bool = False
+    detail: str = ""
 
 
 class Session(param.Parameterized):
@@ -191,7 +193,9 @@ class Session(param.Parameterized):
                 self.attribution = attribution
                 rough = not attribution.exact
                 more = " · exact values follow" if rough else ""
-                self.status = Status("done", _finished_text(attribution) + more, 1.0, refining=rough)
+                self.status = Status(
+                    "done", _finished_text(attribution) + more, 1.0, rough, local_share_words(attribution)
+                )
                 self._explain_reason(generation, attribution)
                 self._look_ahead(attribution)
             case Failed(message):
@@ -221,10 +225,10 @@ class Session(param.Parameterized):
             sources.show_combination(attribution.combined, attribution.combined_scatter)
         elif (progress := refined.progress) is not None:
             text = f"{about} · exactly: {_progress_text(progress)}"
-            self.status = Status("done", text, progress.done / progress.total, refining=True)
+            self.status = Status("done", text, progress.done / progress.total, True, local_share_words(attribution))
         elif refined.ended == "exact":
             sources.show_attribution(attribution)
-            self.status = Status("done", _finished_text(attribution), 1.0)
+            self.status = Status("done", _finished_text(attribution), 1.0, detail=local_share_words(attribution))
             self._explain_reason(self._generation, attribution)
         else:
             why = f": {refined.message}" if refined.message else ""
@@ -271,7 +275,16 @@ def _finished_text(attribution: Attribution) -> str:
     about = f"{len(attribution.baselines)} baselines · {note['evaluations']:,} evaluations"
     if "rounding" in note:
         return f"Computed beforehand, kept within {note['rounding']} · {about}"
-    return f"{within(attribution)} · {about} in {note['seconds']:.1f} s on {note['device']}"
+    return f"{within(attribution)} · {about} in {note['seconds']:.1f} s on {note['device']}{_local(attribution)}"
+
+
+def _local(attribution: Attribution) -> str:
+    """Say in a few words how much of the signal is local, where the network lets it be anything else."""
+    shares = [one.local_share for one in attribution.facts if one.local_share is not None]
+    if not shares or all(share == 1 for share in shares):
+        return ""
+    low, high = (f"{100 * one:.0f}" for one in (min(shares), max(shares)))
+    return f" · {low} % local" if low == high else f" · {low} to {high} % local"
 
 
 def _duration(seconds: float) -> str:

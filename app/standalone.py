@@ -21,7 +21,7 @@ from app.views.look import variables
 from app.views.toolbar import TOOLBAR_STYLE
 from app.views.toolbar_html import toolbar_html
 from app.views.why import WHY_STYLE, why_html
-from imo_engine.attribution import Attribution
+from imo_engine.attribution import Attribution, local_share_words
 from imo_engine.attribution_table import software
 from imo_engine.errors import InputError
 from imo_engine.spectra import Spectra
@@ -147,6 +147,7 @@ def _made_with(shown: StandaloneObject) -> str:
         ("Baselines", str(len(attribution.baselines))),
         ("Weights", attribution.weighting.replace("_", " ")),
         ("Values", within(attribution)),
+        ("Split", local_share_words(attribution)),
         ("File", str(shown.spectrum.source[0])),
         ("Software", ", ".join(f"{name} {number}" for name, number in software().items())),
     ]

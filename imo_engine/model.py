@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -166,6 +167,14 @@ class OutlierModel:
         """The device's name for people."""
         return device_name(self.device)
 
+    def on(self, device: str) -> "OutlierModel":
+        """Return this model on a device: itself if it is there, else a copy."""
+        if choose_device(device) == self.device:
+            return self
+        encoder, decoder, flow = deepcopy((self.encoder, self.decoder, self.flow))
+        about: Any = {"masked_pixels": self.masked_pixels, "provenance": self.provenance, "dtype": self.dtype}
+        return OutlierModel(encoder, decoder, flow, self.wavelength, device=device, **about)
+
     @cached_property
     def quick_encoder(self) -> QuickEncoder:
         """The encoder's convolutions and attention, prepared for many spectra."""
@@ -191,7 +200,7 @@ class OutlierModel:
 
         Raises:
             InputError: another shape, or values that are not finite.
-            Cancelled: ``should_stop``, asked before each batch, returned True.
+            Cancelled: ``should_stop`` returned True.
         """
         spectra = self.checked_flux(flux)
         quick = self.quick_encoder

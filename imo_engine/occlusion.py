@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -12,6 +12,8 @@ from imo_engine.attribution import WEIGHTINGS, Attribution, WindowFacts
 from imo_engine.baselines import BaselinePool
 from imo_engine.errors import Cancelled, InputError
 from imo_engine.evaluators.choice import choose_evaluator
+from imo_engine.evaluators.local import FrozenStatistics
+from imo_engine.evaluators.local_share import LocalShares
 from imo_engine.evaluators.replacement import Chunks, Evaluator, Replacement
 from imo_engine.model import OutlierModel
 from imo_engine.tiling import Tiling, tile
@@ -124,6 +126,7 @@ def inverse_multiscale_occlusion(
     baseline_log_prob = chosen.base_log_prob(should_stop)
     values = np.full((len(tilings), len(pool), len(flux_array)), np.nan)
     facts = [WindowFacts()] * len(tilings)
+    changes: list[_Changes] = []
     total = len(pool) * sum(int(_occupied(tiling, usable).sum()) for tiling in tilings)
     done = 0
     for index in sorted(range(len(tilings)), key=lambda k: -tilings[k].window_size):
@@ -132,11 +135,19 @@ def inverse_multiscale_occlusion(
             if on_progress is not None:
                 on_progress(before + count, total)
 
-        values[index], count = _one_window(chosen, tilings[index], usable, baseline_log_prob, should_stop, report)
-        done += count
+        changes.append(_one_window(chosen, tilings[index], usable, baseline_log_prob, should_stop, report))
+        values[index] = changes[-1].painted(tilings[index], usable)
+        done += changes[-1].log_prob_lost.size
         facts[index] = chosen.facts(tilings[index].window_size)
         if on_window is not None:
             on_window(WindowResult(index, tilings[index].window_size, values[index], facts[index]))
+
+    if chosen.name != FrozenStatistics.name:  # what is asked for is the local pattern then
+        shares = LocalShares(replacement, memory_budget=memory_budget)
+        for change in changes:
+            share, error = shares.of(change.starts, change.stops, change.log_prob_lost, should_stop)
+            index = [tiling.window_size for tiling in tilings].index(change.window_size)
+            facts[index] = replace(facts[index], local_share=share, local_share_error=error)
 
     return Attribution(
         values=values,
@@ -162,6 +173,23 @@ def inverse_multiscale_occlusion(
     )
 
 
+@dataclass(frozen=True, eq=False)
+class _Changes:
+    """What the chunks of one window size that hold usable pixels, (n,), do to log p, (baseline, n) in nats."""
+
+    window_size: int
+    number: NDArray[np.int64]
+    starts: NDArray[np.int64]
+    stops: NDArray[np.int64]
+    log_prob_lost: NDArray[np.float64]
+
+    def painted(self, tiling: Tiling, usable: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """Return values, (baseline, pixel), per pixel that was replaced."""
+        result = np.full((len(self.log_prob_lost), len(tiling)), np.nan)
+        result[:, self.number] = self.log_prob_lost / _replaced_pixels(tiling, usable)[self.number]
+        return np.where(usable, tiling.paint(result), np.nan)
+
+
 def _one_window(
     evaluator: Evaluator,
     tiling: Tiling,
@@ -169,22 +197,16 @@ def _one_window(
     baseline_log_prob: NDArray[np.float64],
     should_stop: Callable[[], bool] | None,
     report: Callable[[int], None],
-) -> tuple[NDArray[np.float64], int]:
-    """Return values (baseline, pixel) of one window size and the number of evaluations."""
+) -> _Changes:
     n_baseline = len(baseline_log_prob)
     occupied = np.flatnonzero(_occupied(tiling, usable))
-    result = np.full((n_baseline, len(tiling)), np.nan)
-    count = n_baseline * len(occupied)
-    if count:
-        chunks = Chunks(
-            np.repeat(np.arange(n_baseline), len(occupied)),
-            np.tile(tiling.starts[occupied], n_baseline),
-            np.tile(tiling.stops[occupied], n_baseline),
-        )
-        log_prob = evaluator.log_prob(chunks, should_stop=should_stop, on_batch=report)
-        pixels = _replaced_pixels(tiling, usable)[occupied]
-        result[:, occupied] = (baseline_log_prob[:, None] - log_prob.reshape(n_baseline, -1)) / pixels
-    return np.where(usable, tiling.paint(result), np.nan), count
+    starts, stops = tiling.starts[occupied], tiling.stops[occupied]
+    chunks = Chunks(
+        np.repeat(np.arange(n_baseline), len(occupied)), np.tile(starts, n_baseline), np.tile(stops, n_baseline)
+    )
+    log_prob = evaluator.log_prob(chunks, should_stop=should_stop, on_batch=report)
+    lost = baseline_log_prob[:, None] - log_prob.reshape(n_baseline, -1)
+    return _Changes(tiling.window_size, occupied, starts, stops, lost)
 
 
 def _replaced_pixels(tiling: Tiling, usable: NDArray[np.bool_]) -> NDArray[np.int64]:

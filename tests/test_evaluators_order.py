@@ -1,6 +1,7 @@
 """Every evaluator: the same numbers whatever is grouped, a short way to the next question, and little memory enough."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from imo_engine.evaluators.local import LocalExact
 from imo_engine.evaluators.local_encoder import WindowUpdate
 from imo_engine.evaluators.low_rank import LowRank
 from imo_engine.evaluators.replacement import Replacement
+from imo_engine.evaluators.side_by_side import side_by_side
 
 EVERY = [(name, norm) for name in EVALUATORS for norm in ("none", "instance")]
 
@@ -118,6 +120,18 @@ class TestMemory:
         monkeypatch.setattr(WindowUpdate, "pooled", greedy)
         with pytest.raises(OutOfMemory, match="single spectrum"):
             choose_evaluator("exact", replacement_of(varied_model("none"))).log_prob(chunks_of(4, 2))
+
+
+def test_threads_that_begin_later_have_as_many_as_before():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        seen = side_by_side(lambda number: torch.get_num_threads(), 5, torch.device("cpu"))
+        with ThreadPoolExecutor(1) as pool:
+            later = pool.submit(torch.get_num_threads).result()
+        assert (seen, torch.get_num_threads(), later) == ([1] * 5, 3, 3)
+    finally:
+        torch.set_num_threads(threads)
 
 
 class TestStopping:

@@ -933,6 +933,67 @@ class TestRefining:
             assert finish(explainer, FIRST, replace(SETTINGS, evaluator="auto"))[1].attribution.exact
 
 
+class TestSeveralDevices:
+    @pytest.fixture
+    def two(self):
+        """Two devices, which happen to be the same processor, and a copy of the model for the second."""
+        survey = tiny_survey()
+        loaded = survey.engine.get()
+        with explaining(replace(survey, engine=Engine(lambda: loaded, ("cpu", "cpu:0")))) as made:
+            yield made
+
+    def meet(self, explainer):
+        """Let every computation wait in its first question until another one is in its own."""
+        barrier, met, answer = threading.Barrier(2), set(), explainer._should_stop
+
+        def asked(job):
+            if job.key not in met:
+                met.add(job.key)
+                barrier.wait(PATIENCE)
+            return answer(job)
+
+        explainer._should_stop = asked
+        return barrier
+
+    def test_two_outliers_are_computed_at_the_same_time_with_equal_results(self, two, explainer):
+        expected = {target: finish(explainer, target)[1].attribution.values for target in (FIRST, SECOND)}
+        barrier = self.meet(two)
+        recorders = {target: Recorder() for target in expected}
+        for target, recorder in recorders.items():
+            two.request(target, recorder, SETTINGS)
+        for target, recorder in recorders.items():
+            found = recorder.wait_for(Finished, Failed)
+            np.testing.assert_allclose(found.attribution.values, expected[target], rtol=1e-9, atol=1e-12)
+        assert not barrier.broken  # or one would have waited for the other in vain
+        assert sorted(two._devices) == ["cpu", "cpu:0"]  # both are free again
+
+    def test_each_has_a_model_of_its_own(self, two):
+        engine = two.survey.engine
+        one, other = (engine.get(device)[0] for device in engine.devices)
+        assert engine.get("cpu")[0] is one and engine.get()[0] is one
+        assert other is engine.get("cpu:0")[0] and other is not one
+        assert other.fingerprint == one.fingerprint  # so results are shared on disk
+
+    def test_the_same_outlier_is_computed_once(self, two):
+        gate = Gate(two)
+        recorders = [Recorder() for _ in range(4)]
+        for recorder in recorders:
+            two.request(FIRST, recorder, SETTINGS)
+        found = {id(recorder.wait_for(Finished).attribution) for recorder in recorders}
+        assert len(found) == 1 and gate.computed == [FIRST]
+
+    def test_an_error_gives_its_device_back(self, two):
+        for _ in range(3):
+            finish(two, UNSCORED)
+        barrier = self.meet(two)
+        recorders = [Recorder(), Recorder()]
+        for target, recorder in zip((FIRST, SECOND), recorders, strict=True):
+            two.request(target, recorder, SETTINGS)
+        for recorder in recorders:
+            recorder.wait_for(Finished)
+        assert not barrier.broken
+
+
 def wait_until_all_but(explainer, count):
     """Wait until only ``count`` jobs are left."""
     for _ in range(5):

@@ -28,6 +28,7 @@ from app.plots.sources import PlotSources
 from app.reasons import Reasons
 from app.session import Session, Status
 from app.state import AppState
+from imo_engine.attribution import WindowFacts, local_share_words
 
 FIRST, SECOND, THIRD, UNSCORED = TARGETS
 SETTINGS = Settings(window_sizes=(1, 16, 64), n_baselines=3)
@@ -358,9 +359,23 @@ class TestStatus:
         assert desk.status == Status("computing", "3 baselines aligned", 0.0)
         attribution = events[FIRST][-1].attribution
         note = attribution.provenance | {"seconds": 3.21, "evaluations": 82936, "device": "CPU"}
-        listener(Finished(replace(attribution, provenance=note)))
+        told = replace(attribution, provenance=note, facts=())
+        listener(Finished(told))
         desk.drain()
         assert desk.status == Status("done", "Exact · 3 baselines · 82,936 evaluations in 3.2 s on CPU", 1.0)
+
+    @pytest.mark.parametrize(
+        ("shares", "words"),
+        [((0.06, 0.2, 0.43), " · 6 to 43 % local"), ((1.0, 1.0, 1.0), ""), ((0.5,) * 3, " · 50 % local")],
+    )
+    def test_of_how_much_is_local(self, desk, events, shares, words):
+        desk.select(FIRST)
+        facts = tuple(WindowFacts(local_share=share, local_share_error=0.0) for share in shares)
+        told = replace(events[FIRST][-1].attribution, facts=facts)
+        explainer_of(desk).listeners[0](Finished(told))
+        desk.drain()
+        assert desk.status.text.endswith(told.provenance["device"] + words)
+        assert desk.status.detail == local_share_words(told) != ""
 
     def test_at_the_start(self, desk):
         assert desk.status.kind == "idle"
@@ -384,14 +399,13 @@ class TestRefining:
         return desk
 
     def test_quick_values_say_how_right_they_are(self, refining, quick):
-        note = quick.provenance
-        assert refining.status == Status(
-            "done",
+        note, status = quick.provenance, refining.status
+        assert (status.kind, status.fraction, status.refining) == ("done", 1.0, True)
+        assert status.text.startswith(
             f"Within about {100 * quick.measured_error:.2g} % (spot checks) · 3 baselines · 912 evaluations in "
-            f"{note['seconds']:.1f} s on {note['device']} · exact values follow",
-            1.0,
-            refining=True,
+            f"{note['seconds']:.1f} s on {note['device']} · "
         )
+        assert status.text.endswith("% local · exact values follow")
         assert explainer_of(refining).ahead == [(FIRST, SETTINGS)]
         assert explainer_of(refining).requested == [FIRST, FIRST]
         assert explainer_of(refining).patient == [False, True]

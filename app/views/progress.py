@@ -54,7 +54,8 @@ def _bar(status: Status) -> str:
     waiting = " waiting" if status.kind == "queued" else ""
     refining = " refining" if status.refining else ""
     return (
-        f'<div class="progress {status.kind}{refining}" role="status" aria-live="polite" data-status="{status.kind}">'
+        f'<div class="progress {status.kind}{refining}" role="status" aria-live="polite" data-status="{status.kind}" '
+        f'title="{escape(status.detail)}">'
         f'<span class="words">{escape(status.text)}</span>'
         f'<span class="track"><span class="fill{waiting}" style="width:{percent}%"></span></span></div>'
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import numpy as np
 
-from imo_engine.attribution import WEIGHTINGS, Attribution
+from imo_engine.attribution import WEIGHTINGS, Attribution, local_share_words
 from imo_engine.commands.options import (
     check_output,
     evaluator_option,
@@ -158,6 +158,8 @@ def explain(file: Path, output: Path, **options: Any) -> None:  # noqa: ANN401 -
         f"{output}: {result.provenance['evaluations']} evaluations in {result.provenance['seconds']:.1f} s; highest "
         f"attribution at {wave:.1f} Angstrom observed, {wave / (1 + result.redshift):.1f} rest frame"
     )
+    if words := local_share_words(result):
+        click.echo(words)
     if not result.exact:
         click.echo("largest error measured, of each window's largest value: " + _by_window(result, "measured_error"))
         click.echo("computed exactly: " + _by_window(result, "exact_share"))

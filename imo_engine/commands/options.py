@@ -45,7 +45,12 @@ def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
             help="Pool of baselines: .safetensors of ours, or .npy of normalised spectra (n, N). By default the pool "
             "beside the model, else the scored spectra themselves.",
         ),
-        click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps."),
+        click.option(
+            "--device",
+            default="auto",
+            show_default=True,
+            help="auto, cpu, cuda, cuda:N or mps; imo serve uses every GPU for cuda.",
+        ),
     ]
     return reduce(lambda decorated, option: option(decorated), reversed(options), command)
 
