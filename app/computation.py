@@ -109,6 +109,7 @@ def explain(inputs: Inputs, send: Callable[[Event], None], should_stop: Callable
     from imo_engine.occlusion import WindowResult, inverse_multiscale_occlusion
 
     settings = inputs.settings
+    device = inputs.model.device_name  # here, not in the threads that report: theirs are one thread each
     began = last = time.monotonic()
     waiting = sorted(settings.window_sizes)
     finished: list[NDArray[np.float64]] = []
@@ -127,7 +128,7 @@ def explain(inputs: Inputs, send: Callable[[Event], None], should_stop: Callable
             last = now
             left = (now - began) / done * (total - done) if done > 50 else None
             size = waiting[-1] if waiting else settings.window_sizes[0]
-            send(Progress(done, total, size, inputs.model.device_name, left))
+            send(Progress(done, total, size, device, left))
 
     return inverse_multiscale_occlusion(
         inputs.model,
