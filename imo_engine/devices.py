@@ -5,10 +5,11 @@ from contextlib import contextmanager
 from threading import Lock
 
 import torch
+from torch import Tensor
 
 from imo_engine.errors import InputError
 
-__all__ = ["all_devices", "choose_device", "device_name", "full_precision"]
+__all__ = ["all_devices", "choose_device", "device_name", "full_precision", "moved"]
 
 
 def choose_device(name: str) -> torch.device:
@@ -55,6 +56,13 @@ def all_devices(name: str) -> list[str]:
     if device.type == "cuda" and device.index is None:
         return [f"cuda:{number}" for number in range(torch.cuda.device_count())]
     return [str(device)]
+
+
+def moved(tensor: Tensor, device: torch.device, dtype: torch.dtype | None = None) -> Tensor:
+    """Return ``tensor`` on a device; to a GPU from pinned memory, so that nothing waits for it."""
+    if device.type == "cuda" and tensor.device.type == "cpu":
+        tensor = tensor.pin_memory()
+    return tensor.to(device, dtype, non_blocking=True)
 
 
 _lock = Lock()

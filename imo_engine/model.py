@@ -15,7 +15,7 @@ from torch import Tensor
 from imo_engine.autoencoder import SpectrumDecoder, SpectrumEncoder, pooled_length
 from imo_engine.batching import batch_size_for, run_in_batches
 from imo_engine.checks import check_weights, checked_grid, checked_redshift, finite_rows
-from imo_engine.devices import choose_device, device_name, full_precision
+from imo_engine.devices import choose_device, device_name, full_precision, moved
 from imo_engine.encoding import QuickEncoder
 from imo_engine.errors import InputError, ModelFileError
 from imo_engine.flow import MaskedAutoregressiveFlow
@@ -206,7 +206,7 @@ class OutlierModel:
         quick = self.quick_encoder
 
         def batch(start: int, stop: int) -> Tensor:
-            return self.encoder.mlp(quick(spectra[start:stop].to(self.device, self.dtype)))
+            return self.encoder.mlp(quick(moved(spectra[start:stop], self.device, self.dtype)))
 
         return self._run(batch, len(spectra), memory_budget, (self.n_latent,), should_stop)
 

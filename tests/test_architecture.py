@@ -29,6 +29,7 @@ LAYERS = [
     {"occlusion"},
     {"hybrids", "probe", "machine"},
     {"benchmark"},
+    {"benchmark_process", "benchmark_precision"},
     {"benchmark_growth"},
     {"methods", "figure_files"},
     {"figures"},

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from imo_engine.attribution import WindowFacts
 from imo_engine.batching import check_stop, default_memory_budget, run_in_batches
-from imo_engine.devices import full_precision
+from imo_engine.devices import full_precision, moved
 from imo_engine.model import OutlierModel
 
 __all__ = ["Chunks", "Evaluator", "Replacement"]
@@ -35,7 +35,7 @@ class Chunks:
     def on(self, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
         """Return row, start and stop as tensors on a device, moved once."""
         stacked = torch.from_numpy(np.stack([self.row, self.start, self.stop]))
-        row, start, stop = stacked.to(device, non_blocking=True)
+        row, start, stop = moved(stacked, device)
         return row, start, stop
 
 
@@ -59,7 +59,7 @@ class Replacement:
         both = np.where(valid, changed, base)
         shape = np.broadcast_shapes(np.atleast_2d(base).shape, both.shape)
         tensors = (torch.from_numpy(np.broadcast_to(array, shape).copy()) for array in (base, both))
-        first, second = (tensor.to(model.device, model.dtype) for tensor in tensors)
+        first, second = (moved(tensor.to(model.dtype), model.device) for tensor in tensors)
         return cls(model, first, second)
 
 
