@@ -9,6 +9,7 @@ import click
 from imo_engine.command_line import COMMANDS, LazyGroup, run
 from imo_engine.commands.options import integers, model_options, redshift_option
 from imo_engine.errors import ImoError
+from imo_engine.evaluators import EVALUATORS
 
 __all__ = ["main", "serve"]
 
@@ -34,6 +35,14 @@ _HELP = "Outliers of spectroscopic surveys: score spectra, explain them, and loo
 @click.option("--open", "open_browser", is_flag=True, help="Open the page in a browser.")
 @click.option("--windows", default="1,4,16,64,256", show_default=True, callback=integers, help="Window sizes, pixels.")
 @click.option("--n-baselines", default=8, show_default=True, type=click.IntRange(2), help="Baselines for each target.")
+@click.option(
+    "--evaluator",
+    type=click.Choice(("auto", *EVALUATORS)),
+    default="auto",
+    show_default=True,
+    help="How log p of windows is computed. auto: exactly, or where that takes minutes quickly first, with the error "
+    "measured, and exactly when the engine is idle.",
+)
 @click.option("--labels", help="File (SQLite) or URL of the database of labels; by default in your data folder.")
 @click.option("--user", default="", help="Whose labels, where there is no login; by default your system user name.")
 @click.option(
@@ -50,6 +59,7 @@ def serve(
     open_browser: bool,
     windows: tuple[int, ...],
     n_baselines: int,
+    evaluator: str,
     labels: str | None,
     user: str,
     cache: Path | None,
@@ -68,14 +78,17 @@ def serve(
     check_address(address, port, allow_origin)  # before minutes of scoring
     if spectra:
         from imo_engine.commands.options import load_baselines, load_model
+        from imo_engine.devices import all_devices
 
-        outlier_model = load_model(model, autoencoder, flow, device)
+        devices = all_devices(device)
+        outlier_model = load_model(model, autoencoder, flow, devices[0])
         click.echo(f"Reading and scoring with {outlier_model.name} on {outlier_model.device_name} ...")
         survey = survey_of_files(
             spectra,
             outlier_model,
             lambda rows: load_baselines(outlier_model, baselines, model, autoencoder is not None, rows),
             redshift=redshift,
+            devices=devices,
         )
         for row in range(len(survey.spectra)):
             if survey.spectra.problem[row]:
@@ -83,7 +96,7 @@ def serve(
     else:
         if model or autoencoder or flow or baselines:
             raise click.UsageError("--model, --autoencoder, --flow and --baselines need --spectra")
-        survey = demo_survey(device=device)
+        survey = demo_survey(device=device, devices=_devices_of_demo(device))
 
     from app.explainer import Settings
     from app.server import serve as serve_page
@@ -98,7 +111,7 @@ def serve(
         except ImoError:
             pass  # then they are computed
 
-    settings = Settings(window_sizes=windows, n_baselines=n_baselines)
+    settings = Settings(window_sizes=windows, n_baselines=n_baselines, evaluator=evaluator)
     serve_page(
         survey,
         settings,
@@ -112,6 +125,15 @@ def serve(
         ahead=ahead,
         precomputed=precomputed,
     )
+
+
+def _devices_of_demo(name: str) -> "Sequence[str | None]":
+    """Return what the demo is computed on; torch, which knows, is slow to import and asked only if it could matter."""
+    if name != "cuda" and not (name == "auto" and len(list(Path("/dev").glob("nvidia[0-9]*"))) > 1):
+        return (None,)
+    from imo_engine.devices import all_devices
+
+    return all_devices(name)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

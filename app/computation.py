@@ -43,7 +43,7 @@ class Inputs:
         redshift: Of the spectrum.
         model: Scores the spectra.
         baselines: Those that were drawn.
-        settings: Window sizes and weights.
+        settings: Window sizes and weights; the evaluator is what "auto" stands for.
     """
 
     flux: NDArray[np.float32]
@@ -54,24 +54,32 @@ class Inputs:
     settings: Settings
 
     @classmethod
-    def of(cls, survey: Survey, target_id: str, settings: Settings) -> "Inputs":
-        """Gather them; loads the model when first needed.
+    def of(cls, survey: Survey, target_id: str, settings: Settings, device: str | None = None) -> "Inputs":
+        """Gather them; loads the model when first needed, onto one of the engine's devices.
 
         Raises:
             ImoError: an unknown target, one without a score, or a model that cannot be loaded.
         """
+        from imo_engine.evaluators.choice import resolve_evaluator
+
         target = survey.spectra[[survey.spectra.row(target_id)]]
         if target.problem[0]:
             raise ImoError(f"target {target_id} has no score: {target.problem[0]}")
-        model, pool = survey.engine.get()
+        model, pool = survey.engine.get(device)
         baselines = pool.draw(min(settings.n_baselines, len(pool)), seed=settings.seed)
         flux = model.prepare(target)[0]
+        settings = replace(settings, evaluator=resolve_evaluator(settings.evaluator, model))
         return cls(flux, target.measured[0], float(target.redshift[0]), model, baselines, settings)
 
     def digest(self) -> str:
         """Return 64 hex digits that change with any of them."""
         latents = self.baselines.latents
         return result_key(self.flux, self.measured, self.redshift, self.model.fingerprint, latents, self.settings)
+
+    @property
+    def exactly(self) -> "Inputs":
+        """The same, for exact values."""
+        return replace(self, settings=self.settings.exactly)
 
 
 def answer(
@@ -80,15 +88,16 @@ def answer(
     settings: Settings | MethodSettings,
     send: Callable[[Event], None],
     should_stop: Callable[[], bool],
+    device: str | None = None,
 ) -> Finished | MethodFinished:
-    """Compute what is asked for: inverse occlusion, or another method.
+    """Compute what is asked for: inverse occlusion, or another method, on one of the engine's devices.
 
     Raises:
         ImoError: as :func:`explain` and :func:`apply_method`.
     """
     if isinstance(settings, MethodSettings):
-        return MethodFinished(apply_method(survey, target_id, settings, send, should_stop))
-    return Finished(explain(Inputs.of(survey, target_id, settings), send, should_stop))
+        return MethodFinished(apply_method(survey, target_id, settings, send, should_stop, device))
+    return Finished(explain(Inputs.of(survey, target_id, settings, device), send, should_stop))
 
 
 def explain(inputs: Inputs, send: Callable[[Event], None], should_stop: Callable[[], bool]) -> Attribution:
@@ -100,6 +109,7 @@ def explain(inputs: Inputs, send: Callable[[Event], None], should_stop: Callable
     from imo_engine.occlusion import WindowResult, inverse_multiscale_occlusion
 
     settings = inputs.settings
+    device = inputs.model.device_name  # here, not in the threads that report: theirs are one thread each
     began = last = time.monotonic()
     waiting = sorted(settings.window_sizes)
     finished: list[NDArray[np.float64]] = []
@@ -109,7 +119,7 @@ def explain(inputs: Inputs, send: Callable[[Event], None], should_stop: Callable
         finished.append(result.values)
         values = np.stack(finished)
         weights = combination_weights(values.mean(axis=1), values.var(axis=1), settings.weights)
-        send(WindowReady(result.window_size, result.values.astype(np.float32), *combine(values, weights)))
+        send(WindowReady(result.window_size, result.values.astype(np.float32), *combine(values, weights), result.facts))
 
     def on_progress(done: int, total: int) -> None:
         nonlocal last
@@ -118,7 +128,7 @@ def explain(inputs: Inputs, send: Callable[[Event], None], should_stop: Callable
             last = now
             left = (now - began) / done * (total - done) if done > 50 else None
             size = waiting[-1] if waiting else settings.window_sizes[0]
-            send(Progress(done, total, size, inputs.model.device_name, left))
+            send(Progress(done, total, size, device, left))
 
     return inverse_multiscale_occlusion(
         inputs.model,
@@ -127,6 +137,7 @@ def explain(inputs: Inputs, send: Callable[[Event], None], should_stop: Callable
         inputs.baselines,
         settings.window_sizes,
         weights=settings.weights,
+        evaluator=settings.evaluator,
         valid=inputs.measured,
         on_baselines=lambda baselines, valid: send(BaselinesReady(baselines, valid)),
         on_window=on_window,
@@ -141,6 +152,7 @@ def apply_method(
     settings: MethodSettings,
     send: Callable[[Event], None],
     should_stop: Callable[[], bool],
+    device: str | None = None,
 ) -> "MethodAttribution":
     """Compute another method's attribution of a target, with the baselines of the settings; tells of its progress.
 
@@ -151,7 +163,7 @@ def apply_method(
     from imo_engine.methods import find_method
 
     method = find_method(settings.method)
-    inputs = Inputs.of(survey, target_id, settings.baselines)
+    inputs = Inputs.of(survey, target_id, settings.baselines, device)
     extra = {"ivar": survey.spectra.ivar[survey.spectra.row(target_id)]} if "ivar" in method.defaults else {}
     began = last = time.monotonic()
 

@@ -1,13 +1,13 @@
 """What a session asks of the engine, and what it hears back while a target is explained."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from imo_engine.attribution import Attribution
+from imo_engine.attribution import Attribution, WindowFacts
 
 if TYPE_CHECKING:
     from imo_engine.methods import MethodAttribution
@@ -30,12 +30,34 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Settings:
-    """How a target is explained."""
+    """How a target is explained.
+
+    Attributes:
+        window_sizes: Pixels.
+        n_baselines: How many are drawn.
+        seed: Of that draw.
+        weights: How window sizes are combined.
+        evaluator: One of :data:`imo_engine.evaluators.EVALUATORS`; "auto": exact values, where these would
+            take minutes quick ones first.
+    """
 
     window_sizes: tuple[int, ...] = (1, 4, 16, 64, 256)
     n_baselines: int = 8
     seed: int = 0
     weights: str = "inverse_variance"
+    evaluator: str = "exact"
+
+    @property
+    def exactly(self) -> "Settings":
+        """The same, for exact values; "frozen_statistics" is another quantity and stays."""
+        return replace(self, evaluator="exact") if self.evaluator in ("auto", "local_update") else self
+
+    def described(self) -> dict[str, Any]:
+        """Return plain values that tell settings apart; exact values are described as before there were others."""
+        values = asdict(self)
+        if self.evaluator == "exact":
+            del values["evaluator"]
+        return values
 
 
 @dataclass(frozen=True)
@@ -68,12 +90,14 @@ class WindowReady:
         values: (baseline, pixel).
         combined: (pixel,).
         combined_scatter: (pixel,) over baselines.
+        facts: How right the values are.
     """
 
     window_size: int
     values: NDArray[np.float32]
     combined: NDArray[np.float64]
     combined_scatter: NDArray[np.float64]
+    facts: WindowFacts = WindowFacts()
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Explain targets in the background: one bounded queue a process, shared by all browser sessions.
 
-A worker thread computes arrays only. What it finds reaches a session as events, in order; a session that
+Worker threads, one a device, compute arrays only. What it finds reaches a session as events, in order; a session that
 asks for another target lets go of the first, and a computation that nobody waits for any more stops within
 one batch. Finished attributions are kept in memory and, if there is a cache, on disk, so going back to a
 target costs nothing. Sessions are served in turn; when nobody waits, targets that may be asked for next are
@@ -10,7 +10,6 @@ computed ahead.
 import itertools
 import logging
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -29,6 +28,7 @@ from app.events import (
     Stopped,
 )
 from app.jobs import Claim, Job, Key, Ticket
+from app.known import Known
 from app.result_cache import AttributionStore
 from app.survey import Survey
 from app.turns import Turns
@@ -39,11 +39,9 @@ __all__ = ["Explainer", "Settings", "Ticket"]
 
 log = logging.getLogger(__name__)
 
-_METHODS_KEPT = 512  # about 70 kB each
-
 
 class Explainer:
-    """Queue of computations for one survey; safe to use from any thread.
+    """Queue of computations for one survey, one on each of its engine's devices at a time; safe to use from any thread.
 
     Listeners are called from the threads of the queue, or within :meth:`request` for what is known already;
     they must be quick. What one of them raises is logged and does not reach the others.
@@ -67,16 +65,15 @@ class Explainer:
         """
         self.survey = survey
         self.on_ahead = on_ahead
-        self._keep = keep
         self._cache = cache
         self._lock = threading.RLock()
         self._numbers = itertools.count(1)
         self._jobs: dict[Key, Job] = {}
         self._turns = Turns[Job]()
         self._ahead = Turns[Key]()
-        self._finished: OrderedDict[Key, Attribution] = OrderedDict()
-        self._methods: OrderedDict[Key, MethodFinished] = OrderedDict()
-        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="imo-engine")
+        self._known = Known(keep)
+        self._devices = list(survey.engine.devices)  # those that are idle
+        self._worker = ThreadPoolExecutor(max_workers=len(self._devices), thread_name_prefix="imo-engine")
         self._disk = ThreadPoolExecutor(max_workers=1, thread_name_prefix="imo-cache")
 
     def request(
@@ -87,6 +84,7 @@ class Explainer:
         *,
         session: Hashable | None = None,
         alive: Callable[[], bool] = lambda: True,
+        patient: bool = False,
     ) -> Ticket:
         """Ask for an attribution, which comes from memory, from disk, or is computed.
 
@@ -98,31 +96,28 @@ class Explainer:
                 every request counts as a session of its own.
             alive: Tells whether somebody still looks. A computation that nobody looks at gives way when
                 another one waits (a browser that was closed is noticed only after a while).
+            patient: Whether to wait until :meth:`anticipate`, called before, has named it and its turn has come. Then
+                it gives way to every other request, and begins anew.
         """
         key = (target_id, settings or Settings())
         ticket = Ticket(next(self._numbers), key)
-        claim = Claim(ticket if session is None else session, listener, alive)
+        claim = Claim(ticket if session is None else session, listener, alive, patient)
         with self._lock:
-            known = self._finished.get(key)
-            if known is not None:
-                self._finished.move_to_end(key)
-                listener(Finished(known))
-                return ticket
-            if (done := self._methods.get(key)) is not None:
-                self._methods.move_to_end(key)
-                listener(done)
+            if (known := self._known.get(key)) is not None:
+                listener(known)
                 return ticket
             job = self._jobs.get(key)
-            if job is None or job.stop.is_set():
-                on_disk = self._cache is not None and isinstance(key[1], Settings)
-                job = Job(key, waiting=not on_disk, events=[Queued()])
+            if job is None or (job.stop.is_set() and not (patient and job.interrupted)):
+                on_disk = self._cache is not None and isinstance(key[1], Settings) and not patient
+                job = Job(key, waiting=not on_disk, patient=patient, events=[Queued()])
                 self._jobs[key] = job
                 if on_disk:
                     self._disk.submit(self._look_up, job)
             for event in job.events:
                 listener(event)
             job.claims[ticket.number] = claim
-            if job.waiting:
+            if job.waiting and not patient:
+                job.patient = False
                 self._turns.add(claim.session, job)
                 self._worker.submit(self._serve)
         return ticket
@@ -135,8 +130,11 @@ class Explainer:
             if job is None or claim is None:
                 return
             self._turns.remove(claim.session, job)
-            if not job.claims and job.ahead_for is None:
+            if claim.patient:
+                self._ahead.remove(claim.session, job.key)
+            if not job.claims and (job.ahead_for is None or claim.patient):
                 job.stop.set()
+                job.interrupted = False
                 if job.waiting:
                     del self._jobs[job.key]
 
@@ -150,15 +148,21 @@ class Explainer:
                 claim.listener(Stopped())
 
     def anticipate(
-        self, target_ids: Iterable[str], settings: Settings | None = None, *, session: Hashable = "anybody"
+        self,
+        targets: Iterable[str | tuple[str, Settings]],
+        settings: Settings | None = None,
+        *,
+        session: Hashable = "anybody",
     ) -> None:
         """Compute targets while nobody waits, in the order given, in place of what ``session`` named before.
+
+        A target may come with settings of its own.
 
         A request interrupts this within one batch; the interrupted target begins anew when the queue is
         empty again. A request for the target that is being computed joins it. Failures are left for the
         request to tell.
         """
-        keys: list[Key] = [(target_id, settings or Settings()) for target_id in target_ids]
+        keys: list[Key] = [(one, settings or Settings()) if isinstance(one, str) else one for one in targets]
         with self._lock:
             self._ahead.drop(session)
             for key in reversed(keys):
@@ -189,14 +193,8 @@ class Explainer:
 
     def _end(self, job: Job, event: Event) -> None:
         with self._lock:
-            if isinstance(event, Finished):
-                self._finished[job.key] = event.attribution
-                while len(self._finished) > self._keep:
-                    self._finished.popitem(last=False)
-            elif isinstance(event, MethodFinished):
-                self._methods[job.key] = event
-                while len(self._methods) > _METHODS_KEPT:
-                    self._methods.popitem(last=False)
+            if isinstance(event, Finished | MethodFinished):
+                self._known.put(job.key, event)
             self._send(job, event)
             if self._jobs.get(job.key) is job:
                 del self._jobs[job.key]
@@ -225,8 +223,10 @@ class Explainer:
         if self._cache is None or isinstance(settings, MethodSettings):
             return None
         try:
-            job.disk_key = Inputs.of(self.survey, target_id, settings).digest()
-            return self._cache.get(job.disk_key)
+            inputs = Inputs.of(self.survey, target_id, settings)
+            job.disk_key, exact = inputs.digest(), inputs.exactly.digest()
+            found = self._cache.get(exact)
+            return self._cache.get(job.disk_key) if found is None and exact != job.disk_key else found
         except ImoError:
             return None  # the computation will say what is wrong
         except Exception:
@@ -241,35 +241,48 @@ class Explainer:
             if job is None:
                 return
             job.waiting = False
-        self._work(job)
+            device = self._devices.pop()  # there are no more threads than devices
+        try:
+            self._work(job, device)
+        finally:
+            with self._lock:
+                self._devices.append(device)
 
     def _next_ahead(self) -> Job | None:
         while turn := self._ahead.take():
             session, key = turn
-            if key not in self._finished and key not in self._jobs:
-                self._jobs[key] = job = Job(key, ahead_for=session, events=[Queued()])
+            job = self._jobs.get(key)
+            if key not in self._known and (job is None or job.patient):
+                if job is None:
+                    job = self._jobs[key] = Job(key, events=[Queued()])
+                job.ahead_for, job.patient = session, False
                 return job
         return None
 
     def _should_stop(self, job: Job) -> bool:
         with self._lock:
-            if not job.stop.is_set() and len(self._turns) and not any(c.alive() for c in job.claims.values()):
+            claims = [claim for claim in job.claims.values() if not claim.patient]
+            if not job.stop.is_set() and len(self._turns) and not any(claim.alive() for claim in claims):
                 job.stop.set()
-                job.interrupted = not job.claims
+                job.interrupted = not claims
             return job.stop.is_set()
 
-    def _work(self, job: Job) -> None:
+    def _work(self, job: Job, device: str | None) -> None:
         try:
             if self._should_stop(job):
                 raise Cancelled("nobody waits for it")
             known = self._on_disk(job) if job.ahead_for is not None else None
             send, should_stop = partial(self._send, job), partial(self._should_stop, job)
-            result = answer(self.survey, *job.key, send, should_stop) if known is None else Finished(known)
+            result = answer(self.survey, *job.key, send, should_stop, device) if known is None else Finished(known)
         except Cancelled:
             with self._lock:
-                self._end(job, Stopped())
-                if job.interrupted:
-                    self._ahead.add(job.ahead_for, job.key)
+                owners = {job.ahead_for, *(claim.session for claim in job.claims.values())} if job.interrupted else ()
+                if job.interrupted and job.claims:
+                    job.put_off()
+                else:
+                    self._end(job, Stopped())
+                for owner in owners:
+                    self._ahead.add(owner, job.key)
                     self._worker.submit(self._serve)
         except ImoError as error:
             self._end(job, Failed(str(error)))

@@ -14,11 +14,15 @@ Key = tuple[str, Settings | MethodSettings]
 
 @dataclass(frozen=True, eq=False)
 class Claim:
-    """Somebody who waits: a session, what it is told with, and whether its browser is still there."""
+    """Somebody who waits: a session, what it is told with, and whether its browser is still there.
+
+    Who is patient waits until nobody else does.
+    """
 
     session: Hashable
     listener: Listener
     alive: Callable[[], bool]
+    patient: bool = False
 
 
 @dataclass(eq=False)
@@ -29,6 +33,7 @@ class Job:
         key: What is computed.
         ahead_for: The session for which it is computed before anybody asks.
         waiting: For its turn.
+        patient: For an engine that has nothing else to do.
         stop: Set when nobody waits for it any more.
         interrupted: Whether it is to begin anew later.
         claims: By ticket number.
@@ -39,11 +44,18 @@ class Job:
     key: Key
     ahead_for: Hashable | None = None
     waiting: bool = False
+    patient: bool = False
     stop: threading.Event = field(default_factory=threading.Event)
     interrupted: bool = False
     claims: dict[int, Claim] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     disk_key: str | None = None
+
+    def put_off(self) -> None:
+        """Let it wait patiently, and begin anew."""
+        self.stop.clear()
+        self.interrupted, self.waiting, self.patient = False, True, True
+        self.events = self.events[:1]
 
 
 @dataclass(frozen=True)

@@ -82,9 +82,8 @@ def explorer_page(workspace: Workspace) -> pn.viewable.Viewable:
         alive=partial(_has_browser, document),
         reasons=workspace.reasons,
         think=workspace.thinking.submit,
-        ahead=(lambda target: [*triage.neighbours(target), *workspace.unexplained()])
-        if workspace.ahead
-        else lambda target: [],
+        ahead=triage.neighbours if workspace.ahead else lambda target: [],
+        idle=workspace.unexplained if workspace.ahead else list,
     )
     methods = MethodDesk(
         state, session, workspace.explainer, stack.methods, schedule, settings, alive=partial(_has_browser, document)

@@ -21,7 +21,7 @@ from app.events import Settings
 from app.findings import Finding, Mark
 from app.result_cache import ALGORITHM, AttributionStore
 from app.survey import Survey
-from imo_engine.attribution import Attribution
+from imo_engine.attribution import Attribution, WindowFacts
 from imo_engine.errors import ImoError
 from imo_engine.files import write_atomically
 from imo_engine.profiles import BIN_EDGES, FRAMES
@@ -60,7 +60,7 @@ def write_results(path: str | Path, results: Sequence[Result], settings: Setting
     header = {
         "format": _FORMAT,
         "algorithm": ALGORITHM,
-        "settings": asdict(settings),
+        "settings": settings.exactly.described(),
         "model": fingerprint,
         "findings": [
             {
@@ -77,6 +77,7 @@ def write_results(path: str | Path, results: Sequence[Result], settings: Setting
                 "scales": _scales(one.attribution),
                 "baseline_log_prob": one.attribution.baseline_log_prob.tolist(),
                 "provenance": one.attribution.provenance,
+                "facts": [asdict(facts) for facts in one.attribution.facts],
             }
             for one in packed
             if one.attribution is not None
@@ -162,7 +163,7 @@ class Precomputed:
         model, _ = self._survey.engine.get()
         wanted = {
             "format": _FORMAT, "algorithm": ALGORITHM, "model": model.fingerprint,
-            "settings": json.loads(json.dumps(asdict(self._settings))),
+            "settings": json.loads(json.dumps(self._settings.exactly.described())),
         }  # fmt: skip
         for name, value in wanted.items():
             if header.get(name) != value:
@@ -223,6 +224,15 @@ def _pack(attribution: Attribution) -> bytes:
     return lzma.compress(b"".join(parts), preset=9)
 
 
+def _facts(about: dict[str, Any], inputs: Inputs) -> tuple[WindowFacts, ...]:
+    """Return what is filed of each window size; files of earlier versions say nothing."""
+    if "facts" in about:
+        return tuple(WindowFacts(**one) for one in about["facts"])
+    local = inputs.model.encoder.config.normalisation == "none"
+    own = WindowFacts(local_share=1.0, local_share_error=0.0) if local else WindowFacts()
+    return (own,) * len(inputs.settings.window_sizes)
+
+
 def _unpack(blob: bytes, about: dict[str, Any], inputs: Inputs) -> Attribution:
     from imo_engine.occlusion import checked_spectrum
 
@@ -256,5 +266,6 @@ def _unpack(blob: bytes, about: dict[str, Any], inputs: Inputs) -> Attribution:
         offsets=(0,) * len(sizes),
         strides=tuple(sizes),
         weighting=settings.weights,
+        facts=_facts(about, inputs),
         provenance={**about["provenance"], "rounding": _ROUNDING},
     )

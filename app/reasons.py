@@ -42,7 +42,7 @@ class Reasons:
     def __init__(self, findings: Findings | None = None) -> None:
         """Start with none; ``findings`` is told of each new one."""
         self._lock = threading.Lock()
-        self._found: OrderedDict[str, Reason] = OrderedDict()
+        self._found: OrderedDict[str, tuple[Reason, bool]] = OrderedDict()  # and whether of exact values
         self.findings = Findings() if findings is None else findings
 
     def brief(self, target_id: str) -> str:
@@ -53,11 +53,14 @@ class Reasons:
     def of(self, survey: Survey, target_id: str, attribution: Attribution) -> Reason:
         """Return why a target is odd; takes about a tenth of a second when it is not known yet.
 
+        What exact values say takes the place of what quick ones said.
+
         Raises:
             ImoError: no such target, or a model that cannot be loaded.
         """
         with self._lock:
-            if (known := self._found.get(target_id)) is not None:
+            known, exact = self._found.get(target_id, (None, False))
+            if known is not None and (exact or not attribution.exact):
                 self._found.move_to_end(target_id)
                 return known
         row = survey.spectra.row(target_id)
@@ -68,7 +71,7 @@ class Reasons:
         made = np.where(model.covered(attribution.redshift), made, np.nan).astype(np.float32)
         reason = Reason(features, sentence(features), made)
         with self._lock:
-            self._found[target_id] = reason
+            self._found[target_id] = reason, attribution.exact
             while len(self._found) > _KEEP:
                 self._found.popitem(last=False)
         self.findings.learn({target_id: Finding.of(attribution, features, in_brief(features))})

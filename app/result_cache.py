@@ -14,7 +14,7 @@ import platformdirs
 from numpy.typing import NDArray
 
 from app.events import Settings
-from imo_engine.attribution import WEIGHTINGS, Attribution
+from imo_engine.attribution import WEIGHTINGS, Attribution, WindowFacts
 from imo_engine.files import write_atomically
 
 __all__ = ["ALGORITHM", "AttributionStore", "ResultCache", "result_key"]
@@ -47,13 +47,13 @@ def result_key(
         redshift: Of the spectrum.
         fingerprint: The model's, which covers its wavelength grid.
         latents: (baseline, latent) of the baselines that are drawn.
-        settings: Window sizes, seed, weights.
+        settings: Window sizes, seed, weights, evaluator.
     """
     description = {
         "algorithm": ALGORITHM,
         "redshift": float(redshift).hex(),
         "model": fingerprint,
-        "settings": asdict(settings),
+        "settings": settings.described(),
         "flux": [str(flux.dtype), flux.shape],
         "latents": [str(latents.dtype), latents.shape],
     }
@@ -160,6 +160,7 @@ def _write(path: Path, attribution: Attribution) -> None:
         "offsets": attribution.offsets,
         "strides": attribution.strides,
         "weighting": attribution.weighting,
+        "facts": [asdict(one) for one in attribution.facts],
         "provenance": attribution.provenance,
     }
     contents: dict[str, Any] = {"header": np.array(json.dumps(header, default=str))}
@@ -187,4 +188,8 @@ def _read(path: Path) -> Attribution:
     for name in ("window_sizes", "offsets", "strides"):
         header[name] = tuple(int(entry) for entry in header[name])
     header["redshift"] = float(header["redshift"])
+    facts = tuple(WindowFacts(**one) for one in header.pop("facts", ()))  # files of earlier versions have exact values
+    if len(facts) not in (0, sizes["w"]):
+        raise ValueError(f"{len(facts)} facts of {sizes['w']} window sizes")
+    header["facts"] = facts
     return Attribution(**arrays, **header)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+import numpy as np
 import param
 
 from app.events import (
@@ -21,9 +22,10 @@ from app.events import (
 from app.explainer import Explainer, Ticket
 from app.plots.sources import PlotSources
 from app.reasons import Reason, Reasons, in_brief
+from app.refinement import Refined, Refinement, within
 from app.state import AppState
 from app.survey import Survey
-from imo_engine.attribution import Attribution
+from imo_engine.attribution import Attribution, local_share_words
 from imo_engine.errors import ImoError
 
 __all__ = ["Session", "Status"]
@@ -39,11 +41,15 @@ class Status:
         kind: idle, queued, computing, done, failed, stopped or unscored.
         text: One line for people.
         fraction: 0 to 1; None where it cannot be told.
+        refining: Whether what is done is being replaced by exact values.
+        detail: More of it, shown when the mouse is over it.
     """
 
     kind: str = "idle"
     text: str = "Select a target"
     fraction: float | None = None
+    refining: bool = False
+    detail: str = ""
 
 
 class Session(param.Parameterized):
@@ -68,6 +74,7 @@ class Session(param.Parameterized):
         reasons: Reasons | None = None,
         think: Callable[[Callable[[], None]], object] = lambda work: work(),
         ahead: Callable[[str], list[str]] = lambda target_id: [],
+        idle: Callable[[], list[str]] = list,
     ) -> None:
         """Connect the parts.
 
@@ -80,7 +87,8 @@ class Session(param.Parameterized):
             alive: Whether a browser is connected.
             reasons: Works out why a finished target is odd; by default nobody does.
             think: Runs that in another thread.
-            ahead: Names the targets to compute when the given one is finished.
+            ahead: Names the targets to compute when the given one is finished, before it is refined.
+            idle: Names those to compute after that.
         """
         super().__init__()
         self._state = state
@@ -91,7 +99,8 @@ class Session(param.Parameterized):
         self._alive = alive
         self._ticket: Ticket | None = None
         self._generation = 0
-        self._reasons, self._think, self._ahead = reasons, think, ahead
+        self._reasons, self._think, self._ahead, self._idle = reasons, think, ahead, idle
+        self._refinement = Refinement(explainer, schedule, self._on_refined, alive=alive)
         self.attribution: Attribution | None = None
         state.param.watch(self._on_target, "target_id")
 
@@ -112,7 +121,9 @@ class Session(param.Parameterized):
 
     def cancel(self) -> None:
         """Stop the running computation; what is there already stays."""
-        if self._ticket is not None:
+        if self._refinement.running:
+            self._refinement.stop()
+        elif self._ticket is not None:
             self._explainer.cancel(self._ticket)
 
     def retry(self) -> None:
@@ -126,6 +137,7 @@ class Session(param.Parameterized):
         if self._ticket is not None:
             self._explainer.release(self._ticket)
             self._ticket = None
+        self._refinement.leave()
         if self._reasons is not None:
             self._explainer.anticipate((), self._settings, session=self.name)
 
@@ -139,6 +151,7 @@ class Session(param.Parameterized):
         if self._ticket is not None:
             self._explainer.release(self._ticket)
             self._ticket = None
+        self._refinement.leave()
         self.attribution, self.reason = None, None
         survey = self.survey
         row = survey.spectra.row(target_id)
@@ -178,19 +191,54 @@ class Session(param.Parameterized):
             case Finished(attribution):
                 sources.show_attribution(attribution)
                 self.attribution = attribution
-                self.status = Status("done", _finished_text(attribution), 1.0)
-                self._after(generation, attribution)
+                rough = not attribution.exact
+                more = " · exact values follow" if rough else ""
+                self.status = Status(
+                    "done", _finished_text(attribution) + more, 1.0, rough, local_share_words(attribution)
+                )
+                self._explain_reason(generation, attribution)
+                self._look_ahead(attribution)
             case Failed(message):
                 self.status = Status("failed", f"Could not be explained: {message}")
             case Stopped():
                 self.status = Status("stopped", "Stopped; the panels show what was finished", None)
 
-    def _after(self, generation: int, attribution: Attribution) -> None:
-        """Work out why the finished target is odd, and let those that may be next be computed."""
+    def _look_ahead(self, attribution: Attribution) -> None:
+        """Let those that may be next be computed, then this one exactly, then others."""
+        target_id, settings = self._state.target_id, self._settings
+        near = self._computable(self._ahead(target_id)) if self._reasons is not None else []
+        wanted: list[str | tuple[str, Settings]] = [*near]
+        if not attribution.exact:
+            wanted.append((target_id, settings.exactly))
+        if self._reasons is not None:
+            wanted += [one for one in self._computable(self._idle()) if one not in near]
+        self._explainer.anticipate(wanted, settings, session=self.name)
+        if not attribution.exact:
+            self._refinement.begin(target_id, attribution, settings, self.name)
+
+    def _on_refined(self, refined: Refined) -> None:
+        attribution = self.attribution = refined.attribution
+        sources, about = self._sources, within(attribution)
+        if refined.window_size is not None:
+            index = attribution.window_sizes.index(refined.window_size)
+            sources.show_window(refined.window_size, attribution.values[index].astype(np.float32))
+            sources.show_combination(attribution.combined, attribution.combined_scatter)
+        elif (progress := refined.progress) is not None:
+            text = f"{about} · exactly: {_progress_text(progress)}"
+            self.status = Status("done", text, progress.done / progress.total, True, local_share_words(attribution))
+        elif refined.ended == "exact":
+            sources.show_attribution(attribution)
+            self.status = Status("done", _finished_text(attribution), 1.0, detail=local_share_words(attribution))
+            self._explain_reason(self._generation, attribution)
+        else:
+            why = f": {refined.message}" if refined.message else ""
+            self.status = Status("stopped", f"{about}; exact values were not computed{why}")
+
+    def _explain_reason(self, generation: int, attribution: Attribution) -> None:
+        """Work out why the finished target is odd."""
         reasons, target_id, survey = self._reasons, self._state.target_id, self.survey
         if reasons is None:
             return
-        self._explainer.anticipate(self._computable(self._ahead(target_id)), self._settings, session=self.name)
 
         def work() -> None:
             try:
@@ -227,7 +275,16 @@ def _finished_text(attribution: Attribution) -> str:
     about = f"{len(attribution.baselines)} baselines · {note['evaluations']:,} evaluations"
     if "rounding" in note:
         return f"Precomputed, ±{note['rounding']} · {about}"
-    return f"Exact · {about} in {note['seconds']:.1f} s on {note['device']}"
+    return f"{within(attribution)} · {about} in {note['seconds']:.1f} s on {note['device']}{_local(attribution)}"
+
+
+def _local(attribution: Attribution) -> str:
+    """Say in a few words how much of the signal is local, where the network lets it be anything else."""
+    shares = [one.local_share for one in attribution.facts if one.local_share is not None]
+    if not shares or all(share == 1 for share in shares):
+        return ""
+    low, high = (f"{100 * one:.0f}" for one in (min(shares), max(shares)))
+    return f" · {low} % local" if low == high else f" · {low} to {high} % local"
 
 
 def _duration(seconds: float) -> str:

@@ -16,11 +16,12 @@ from app.plots.keys import KEYS
 from app.plots.sources import PlotSources
 from app.plots.stack import PlotStack
 from app.reasons import Reason, in_brief
+from app.refinement import within
 from app.views.look import variables
 from app.views.toolbar import TOOLBAR_STYLE
 from app.views.toolbar_html import toolbar_html
 from app.views.why import WHY_STYLE, why_html
-from imo_engine.attribution import Attribution
+from imo_engine.attribution import Attribution, local_share_words
 from imo_engine.attribution_table import software
 from imo_engine.errors import InputError
 from imo_engine.spectra import Spectra
@@ -145,6 +146,8 @@ def _made_with(shown: StandaloneObject) -> str:
         ("Windows", f"{', '.join(map(str, attribution.window_sizes))} pixels"),
         ("Baselines", str(len(attribution.baselines))),
         ("Weights", attribution.weighting.replace("_", " ")),
+        ("Values", within(attribution)),
+        ("Split", local_share_words(attribution)),
         ("File", str(shown.spectrum.source[0])),
         ("Software", ", ".join(f"{name} {number}" for name, number in software().items())),
     ]

@@ -27,15 +27,23 @@ DEMO_CATALOGUE = "demo-catalogue.ecsv"
 
 
 class Engine:
-    """The model and its baselines, loaded once, when first needed, by whichever thread needs them."""
+    """The model and its baselines, loaded once, when first needed, by whichever thread needs them.
 
-    def __init__(self, load: Callable[[], "tuple[OutlierModel, BaselinePool]"]) -> None:
+    Attributes:
+        devices: What outliers are computed on, one on each at a time; the model's own by default.
+    """
+
+    def __init__(
+        self, load: Callable[[], "tuple[OutlierModel, BaselinePool]"], devices: Sequence[str | None] = (None,)
+    ) -> None:
+        self.devices = tuple(devices)
         self._load = load
         self._lock = threading.Lock()
         self._loaded: tuple[OutlierModel, BaselinePool] | None = None
+        self._copies: dict[str, OutlierModel] = {}
 
-    def get(self) -> "tuple[OutlierModel, BaselinePool]":
-        """Return model and baselines.
+    def get(self, device: str | None = None) -> "tuple[OutlierModel, BaselinePool]":
+        """Return the model, on one of the devices or where it was loaded, and baselines.
 
         Raises:
             ImoError: they cannot be loaded; the next call tries again.
@@ -43,7 +51,12 @@ class Engine:
         with self._lock:
             if self._loaded is None:
                 self._loaded = self._load()
-            return self._loaded
+            model, pool = self._loaded
+            if device is None:
+                return model, pool
+            if device not in self._copies:
+                self._copies[device] = model.on(device)
+            return self._copies[device], pool
 
 
 @dataclass(frozen=True)
@@ -142,8 +155,10 @@ class Survey:
         )
 
 
-def demo_survey(*, device: str = "auto") -> Survey:
+def demo_survey(*, device: str = "auto", devices: Sequence[str | None] = (None,)) -> Survey:
     """Return the embedded, simulated survey; scores come from its catalogue, the model is loaded when needed.
+
+    ``devices`` are those of the engine.
 
     Raises:
         ImoError: the installation lacks it.
@@ -169,7 +184,7 @@ def demo_survey(*, device: str = "auto") -> Survey:
         rank=_filled(catalogue["rank"], 0, np.int64)[rows],
         size=int(catalogue.meta.get("survey_size", len(catalogue))),
         simulated=True,
-        engine=Engine(load),
+        engine=Engine(load, devices),
     )
 
 
@@ -179,6 +194,7 @@ def survey_of_files(
     baselines: "Callable[[Spectra], BaselinePool]",
     *,
     redshift: float | None = None,
+    devices: Sequence[str | None] = (None,),
 ) -> Survey:
     """Read, score and rank the user's own files.
 
@@ -187,6 +203,7 @@ def survey_of_files(
         model: Scores them.
         baselines: Makes the pool, from the spectra if need be; called when first needed.
         redshift: In place of the files' own.
+        devices: Those of the engine.
 
     Raises:
         ImoError: a file cannot be used.
@@ -203,7 +220,7 @@ def survey_of_files(
         rank=ranking.rank,
         size=int((ranking.rank > 0).sum()),
         simulated=False,
-        engine=Engine(lambda: (model, baselines(spectra))),
+        engine=Engine(lambda: (model, baselines(spectra)), devices),
     )
 
 

@@ -1,6 +1,6 @@
 """What inverse occlusion found: values per window, baseline and pixel, and their combination."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ from imo_engine.files import write_atomically
 if TYPE_CHECKING:
     import xarray
 
-__all__ = ["WEIGHTINGS", "Attribution", "combination_weights", "combine"]
+__all__ = ["WEIGHTINGS", "Attribution", "WindowFacts", "combination_weights", "combine", "local_share_words"]
 
 WEIGHTINGS = (
     "inverse_variance",
@@ -27,6 +27,26 @@ WEIGHTINGS = (
 by each one's root mean square over the spectrum; at each pixel the one that stands out most of its scatter."""
 
 _ROUNDING = 1e-6
+
+
+@dataclass(frozen=True)
+class WindowFacts:
+    """What else is known of the values of one window size.
+
+    Attributes:
+        measured_error: Largest error that checks in the same run found in what was not computed exactly, relative to
+            the window's largest change of log p in the same baseline; 0 if everything is exact.
+        exact_share: Share of the chunks that were computed exactly.
+        local_share: Share of the signal that comes from the pattern at each place; the rest comes from what windows do
+            to the spectrum's mean and variance in the network's normalisations, see
+            :mod:`imo_engine.evaluators.local_share`. None where it is not known or means nothing.
+        local_share_error: Its standard error; 0 if all chunks were compared.
+    """
+
+    measured_error: float = 0.0
+    exact_share: float = 1.0
+    local_share: float | None = None
+    local_share_error: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,8 +79,31 @@ class Attribution:
     """Pixels, one a window size."""
     weighting: str = "inverse_variance"
     """How window sizes are combined, one of :data:`WEIGHTINGS`."""
+    facts: tuple[WindowFacts, ...] = ()
+    """One a window size; those of exact values by default."""
     provenance: dict[str, Any] = field(default_factory=dict)
     """Model, device, seconds, evaluations and whatever else tells how this was computed."""
+
+    def __post_init__(self) -> None:
+        if not self.facts:
+            object.__setattr__(self, "facts", (WindowFacts(),) * len(self.window_sizes))
+
+    @property
+    def exact(self) -> bool:
+        """Whether every chunk of every window size was computed without an approximation."""
+        return all(one.exact_share == 1 for one in self.facts)
+
+    @property
+    def measured_error(self) -> float:
+        """Largest of :attr:`WindowFacts.measured_error`."""
+        return max(one.measured_error for one in self.facts)
+
+    def with_window(self, window_size: int, values: NDArray[np.floating], facts: WindowFacts) -> "Attribution":
+        """Return a copy in which one window size has other values, (baseline, pixel), and facts."""
+        index = self.window_sizes.index(window_size)
+        changed = self.values.copy()
+        changed[index] = values
+        return replace(self, values=changed, facts=(*self.facts[:index], facts, *self.facts[index + 1 :]))
 
     @cached_property
     def mean(self) -> NDArray[np.float64]:
@@ -127,6 +170,26 @@ class Attribution:
                 "rest_wavelength": ("pixel", self.wavelength / (1 + self.redshift), angstrom | {"frame": "rest"}),
                 "offset": ("window", np.array(self.offsets), {"units": "pixel"}),
                 "stride": ("window", np.array(self.strides), {"units": "pixel"}),
+                "measured_error": (
+                    "window",
+                    np.array([one.measured_error for one in self.facts]),
+                    {"long_name": "largest error that checks found, of the window's largest change of log p"},
+                ),
+                "exact_share": (
+                    "window",
+                    np.array([one.exact_share for one in self.facts]),
+                    {"long_name": "share of chunks computed exactly"},
+                ),
+                "local_share": (
+                    "window",
+                    np.array([one.local_share for one in self.facts], np.float64),
+                    {"long_name": "share of the signal that the local pattern makes, not the spectrum's statistics"},
+                ),
+                "local_share_error": (
+                    "window",
+                    np.array([one.local_share_error for one in self.facts], np.float64),
+                    {"long_name": "standard error of local_share"},
+                ),
             },
             attrs={
                 "title": "Inverse multiscale occlusion",
@@ -214,3 +277,22 @@ def combine(
     single = np.sum(weights[:, None, :] * np.nan_to_num(values), axis=0)
     known = weights.sum(axis=0) > 0
     return np.where(known, single.mean(axis=0), np.nan), np.where(known, single.std(axis=0), np.nan)
+
+
+def local_share_words(attribution: Attribution) -> str:
+    """Say how much of each window size's signal the local pattern makes; empty if that is not known."""
+    known = [
+        (size, one.local_share, one.local_share_error or 0.0)
+        for size, one in zip(attribution.window_sizes, attribution.facts, strict=True)
+        if one.local_share is not None
+    ]
+    if attribution.provenance.get("evaluator") == "frozen statistics":
+        return "local pattern alone: every normalisation held at the baseline's own statistics"
+    if not known:
+        return ""
+    if all(share == 1 and error == 0 for _, share, error in known):
+        return "signal from the local pattern: 100 % (the network normalises nothing over the spectrum)"
+    parts = (
+        f"W = {size}: {100 * share:.0f}{f' ± {100 * error:.0f}' if error else ''} %" for size, share, error in known
+    )
+    return f"signal from the local pattern, not the spectrum's statistics: {', '.join(parts)}"

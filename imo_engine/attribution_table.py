@@ -197,6 +197,10 @@ def _meta(attribution: Attribution, spectrum: Spectra, settings: Mapping[str, An
         "offsets": list(map(int, attribution.offsets)),
         "strides": list(map(int, attribution.strides)),
         "weighting": attribution.weighting,
+        "measured_error": [float(one.measured_error) for one in attribution.facts],
+        "exact_share": [float(one.exact_share) for one in attribution.facts],
+        "local_share": [one.local_share for one in attribution.facts],
+        "local_share_error": [one.local_share_error for one in attribution.facts],
         "n_baselines": len(attribution.baselines),
     }
     for name, values in (("ra", spectrum.ra), ("dec", spectrum.dec)):

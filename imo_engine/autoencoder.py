@@ -131,6 +131,14 @@ class SpectrumEncoder(nn.Module):
         """
         return 3 * self.config.conv_widths[0] * n_pixel * item_size
 
+    def multiplications(self, n_pixel: int) -> int:
+        """Return how many multiplications the convolutions of one spectrum's forward pass take."""
+        config, total, width = self.config, 0, 1
+        for out, size in zip(config.conv_widths, config.conv_sizes, strict=True):
+            total += n_pixel * width * out * size
+            n_pixel, width = (n_pixel + 2 * (size // 2)) // size, out
+        return total
+
 
 class SpectrumDecoder(nn.Module):
     """Maps latents, (batch, n_latent), to spectra in the rest frame, (batch, n_rest), or on an instrument's grid."""

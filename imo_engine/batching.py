@@ -7,10 +7,34 @@ from torch import Tensor
 
 from imo_engine.errors import Cancelled, InputError, OutOfMemory
 
-__all__ = ["DEFAULT_MEMORY_BUDGET", "batch_size_for", "run_in_batches"]
+__all__ = ["batch_size_for", "check_stop", "default_memory_budget", "run_in_batches"]
 
-DEFAULT_MEMORY_BUDGET = {"cpu": 48 * 2**20, "cuda": 4 * 2**30, "mps": 1 * 2**30}
-"""Bytes of activations by device type. On a CPU a batch that stays near the cache is the fastest."""
+_ON_CPU = 48 * 2**20  # a batch that stays near the cache is the fastest
+_ELSEWHERE = 2**28
+_LEAST, _MOST = 2**26, 2**33
+"""On CUDA; arrays of more than 2**31 elements are more than many of its kernels can address."""
+
+
+def default_memory_budget(device: torch.device) -> int:
+    """Return how many bytes of activations a batch may take: on CUDA half of what is free now."""
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        # what torch holds without using it is free too
+        free += torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return min(max(free // 2, _LEAST), _MOST)
+    if device.type == "mps":
+        return 2**30
+    return _ON_CPU if device.type == "cpu" else _ELSEWHERE
+
+
+def check_stop(should_stop: Callable[[], bool] | None) -> None:
+    """Ask whether to go on.
+
+    Raises:
+        Cancelled: ``should_stop`` returned True.
+    """
+    if should_stop is not None and should_stop():
+        raise Cancelled("stopped during the preparation")
 
 
 def batch_size_for(bytes_per_spectrum: int, memory_budget: int | None, device: torch.device) -> int:
@@ -19,7 +43,7 @@ def batch_size_for(bytes_per_spectrum: int, memory_budget: int | None, device: t
     Raises:
         InputError: a budget that is not positive.
     """
-    budget = DEFAULT_MEMORY_BUDGET.get(device.type, 2**28) if memory_budget is None else memory_budget
+    budget = default_memory_budget(device) if memory_budget is None else memory_budget
     if budget <= 0:
         raise InputError(f"'memory_budget' is {budget}; expected a positive number of bytes")
     return max(1, budget // bytes_per_spectrum)

@@ -122,11 +122,19 @@ class Reference:
 
     def error(self, window: int, chunks: Chunks, change: NDArray[np.float64]) -> float:
         """Return the largest difference of ``change``, (n,), log p lost, at the chunks that are checked."""
+        rows = self.rows(window, chunks, change)
+        right = self.values(chunks[rows])
+        return float(np.abs(change[rows] - right).max() / max(np.abs(right).max(), 1e-300))
+
+    def rows(self, window: int, chunks: Chunks, change: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Return which chunks are checked: random ones, and those with the largest ``change``, (n,)."""
         rng = np.random.default_rng(window)
         some = rng.choice(len(chunks), min(_CHECKED, len(chunks)), replace=False)
-        rows = np.unique(np.concatenate([some, np.argsort(-np.abs(change))[:_CHECKED]]))
-        right = np.array([self._value(chunks[rows[k : k + 1]]) for k in range(len(rows))])
-        return float(np.abs(change[rows] - right).max() / max(np.abs(right).max(), 1e-300))
+        return np.unique(np.concatenate([some, np.argsort(-np.abs(change))[:_CHECKED]]))
+
+    def values(self, chunks: Chunks) -> NDArray[np.float64]:
+        """Return log p lost, (n,)."""
+        return np.array([self._value(chunks[np.array([k])]) for k in range(len(chunks))])
 
     def _value(self, chunk: Chunks) -> float:
         key = int(chunk.row[0]), int(chunk.start[0]), int(chunk.stop[0])

@@ -8,7 +8,8 @@ import torch
 from numpy.typing import NDArray
 
 from imo_engine.baselines import BaselinePool
-from imo_engine.benchmark import all_chunks, example_spectra, published_architecture
+from imo_engine.benchmark import all_chunks, example_spectra
+from imo_engine.benchmark_process import Subject, alone
 from imo_engine.evaluators.choice import choose_evaluator
 from imo_engine.evaluators.replacement import Replacement
 from imo_engine.machine import peak_memory, reset_peak_memory
@@ -18,18 +19,20 @@ from imo_engine.probe import probe_range
 __all__ = ["growth_rows", "probe_seconds", "agreement", "scoring_rates"]
 
 
-def growth_rows(model: OutlierModel, windows: tuple[int, ...], n_baselines: int) -> list[list[Any]]:
-    """Return rows of pixels, baselines, window sizes, evaluations, seconds and peak memory in MB."""
-    n_pixel = len(model.wavelength)
-    rows = [_one(model, count, windows) for count in (2, 4, 8, 16)]
-    rows += [_one(model, n_baselines, windows[-count:]) for count in range(1, len(windows))]
-    for part in (4, 2):  # random weights of the published widths: a trained model has one length
-        rows.append(_one(published_architecture(n_pixel // part, device=str(model.device)), 2, windows))
-    rows.append(_one(published_architecture(n_pixel, device=str(model.device)), 2, windows))
-    return rows
+def growth_rows(subject: Subject, n_pixel: int, windows: tuple[int, ...], n_baselines: int) -> list[list[Any]]:
+    """Return rows of pixels, baselines, window sizes, evaluations, seconds and peak memory in MB.
+
+    Each is a process of its own, whose memory includes Python and torch.
+    """
+    cases = [(subject, count, windows) for count in (2, 4, 8, 16, 32)]
+    cases += [(subject, n_baselines, windows[-count:]) for count in range(1, len(windows))]
+    # random weights of the published widths: a trained model has one length
+    cases += [(subject.of_published_widths(n_pixel // part), 2, windows) for part in (4, 2, 1)]
+    return [alone(_one, *case) for case in cases]
 
 
-def _one(model: OutlierModel, n_baselines: int, windows: tuple[int, ...]) -> list[Any]:
+def _one(subject: Subject, n_baselines: int, windows: tuple[int, ...]) -> list[Any]:
+    model = subject.load()
     n_pixel = len(model.wavelength)
     base, flux = example_spectra(n_pixel, n_baselines)
     replacement = Replacement.of(model, base, flux, np.ones(n_pixel, bool))

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from imo_engine.errors import InputError
 
-__all__ = ["check_weights", "checked_grid", "checked_redshift"]
+__all__ = ["check_weights", "checked_grid", "checked_redshift", "finite_rows"]
 
 
 def checked_grid(wavelength: ArrayLike, argument: str = "wavelength") -> NDArray[np.float64]:
@@ -38,3 +38,21 @@ def checked_redshift(redshift: ArrayLike, count: int) -> Tensor:
     if not (np.isfinite(z) & (z > -1)).all():
         raise InputError(f"'redshift' is {z[~(np.isfinite(z) & (z > -1))][0]}; expected a finite number above -1")
     return torch.from_numpy(z)
+
+
+def finite_rows(flux: ArrayLike, n_pixel: int, dtype: torch.dtype, argument: str) -> Tensor:
+    """Return ``flux`` as a tensor (n, n_pixel) on the CPU, or say what is wrong with the ``argument``."""
+    array = np.asarray(flux)
+    if array.ndim != 2 or array.shape[1] != n_pixel:
+        raise InputError(f"'{argument}' has shape {array.shape}, expected (n, {n_pixel})")
+    if not np.issubdtype(array.dtype, np.number) or np.iscomplexobj(array):
+        raise InputError(f"'{argument}' has type {array.dtype}, expected real numbers")
+    with np.errstate(over="ignore"):  # what float32 cannot hold is not finite either
+        array = np.ascontiguousarray(array, dtype=np.float64 if dtype == torch.float64 else np.float32)
+    bad = ~np.isfinite(array).all(axis=1)
+    if bad.any():
+        raise InputError(
+            f"'{argument}' row {int(np.flatnonzero(bad)[0])} has values that are not finite; "
+            "mask them, or fill them with imo_engine.spectra.fill_masked"
+        )
+    return torch.from_numpy(array)

@@ -21,6 +21,7 @@ __all__ = [
 
 FAR = 1e30
 """What no maximum picks; not infinite, because 0 times infinity is not a number."""
+_SMALL = 6  # cells, up to which one matrix product is faster than a convolution of the cells around
 
 
 class Convolutions:
@@ -31,12 +32,14 @@ class Convolutions:
         biases: (out,) of the first two, (L2 or 1, out) of the third.
         slopes: (out,) of the activations.
         pools: Sizes of the two poolings.
+        scales: (out,) what the second and third convolutions' results are multiplied with, or None.
     """
 
     def __init__(
         self, weights: list[Tensor], biases: list[Tensor], slopes: list[Tensor], pools: tuple[int, int]
     ) -> None:
         self.weights, self.biases, self.slopes, self.pools = weights, biases, slopes, pools
+        self.scales: list[Tensor | None] = [None, None, None]
         # where a slope is negative, the activation does not keep the order of values
         self.monotone = [bool((slope >= 0).all()) for slope in slopes]
         self.toeplitz = cache(self._toeplitz)
@@ -47,7 +50,22 @@ class Convolutions:
 
     def convolve(self, stage: int, x: Tensor) -> Tensor:
         """Apply a convolution without its bias, (batch, position, in) to (batch, position, out)."""
-        return conv1d(x.transpose(1, 2), self.weights[stage], padding=self.reach(stage)).transpose(1, 2)
+        return self._scaled(
+            stage, conv1d(x.transpose(1, 2), self.weights[stage], padding=self.reach(stage)).transpose(1, 2)
+        )
+
+    def spread(self, stage: int, move: Tensor) -> Tensor:
+        """Return the change of a convolution's output, (n, cell + size - 1, out), by changed cells, (n, cell, in)."""
+        cells = move.shape[1]
+        if cells <= _SMALL:
+            moved = (move.flatten(1) @ self.toeplitz(stage, cells)).unflatten(1, (cells + 2 * self.reach(stage), -1))
+        else:
+            moved = conv1d(move.transpose(1, 2), self.weights[stage], padding=2 * self.reach(stage)).transpose(1, 2)
+        return self._scaled(stage, moved)
+
+    def _scaled(self, stage: int, raw: Tensor) -> Tensor:
+        scale = self.scales[stage]
+        return raw if scale is None else raw * scale
 
     def activate(self, stage: int, raw: Tensor) -> Tensor:
         """Apply the activation, (..., out)."""
@@ -69,33 +87,31 @@ class Convolutions:
         return matrix.reshape(cells * n_in, -1)
 
 
-def fixed_convolutions(encoder: SpectrumEncoder, flux: Tensor | None = None) -> Convolutions:
-    """Return an encoder's convolutions with every normalisation's statistics held at their values for ``flux``, (N,).
+def fixed_convolutions(plain: Convolutions, encoder: SpectrumEncoder, flux: Tensor) -> Convolutions:
+    """Return convolutions with every normalisation's statistics held at their values for ``flux``, (N,).
 
-    An encoder without normalisation needs no ``flux``.
+    ``plain`` are the encoder's own, whose matrices are shared.
     """
-    weights: list[Tensor] = []
-    biases: list[Tensor] = []
-    slopes: list[Tensor] = []
-    x = None if flux is None else flux[None, None]
+    biases, scales = list(plain.biases), list(plain.scales)
+    x = flux[None, None]
     pools: list[nn.Module] = [encoder.pool1, encoder.pool2, nn.Identity()]
     for stage, pool in enumerate(pools):
         convolution, norm, activation = encoder.parts(stage)
-        weight, bias = convolution.weight, bias_of(convolution)
-        if isinstance(norm, nn.InstanceNorm1d):
-            if x is None:
-                raise ValueError("an encoder that normalises needs 'flux'")
-            raw = convolution(x)
-            variance, mean = torch.var_mean(raw, dim=2, correction=0)
-            inverse = torch.rsqrt(variance[0] + norm.eps)
-            weight, bias = weight * inverse[:, None, None], (bias - mean[0]) * inverse
-            x = pool(activation(norm(raw)))
-        if stage == 2:
-            bias = encoder.placed(bias[:, None]).T
-        weights.append(weight)
-        biases.append(bias)
-        slopes.append(activation.weight)
-    return Convolutions(weights, biases, slopes, _pools(encoder))
+        if not isinstance(norm, nn.InstanceNorm1d):
+            continue
+        raw = convolution(x)
+        variance, mean = torch.var_mean(raw, dim=2, correction=0)
+        inverse = torch.rsqrt(variance[0] + norm.eps)
+        scales[stage] = inverse
+        biases[stage] = (biases[stage] - mean[0]) * inverse
+        x = pool(activation(norm(raw)))
+    biases[2] = encoder.placed(biases[2][:, None]).T
+    weights = list(plain.weights)
+    if (first := scales[0]) is not None:  # small, and used as it is
+        weights[0], scales[0] = weights[0] * first[:, None, None], None
+    held = Convolutions(weights, biases, plain.slopes, plain.pools)
+    held.scales, held.toeplitz = scales, plain.toeplitz
+    return held
 
 
 def plain_convolutions(encoder: SpectrumEncoder) -> Convolutions:

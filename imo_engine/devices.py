@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Lock
 
 import torch
+from torch import Tensor
 
 from imo_engine.errors import InputError
 
-__all__ = ["choose_device", "device_name", "full_precision"]
+__all__ = ["all_devices", "choose_device", "device_name", "full_precision", "moved"]
 
 
 def choose_device(name: str) -> torch.device:
@@ -42,16 +44,52 @@ def device_name(device: torch.device) -> str:
     return f"CPU, {threads} thread{'' if threads == 1 else 's'}"
 
 
+def all_devices(name: str) -> list[str]:
+    """Return the devices that outliers may be computed on side by side.
+
+    "auto" and "cuda" stand for every CUDA device there is; any other name for one device.
+
+    Raises:
+        InputError: as :func:`choose_device`.
+    """
+    device = choose_device(name)
+    if device.type == "cuda" and device.index is None:
+        return [f"cuda:{number}" for number in range(torch.cuda.device_count())]
+    return [str(device)]
+
+
+def moved(tensor: Tensor, device: torch.device, dtype: torch.dtype | None = None) -> Tensor:
+    """Return ``tensor`` on a device; to a GPU from pinned memory, so that nothing waits for it."""
+    if device.type == "cuda" and tensor.device.type == "cpu":
+        tensor = tensor.pin_memory()
+    return tensor.to(device, dtype, non_blocking=True)
+
+
+_lock = Lock()
+_inside = 0
+_outside = (False, False)
+
+
 @contextmanager
 def full_precision(device: torch.device) -> Iterator[None]:
-    """Switch TF32 off inside: the attribution of one pixel is a small difference of two log p."""
+    """Switch TF32 off inside: the attribution of one pixel is a small difference of two log p.
+
+    The switches are the process's, so the first of several threads turns them, and the last turns them back.
+    """
+    global _inside, _outside
     if device.type != "cuda":
         yield
         return
-    matmul = torch.backends.cuda.matmul.allow_tf32
-    torch.backends.cuda.matmul.allow_tf32 = False
+    matmul, convolutions = torch.backends.cuda.matmul, torch.backends.cudnn
+    with _lock:
+        if not _inside:
+            _outside = matmul.allow_tf32, convolutions.allow_tf32
+            matmul.allow_tf32 = convolutions.allow_tf32 = False
+        _inside += 1
     try:
-        with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=False, allow_tf32=False):
-            yield
+        yield
     finally:
-        torch.backends.cuda.matmul.allow_tf32 = matmul
+        with _lock:
+            _inside -= 1
+            if not _inside:
+                matmul.allow_tf32, convolutions.allow_tf32 = _outside

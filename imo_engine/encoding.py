@@ -5,6 +5,9 @@ are kept of it: normalisation and activation keep the order of values. Its mean 
 pixels under the kernel. The wide convolutions after it go through Fourier transforms where that is faster.
 """
 
+from functools import partial
+from threading import Lock
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
@@ -25,11 +28,21 @@ class QuickEncoder:
         """Prepare the weights as they are now, for spectra of ``n_pixel`` pixels or about as many."""
         self.encoder = encoder
         self.net: Convolutions = plain_convolutions(encoder)
-        self._fourier: list[FourierConvolution | None] = []
-        for pool, weight in zip(self.net.pools, self.net.weights[1:], strict=True):
-            n_pixel = pooled_cells(n_pixel, pool)
-            wide = weight.shape[0] * weight.shape[1] >= _WIDE and weight.device.type == "cpu"
-            self._fourier.append(FourierConvolution(weight, positions=n_pixel) if wide else None)
+        first = pooled_cells(n_pixel, self.net.pools[0])
+        self._positions = first, pooled_cells(first, self.net.pools[1])
+        self._transformed: dict[int, FourierConvolution] = {}
+        self._lock = Lock()
+        self._wide = [
+            weight.shape[0] * weight.shape[1] >= _WIDE and weight.device.type == "cpu" for weight in self.net.weights
+        ]
+
+    def fourier(self, stage: int) -> FourierConvolution:
+        """Return the second (1) or third (2) convolution through Fourier transforms, prepared when first needed."""
+        with self._lock:
+            if stage not in self._transformed:
+                weight = self.net.weights[stage]
+                self._transformed[stage] = FourierConvolution(weight, positions=self._positions[stage - 1])
+            return self._transformed[stage]
 
     def __call__(self, flux: Tensor) -> Tensor:
         """Run spectra, (n, N), through convolutions and attention."""
@@ -77,8 +90,8 @@ class QuickEncoder:
 
     def _convolved(self, stage: int, x: Tensor) -> Tensor:
         """Apply the second or third convolution, (n, position, in) to (n, position, out)."""
-        fourier = self._fourier[stage - 1]
-        return (self.net.convolve(stage, x) if fourier is None else fourier(x)) + self.net.biases[stage]
+        convolve = self.fourier(stage) if self._wide[stage] else partial(self.net.convolve, stage)
+        return convolve(x) + self.net.biases[stage]
 
     def _moments(self, stage: int, raw: Tensor) -> tuple[Tensor, Tensor] | None:
         """Return mean and inverse standard deviation, (n, out) each, if the stage normalises."""

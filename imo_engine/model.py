@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,8 @@ from torch import Tensor
 
 from imo_engine.autoencoder import SpectrumDecoder, SpectrumEncoder, pooled_length
 from imo_engine.batching import batch_size_for, run_in_batches
-from imo_engine.checks import check_weights, checked_grid, checked_redshift
-from imo_engine.devices import choose_device, device_name, full_precision
+from imo_engine.checks import check_weights, checked_grid, checked_redshift, finite_rows
+from imo_engine.devices import choose_device, device_name, full_precision, moved
 from imo_engine.encoding import QuickEncoder
 from imo_engine.errors import InputError, ModelFileError
 from imo_engine.flow import MaskedAutoregressiveFlow
@@ -166,6 +167,14 @@ class OutlierModel:
         """The device's name for people."""
         return device_name(self.device)
 
+    def on(self, device: str) -> "OutlierModel":
+        """Return this model on a device: itself if it is there, else a copy."""
+        if choose_device(device) == self.device:
+            return self
+        encoder, decoder, flow = deepcopy((self.encoder, self.decoder, self.flow))
+        about: Any = {"masked_pixels": self.masked_pixels, "provenance": self.provenance, "dtype": self.dtype}
+        return OutlierModel(encoder, decoder, flow, self.wavelength, device=device, **about)
+
     @cached_property
     def quick_encoder(self) -> QuickEncoder:
         """The encoder's convolutions and attention, prepared for many spectra."""
@@ -180,19 +189,26 @@ class OutlierModel:
             digest.update(tensor.cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()[:16]
 
-    def encode(self, flux: ArrayLike, *, memory_budget: int | None = None) -> NDArray[np.float32]:
+    def encode(
+        self,
+        flux: ArrayLike,
+        *,
+        memory_budget: int | None = None,
+        should_stop: Callable[[], bool] | None = None,
+    ) -> NDArray[np.float32]:
         """Map normalised flux, (n, N), to latents, (n, S).
 
         Raises:
             InputError: another shape, or values that are not finite.
+            Cancelled: ``should_stop`` returned True.
         """
         spectra = self.checked_flux(flux)
         quick = self.quick_encoder
 
         def batch(start: int, stop: int) -> Tensor:
-            return self.encoder.mlp(quick(spectra[start:stop].to(self.device, self.dtype)))
+            return self.encoder.mlp(quick(moved(spectra[start:stop], self.device, self.dtype)))
 
-        return self._run(batch, len(spectra), memory_budget, (self.n_latent,))
+        return self._run(batch, len(spectra), memory_budget, (self.n_latent,), should_stop)
 
     def reconstruct(self, flux: ArrayLike, redshift: ArrayLike, *, memory_budget: int | None = None) -> NDArray:
         """Encode normalised flux, (n, N), and decode it at ``redshift``, (n,): (n, N), observed frame.
@@ -201,11 +217,19 @@ class OutlierModel:
         """
         return self.decode(self.encode(flux, memory_budget=memory_budget), redshift, memory_budget=memory_budget)
 
-    def decode(self, latents: ArrayLike, redshift: ArrayLike, *, memory_budget: int | None = None) -> NDArray:
+    def decode(
+        self,
+        latents: ArrayLike,
+        redshift: ArrayLike,
+        *,
+        memory_budget: int | None = None,
+        should_stop: Callable[[], bool] | None = None,
+    ) -> NDArray:
         """Decode latents, (n, S), at ``redshift``, (n,): normalised flux (n, N), observed frame.
 
         Raises:
             InputError: another shape, or a redshift that is not finite or not above -1.
+            Cancelled: ``should_stop``, asked before each batch, returned True.
         """
         table = self._checked_latents(latents)
         z = checked_redshift(redshift, len(table))
@@ -214,7 +238,7 @@ class OutlierModel:
             rest = self.decoder(table[start:stop].to(self.device, self.dtype))
             return self.decoder.observe(rest, z[start:stop], self._grid)
 
-        return self._run(batch, len(table), memory_budget, (len(self.wavelength),))
+        return self._run(batch, len(table), memory_budget, (len(self.wavelength),), should_stop)
 
     def log_prob(self, flux: ArrayLike, *, memory_budget: int | None = None) -> NDArray[np.float32]:
         """Return log p of normalised flux, (n, N): (n,), nats."""
@@ -247,20 +271,7 @@ class OutlierModel:
 
     def checked_flux(self, flux: ArrayLike, argument: str = "flux") -> Tensor:
         """Return ``flux`` as a tensor (n, N) on the CPU, or say what is wrong with the ``argument``."""
-        array = np.asarray(flux)
-        if array.ndim != 2 or array.shape[1] != len(self.wavelength):
-            raise InputError(f"'{argument}' has shape {array.shape}, expected (n, {len(self.wavelength)})")
-        if not np.issubdtype(array.dtype, np.number) or np.iscomplexobj(array):
-            raise InputError(f"'{argument}' has type {array.dtype}, expected real numbers")
-        with np.errstate(over="ignore"):  # what float32 cannot hold is not finite either
-            array = np.ascontiguousarray(array, dtype=np.float64 if self.dtype == torch.float64 else np.float32)
-        bad = ~np.isfinite(array).all(axis=1)
-        if bad.any():
-            raise InputError(
-                f"'{argument}' row {int(np.flatnonzero(bad)[0])} has values that are not finite; "
-                "mask them, or fill them with imo_engine.spectra.fill_masked"
-            )
-        return torch.from_numpy(array)
+        return finite_rows(flux, len(self.wavelength), self.dtype, argument)
 
     def batch_size(self, memory_budget: int | None) -> int:
         """Return how many forward passes of the encoder fit into ``memory_budget`` bytes."""
@@ -269,12 +280,18 @@ class OutlierModel:
         return batch_size_for(cost, memory_budget, self.device)
 
     def _run(
-        self, batch: Callable[[int, int], Tensor], count: int, memory_budget: int | None, shape: tuple[int, ...]
+        self,
+        batch: Callable[[int, int], Tensor],
+        count: int,
+        memory_budget: int | None,
+        shape: tuple[int, ...],
+        should_stop: Callable[[], bool] | None = None,
     ) -> NDArray:
         if count == 0:
             return np.zeros((0, *shape), np.float32)
+        size = self.batch_size(memory_budget)
         with torch.inference_mode(), full_precision(self.device):
-            return run_in_batches(batch, count, self.batch_size(memory_budget)).cpu().numpy()
+            return run_in_batches(batch, count, size, should_stop=should_stop).cpu().numpy()
 
     def _checked_latents(self, latents: ArrayLike) -> Tensor:
         array = np.array(latents, dtype=np.float32 if self.dtype == torch.float32 else np.float64)

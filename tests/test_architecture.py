@@ -29,6 +29,7 @@ LAYERS = [
     {"occlusion"},
     {"hybrids", "probe", "machine"},
     {"benchmark"},
+    {"benchmark_process", "benchmark_precision"},
     {"benchmark_growth"},
     {"methods", "figure_files"},
     {"figures", "evaluation"},
@@ -54,6 +55,8 @@ SERVICES = (
     "latents",
     "similar",
     "precomputed",
+    "known",
+    "refinement",
 )
 """Modules of the app that are used without widgets and without a browser."""
 

@@ -1,5 +1,6 @@
 """The combination of window sizes, and the netCDF file."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from imo_engine.attribution import WEIGHTINGS, Attribution, combination_weights
+from imo_engine.attribution import WEIGHTINGS, Attribution, WindowFacts, combination_weights
 from imo_engine.errors import ImoError, InputError
 
 quick = settings(max_examples=60, deadline=None)
@@ -199,6 +200,22 @@ def test_netcdf_holds_the_same_numbers_with_units(values, tmp_path):
     assert data.attrs["weighting"] == "inverse_variance"
     assert data.attrs["model"] == "tiny"
     assert data.attrs["evaluations"] == 7
+    assert data["measured_error"].values.tolist() == [0, 0, 0]
+    assert data["exact_share"].values.tolist() == [1, 1, 1]
+
+
+def test_another_window_changes_that_window_alone(values):
+    rough = WindowFacts(0.01, 0.2)
+    quick = replace(attribution(values), facts=(rough, rough, WindowFacts()))
+    assert not quick.exact and quick.measured_error == 0.01
+    better = quick.with_window(1, values[0] + 1, WindowFacts())
+    assert np.array_equal(better.values[0], values[0] + 1) and np.array_equal(better.values[1:], values[1:])
+    assert np.array_equal(better.mean[0], (values[0] + 1).mean(axis=0))  # nothing is left of what was worked out
+    assert better.facts == (WindowFacts(), rough, WindowFacts()) and not better.exact
+    assert better.with_window(4, values[1], WindowFacts()).exact
+    data = quick.to_xarray()
+    assert data["measured_error"].values.tolist() == [0.01, 0.01, 0]
+    assert data["exact_share"].values.tolist() == [0.2, 0.2, 1]
 
 
 def test_netcdf_takes_any_provenance(values, tmp_path):

@@ -76,6 +76,7 @@ def test_reads_what_was_written(path, result, spectrum):
     assert (meta["model"], meta["model_fingerprint"], meta["seed"]) == ("tiny", "0123456789abcdef", 3)
     assert (meta["log_prob"], meta["evaluations"], meta["norm"]) == (-12.5, 7, 3.5)
     assert (meta["weighting"], meta["n_baselines"], meta["strides"]) == ("inverse_variance", 5, [1, 4, 16])
+    assert (meta["measured_error"], meta["exact_share"]) == ([0, 0, 0], [1, 1, 1])
     assert meta["ra"] == 150.25 and "dec" not in meta
     assert {"imo-explorer", "python", "numpy", "astropy", "torch"} <= set(meta["software"])
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from imo_engine.batching import batch_size_for, run_in_batches
+from imo_engine.batching import batch_size_for, default_memory_budget, run_in_batches
 from imo_engine.errors import Cancelled, InputError, OutOfMemory
 
 CPU = torch.device("cpu")
@@ -95,7 +95,43 @@ def test_batch_size():
     assert batch_size_for(1000, 10_500, CPU) == 10
     assert batch_size_for(1000, 1, CPU) == 1
     assert batch_size_for(2**20, None, CPU) == 48
-    assert batch_size_for(2**20, None, torch.device("cuda")) == 4096
     for budget in (0, -5):
         with pytest.raises(InputError, match=f"'memory_budget' is {budget}"):
             batch_size_for(1000, budget, CPU)
+
+
+class TestFreeMemory:
+    """A GPU that is not there answers what the test says."""
+
+    @pytest.fixture
+    def gpu(self, monkeypatch):
+        def answers(free, reserved=0, allocated=0):
+            asked = []
+            monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: asked.append(device) or (free, 80 << 30))
+            monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: reserved)
+            monkeypatch.setattr(torch.cuda, "memory_allocated", lambda device: allocated)
+            return asked
+
+        return answers
+
+    def test_half_of_what_is_free_on_that_device(self, gpu):
+        asked = gpu(10 << 30)
+        device = torch.device("cuda", 1)
+        assert default_memory_budget(device) == 5 << 30
+        assert batch_size_for(1 << 20, None, device) == 5 << 10
+        assert asked == [device, device]
+
+    def test_what_torch_holds_without_using_it_is_free(self, gpu):
+        gpu(2 << 30, reserved=5 << 30, allocated=1 << 30)
+        assert default_memory_budget(torch.device("cuda")) == 3 << 30
+
+    def test_neither_nothing_nor_more_than_kernels_can_address(self, gpu):
+        gpu(1 << 20)
+        assert default_memory_budget(torch.device("cuda")) == 1 << 26
+        gpu(75 << 30)
+        assert default_memory_budget(torch.device("cuda")) == 1 << 33
+
+    def test_others_are_not_asked(self, monkeypatch):
+        monkeypatch.setattr(torch.cuda, "mem_get_info", None)
+        assert default_memory_budget(CPU) == 48 << 20
+        assert default_memory_budget(torch.device("mps")) == 1 << 30

@@ -360,6 +360,25 @@ class TestExplain:
             np.testing.assert_allclose(found.combined, other["combined"], rtol=1e-4, atol=1e-7)
             np.testing.assert_allclose(found.mean, other["mean"], rtol=1e-4, atol=1e-7)
 
+    def test_says_how_right_quick_values_are(self, imo, folder, model, tmp_path):
+        path = tmp_path / "x.nc"
+        given = "--windows", "16,256", "--n-baselines", "2", *model
+        code, out, errors = imo("explain", folder / "spec-x.fits", "-o", path, "--evaluator", "local_update", *given)
+        assert (code, errors) == (0, "")
+        with xarray.open_dataset(path) as found:
+            assert found.attrs["evaluator"] == "within 2 %"
+            error, share = found["measured_error"].values, found["exact_share"].values
+        assert 0 < error[0] <= 0.02 and share[0] < 1
+        assert (error[1], share[1]) == (0, 1)  # few chunks are all computed exactly
+        assert f"W = 16: {100 * error[0]:.2g} %, W = 256: 0 %" in out
+
+    def test_frozen_statistics_go_by_their_name(self, imo, folder, model, tmp_path):
+        path = tmp_path / "x.nc"
+        given = "--windows", "256", "--n-baselines", "2", *model
+        assert imo("explain", folder / "spec-x.fits", "-o", path, "--evaluator", "frozen_statistics", *given)[0] == 0
+        with xarray.open_dataset(path) as found:
+            assert found.attrs["evaluator"] == "frozen statistics"
+
     def test_needs_to_know_which_target(self, imo, folder, model, tmp_path):
         result = imo("explain", folder / "coadd-x.fits", "-o", tmp_path / "x.nc", *self.WINDOWS, *model)
         refused(result, 1, "3 targets", "--target-id")

@@ -9,12 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import WAVELENGTH, random_flux, tiny_model, tiny_parts
 from scipy.stats import spearmanr
+from torch.utils.flop_counter import FlopCounterMode
 
+from imo_engine.attribution import WindowFacts
 from imo_engine.autoencoder import AutoencoderConfig, SpectrumDecoder, SpectrumEncoder, pooled_length
+from imo_engine.benchmark import published_architecture
 from imo_engine.convolutions import plain_convolutions
 from imo_engine.encoding import QuickEncoder
 from imo_engine.errors import Cancelled, InputError
-from imo_engine.evaluators.choice import EVALUATORS, choose_evaluator
+from imo_engine.evaluators import EVALUATORS, adaptive
+from imo_engine.evaluators.choice import choose_evaluator, resolve_evaluator
 from imo_engine.evaluators.moments import changed_moments
 from imo_engine.evaluators.replacement import Chunks, Replacement
 from imo_engine.flow import FlowConfig, MaskedAutoregressiveFlow
@@ -231,8 +235,51 @@ class TestLocalUpdate:
             assert evaluator.exact_share[window] < 0.8  # most of it was not done the slow way
 
     def test_says_what_it_is(self, case):
-        assert choose_evaluator("local_update", case).name == "within 2 %"
-        assert choose_evaluator("exact", case).name == "exact"
+        quick, exact = (choose_evaluator(name, case) for name in ("local_update", "exact"))
+        assert (quick.name, exact.name) == ("within 2 %", "exact")
+        tiling = tile(2200, 4)
+        chunks = Chunks(np.zeros(len(tiling), int), tiling.starts, tiling.stops)
+        for evaluator in (quick, exact):
+            evaluator.log_prob(chunks)
+        assert exact.facts(4) == WindowFacts()
+        assert quick.facts(4) == WindowFacts(quick.errors[4], quick.exact_share[4])
+        assert 0 < quick.facts(4).measured_error < 2e-2 and quick.facts(4).exact_share < 1
+
+    def test_audits_find_what_the_checks_miss(self, case, monkeypatch):
+        """Whatever the cheap ways make of chunks that had no say, it does not go unnoticed."""
+        tiling = tile(2200, 4)
+        chunks = Chunks(np.zeros(len(tiling), int), tiling.starts, tiling.stops)
+        evaluator, exact = (choose_evaluator(name, case) for name in ("local_update", "exact"))
+        cheap = adaptive._Row._cheap
+
+        def wrong(self, parts, rows, way):
+            latents = cheap(self, parts, rows, way)
+            return latents + 0.3 * (len(rows) > 60)  # the checks are fewer
+
+        monkeypatch.setattr(adaptive._Row, "_cheap", wrong)
+        monkeypatch.setattr(adaptive, "_STRONG", np.inf)
+        assert evaluator.log_prob(chunks) == pytest.approx(exact.log_prob(chunks), rel=1e-4, abs=1e-4)
+        assert evaluator.facts(4) == WindowFacts(0.0, 1.0)
+
+
+class TestNames:
+    @pytest.mark.parametrize("name", ["auto", "exact", "local_update", "frozen_statistics"])
+    def test_without_normalisation_all_are_exact(self, name):
+        assert resolve_evaluator(name, varied_model("none")) == "exact"
+        assert resolve_evaluator("full_passes", varied_model("none")) == "full_passes"
+
+    def test_with_normalisation_they_differ_and_the_slow_are_quick_first(self):
+        model = varied_model("instance")
+        assert [resolve_evaluator(name, model) for name in EVALUATORS] == list(EVALUATORS)
+        assert resolve_evaluator("auto", model) == "exact"  # so narrow that it takes no time
+        assert resolve_evaluator("auto", published_architecture(device="cpu")) == "local_update"
+
+    def test_counts_multiplications_of_convolutions(self):
+        model = varied_model("instance")
+        with FlopCounterMode(display=False) as counter:
+            model.encoder.pooled(torch.zeros(1, N, dtype=torch.float64))
+        counted = counter.get_flop_counts()["Global"][torch.ops.aten.convolution] / 2
+        assert model.encoder.multiplications(N) == pytest.approx(counted, rel=0.02)
 
 
 class TestOrder:

@@ -9,14 +9,18 @@ from dataclasses import fields, replace
 
 import numpy as np
 import pytest
+import torch
 from networks import tiny_model
 from test_survey import TARGETS, tiny_survey
 
+from app.computation import Inputs
 from app.events import BaselinesReady, Failed, Finished, Progress, Queued, Settings, WindowReady
 from app.explainer import Explainer
 from app.result_cache import ResultCache
 from app.survey import Engine
+from imo_engine.autoencoder import SpectrumEncoder
 from imo_engine.errors import ModelFileError
+from imo_engine.model import OutlierModel
 from imo_engine.occlusion import inverse_multiscale_occlusion
 
 PATIENCE = 30  # seconds until a test gives up waiting
@@ -717,7 +721,7 @@ class TestAnticipating:
         wait_until_all_is_done(explainer)
         assert computed == [FIRST, SECOND, FIRST]
         assert gate.computed == [FIRST, SECOND, FIRST, SECOND, THIRD]
-        assert [key[0] for key in explainer._finished] == [FIRST, FIRST, SECOND, THIRD]
+        assert [key[0] for key in explainer._known._attributions] == [FIRST, FIRST, SECOND, THIRD]
 
     def test_a_request_for_it_joins(self, gated):
         explainer, gate = gated
@@ -757,7 +761,7 @@ class TestAnticipating:
         gate.open()
         finishes.wait_for(2)
         wait_until_all_is_done(explainer)
-        assert [key[0] for key in explainer._finished] == [FIRST, SECOND, THIRD]
+        assert [key[0] for key in explainer._known._attributions] == [FIRST, SECOND, THIRD]
 
     def test_follows_the_newest_wish_of_each_session(self, gated):
         explainer, gate = gated
@@ -768,13 +772,13 @@ class TestAnticipating:
         explainer.anticipate([THIRD], SETTINGS, session="ann")  # stops the running one
         gate.open()
         wait_until_all_is_done(explainer)
-        assert [key for key in explainer._finished] == [(FIRST, seeded(1)), (THIRD, SETTINGS)]
+        assert list(explainer._known._attributions) == [(FIRST, seeded(1)), (THIRD, SETTINGS)]
         assert gate.computed == [FIRST, FIRST, THIRD]
 
     def test_what_cannot_be_explained_is_passed_over_in_silence(self, explainer, caplog):
         explainer.anticipate([UNSCORED, "no such target", FIRST], SETTINGS)
         wait_until_idle(explainer)
-        assert [key[0] for key in explainer._finished] == [FIRST]
+        assert [key[0] for key in explainer._known._attributions] == [FIRST]
         assert caplog.records == []
 
     def test_closing_stops_it(self, gated):
@@ -791,7 +795,210 @@ class TestAnticipating:
         closing.join(PATIENCE)
         assert not closing.is_alive()
         assert gate.calls == spent
-        assert len(explainer._finished) == 0
+        assert len(explainer._known._attributions) == 0
+
+
+QUICK = replace(SETTINGS, evaluator="local_update")
+
+
+class TestRefining:
+    """Who is patient waits for an idle engine, and hears exact values."""
+
+    def ask(self, explainer, target, session="ann"):
+        """Ask as a session does when the quick values are there."""
+        recorder = Recorder()
+        explainer.anticipate([(target, SETTINGS)], session=session)
+        ticket = explainer.request(target, recorder, SETTINGS, session=session, patient=True)
+        return recorder, ticket
+
+    def test_quick_values_say_so_and_exact_ones_take_their_place(self, explainer):
+        _, quick = finish(explainer, FIRST, QUICK)
+        assert not quick.attribution.exact
+        assert 0 < quick.attribution.measured_error < 0.02
+        recorder, _ = self.ask(explainer, FIRST)
+        exact = recorder.wait_for(Finished).attribution
+        assert exact.exact and exact.measured_error == 0
+        assert recorder.kinds == ["Queued", "BaselinesReady", *["WindowReady"] * 3, "Finished"]
+        largest = np.nanmax(np.abs(exact.mean[0]))
+        assert np.nanmax(np.abs(quick.attribution.mean[0] - exact.mean[0])) <= 0.1 * largest  # three hundred pixels
+        again, _ = finish(explainer, FIRST, QUICK)  # what was quick is superseded
+        assert again.kinds == ["Finished"] and again.events[0].attribution is exact
+        assert list(explainer._known._attributions) == [(FIRST, SETTINGS)]
+
+    def test_waits_for_nothing_that_was_not_anticipated(self, gated):
+        explainer, gate = gated
+        recorder = Recorder()
+        ticket = explainer.request(FIRST, recorder, SETTINGS, patient=True)
+        finish(explainer, SECOND)
+        wait_until_all_but(explainer, 1)
+        assert gate.computed == [SECOND] and recorder.kinds == ["Queued"]
+        explainer.release(ticket)
+        assert explainer._jobs == {}
+
+    def test_gives_way_to_a_request_and_begins_anew(self, gated):
+        explainer, gate = gated
+        gate.hold(after=2)
+        recorder, _ = self.ask(explainer, FIRST)
+        gate.wait()
+        other = Recorder()
+        explainer.request(SECOND, other, SETTINGS)
+        gate.open()
+        other.wait_for(Finished)
+        recorder.wait_for(Finished)
+        assert recorder.kinds == ["Queued", *["BaselinesReady", "WindowReady"], "BaselinesReady", *["WindowReady"] * 3,
+                                  "Finished"]  # fmt: skip
+        assert list(explainer._known._attributions) == [(SECOND, SETTINGS), (FIRST, SETTINGS)]
+
+    def test_comes_in_the_order_in_which_it_was_anticipated(self, gated):
+        explainer, gate = gated
+        gate.hold()
+        held = Recorder()
+        explainer.request(UNSCORED, held, SETTINGS)
+        gate.wait()
+        recorder = Recorder()
+        explainer.anticipate([SECOND, (FIRST, SETTINGS), THIRD], QUICK, session="ann")
+        explainer.request(FIRST, recorder, SETTINGS, session="ann", patient=True)
+        gate.open()
+        recorder.wait_for(Finished)
+        wait_until_all_is_done(explainer)
+        assert list(explainer._known._attributions) == [(SECOND, QUICK), (FIRST, SETTINGS), (THIRD, QUICK)]
+
+    def test_let_go_while_it_runs_stops_and_is_not_resumed(self, gated):
+        explainer, gate = gated
+        gate.hold(after=1)
+        recorder, ticket = self.ask(explainer, FIRST)
+        gate.wait()
+        explainer.release(ticket)
+        gate.open()
+        wait_until_all_is_done(explainer)
+        assert recorder.kinds[-1] != "Finished"
+        assert len(explainer._known._attributions) == 0
+
+    def test_let_go_while_it_waits_is_never_computed(self, gated):
+        explainer, gate = gated
+        gate.hold()
+        held = Recorder()
+        explainer.request(SECOND, held, SETTINGS)
+        gate.wait()
+        _, ticket = self.ask(explainer, FIRST)
+        explainer.release(ticket)
+        gate.open()
+        held.wait_for(Finished)
+        wait_until_all_is_done(explainer)
+        assert gate.computed == [SECOND]
+
+    def test_two_who_wait_share_it_and_one_may_leave_during_an_interruption(self, gated):
+        explainer, gate = gated
+        gate.hold(after=1)
+        first, ticket = self.ask(explainer, FIRST, "ann")
+        gate.wait()
+        second, _ = self.ask(explainer, FIRST, "bob")
+        other = Recorder()
+        explainer.request(SECOND, other, SETTINGS)
+        gate.open()
+        other.wait_for(Finished)
+        explainer.release(ticket)
+        explainer.anticipate((), session="ann")
+        second.wait_for(Finished)
+        wait_until_all_is_done(explainer)
+
+    def test_on_disk_exact_values_come_first_and_quick_ones_are_kept_apart(self, cache):
+        with explaining(cache=cache) as explainer:
+            _, quick = finish(explainer, FIRST, QUICK)
+        with explaining(cache=cache) as explainer:
+            again, last = finish(explainer, FIRST, QUICK)
+            assert again.kinds == ["Queued", "Finished"]
+            assert last.attribution.facts == quick.attribution.facts
+            assert last.attribution.provenance == quick.attribution.provenance
+            exactly, _ = self.ask(explainer, FIRST)
+            assert exactly.wait_for(Finished).attribution.exact
+        with explaining(cache=cache) as explainer:
+            assert finish(explainer, FIRST, QUICK)[1].attribution.exact
+
+    def test_nothing_changes_where_local_updates_are_exact(self, cache):
+        survey = tiny_survey()
+        model, pool = survey.engine.get()
+        local = OutlierModel(
+            SpectrumEncoder(replace(model.encoder.config, normalisation="none")), model.decoder, model.flow,
+            model.wavelength, device="cpu", dtype=torch.float64,
+        )  # fmt: skip
+        own = replace(pool, model=local.fingerprint)
+        survey = replace(survey, engine=Engine(lambda: (local, own)))
+        keys = {
+            Inputs.of(survey, FIRST, replace(SETTINGS, evaluator=name)).digest()
+            for name in ("auto", "exact", "local_update", "frozen_statistics")
+        }
+        assert len(keys) == 1
+        with explaining(survey, cache=cache) as explainer:
+            assert finish(explainer, FIRST, replace(SETTINGS, evaluator="auto"))[1].attribution.exact
+
+
+class TestSeveralDevices:
+    @pytest.fixture
+    def two(self):
+        """Two devices, which happen to be the same processor, and a copy of the model for the second."""
+        survey = tiny_survey()
+        loaded = survey.engine.get()
+        with explaining(replace(survey, engine=Engine(lambda: loaded, ("cpu", "cpu:0")))) as made:
+            yield made
+
+    def meet(self, explainer):
+        """Let every computation wait in its first question until another one is in its own."""
+        barrier, met, answer = threading.Barrier(2), set(), explainer._should_stop
+
+        def asked(job):
+            if job.key not in met:
+                met.add(job.key)
+                barrier.wait(PATIENCE)
+            return answer(job)
+
+        explainer._should_stop = asked
+        return barrier
+
+    def test_two_outliers_are_computed_at_the_same_time_with_equal_results(self, two, explainer):
+        expected = {target: finish(explainer, target)[1].attribution.values for target in (FIRST, SECOND)}
+        barrier = self.meet(two)
+        recorders = {target: Recorder() for target in expected}
+        for target, recorder in recorders.items():
+            two.request(target, recorder, SETTINGS)
+        for target, recorder in recorders.items():
+            found = recorder.wait_for(Finished, Failed)
+            np.testing.assert_allclose(found.attribution.values, expected[target], rtol=1e-9, atol=1e-12)
+        assert not barrier.broken  # or one would have waited for the other in vain
+        assert sorted(two._devices) == ["cpu", "cpu:0"]  # both are free again
+
+    def test_each_has_a_model_of_its_own(self, two):
+        engine = two.survey.engine
+        one, other = (engine.get(device)[0] for device in engine.devices)
+        assert engine.get("cpu")[0] is one and engine.get()[0] is one
+        assert other is engine.get("cpu:0")[0] and other is not one
+        assert other.fingerprint == one.fingerprint  # so results are shared on disk
+
+    def test_the_same_outlier_is_computed_once(self, two):
+        gate = Gate(two)
+        recorders = [Recorder() for _ in range(4)]
+        for recorder in recorders:
+            two.request(FIRST, recorder, SETTINGS)
+        found = {id(recorder.wait_for(Finished).attribution) for recorder in recorders}
+        assert len(found) == 1 and gate.computed == [FIRST]
+
+    def test_an_error_gives_its_device_back(self, two):
+        for _ in range(3):
+            finish(two, UNSCORED)
+        barrier = self.meet(two)
+        recorders = [Recorder(), Recorder()]
+        for target, recorder in zip((FIRST, SECOND), recorders, strict=True):
+            two.request(target, recorder, SETTINGS)
+        for recorder in recorders:
+            recorder.wait_for(Finished)
+        assert not barrier.broken
+
+
+def wait_until_all_but(explainer, count):
+    """Wait until only ``count`` jobs are left."""
+    for _ in range(5):
+        wait_until_idle(explainer)
+    assert len(explainer._jobs) == count
 
 
 def test_settings_are_those_of_the_paper():

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 import app.result_cache
 from app.events import Settings
 from app.result_cache import ResultCache, result_key
-from imo_engine.attribution import Attribution
+from imo_engine.attribution import Attribution, WindowFacts
 
 ROOT = Path(__file__).parents[1]
 
@@ -38,8 +38,13 @@ def attribution(seed=0, n_pixel=50):
         offsets=(0, 3),
         strides=(1, 8),
         weighting="inverse_standard_deviation",
+        facts=(WindowFacts(0.0078125, 0.25), WindowFacts()),
         provenance={"model": "Größe", "evaluations": 7, "seconds": 0.5, "device": "CPU"},
     )
+
+
+HEADER = {"redshift": 0.1, "window_sizes": [1, 16], "offsets": [0, 3], "strides": [1, 8],
+          "weighting": "inverse_variance", "provenance": {}}  # fmt: skip
 
 
 def assert_same(found, expected):
@@ -134,6 +139,14 @@ class TestKeys:
         assert key == result_key(**self.base)
         assert len(key) == 64 and int(key, 16)
 
+    def test_tell_quick_from_exact_values_and_leave_those_of_earlier_versions(self):
+        keys = {
+            name: result_key(**self.base | {"settings": Settings(evaluator=name)})
+            for name in ("exact", "local_update", "frozen_statistics")
+        }
+        assert len(set(keys.values())) == 3
+        assert "evaluator" not in Settings().described()
+
     def test_do_not_change_from_process_to_process(self):
         code = (
             "import numpy as np; from app.events import Settings; from app.result_cache import result_key; "
@@ -142,6 +155,17 @@ class TestKeys:
         )
         run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
         assert run.stdout.strip() == result_key(**self.base)
+
+
+def test_files_of_earlier_versions_hold_exact_values(cache):
+    cache.put("a", attribution())
+    with np.load(cache._path("a")) as stored:
+        contents = dict(stored)
+    header = json.loads(str(contents["header"]))
+    del header["facts"]
+    with cache._path("a").open("wb") as file:
+        np.savez(file, **contents | {"header": np.array(json.dumps(header))})
+    assert cache.get("a").facts == (WindowFacts(), WindowFacts())
 
 
 class TestLimit:
@@ -228,6 +252,8 @@ class TestDamage:
             {"flux": np.zeros((1, 50), np.float32)},
             {"valid": np.array([{"a": 1}] * 50, dtype=object)},  # a pickle
             {"header": np.array("[]")},
+            {"header": np.array(json.dumps(HEADER | {"facts": [{}]}))},
+            {"header": np.array(json.dumps(HEADER | {"facts": [{"wrong": 1}] * 2}))},
             {"header": np.array(json.dumps({"window_sizes": [1, 16]}))},
         ],
     )

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_survey import TARGETS, tiny_survey
 
+from app.computation import Inputs, explain
 from app.events import (
     BaselinesReady,
     Failed,
@@ -27,6 +28,7 @@ from app.plots.sources import PlotSources
 from app.reasons import Reasons
 from app.session import Session, Status
 from app.state import AppState
+from imo_engine.attribution import WindowFacts, local_share_words
 
 FIRST, SECOND, THIRD, UNSCORED = TARGETS
 SETTINGS = Settings(window_sizes=(1, 16, 64), n_baselines=3)
@@ -39,12 +41,13 @@ class ScriptedExplainer:
     def __init__(self, survey):
         self.survey = survey
         self.listeners = []  # one a request
-        self.requested, self.released, self.cancelled = [], [], []
+        self.requested, self.released, self.cancelled, self.patient = [], [], [], []
         self.ahead = None
 
-    def request(self, target_id, listener, settings=None, *, session=None, alive=lambda: True):
+    def request(self, target_id, listener, settings=None, *, session=None, alive=lambda: True, patient=False):
         self.requested.append(target_id)
         self.listeners.append(listener)
+        self.patient.append(patient)
         return Ticket(len(self.requested), (target_id, settings))
 
     def release(self, ticket):
@@ -60,11 +63,11 @@ class ScriptedExplainer:
 class Desk:
     """A session whose scheduled functions wait until the test runs them."""
 
-    def __init__(self, explainer):
+    def __init__(self, explainer, **options):
         self.scheduled = []
         self.state = AppState()
         self.sources = PlotSources(explainer.survey.spectra.wavelength, SETTINGS.window_sizes, SETTINGS.n_baselines)
-        self.session = Session(self.state, explainer, self.sources, self.scheduled.append, SETTINGS)
+        self.session = Session(self.state, explainer, self.sources, self.scheduled.append, SETTINGS, **options)
 
     def select(self, target):
         self.state.target_id = target
@@ -356,12 +359,146 @@ class TestStatus:
         assert desk.status == Status("computing", "3 baselines aligned", 0.0)
         attribution = events[FIRST][-1].attribution
         note = attribution.provenance | {"seconds": 3.21, "evaluations": 82936, "device": "CPU"}
-        listener(Finished(replace(attribution, provenance=note)))
+        told = replace(attribution, provenance=note, facts=())
+        listener(Finished(told))
         desk.drain()
         assert desk.status == Status("done", "Exact · 3 baselines · 82,936 evaluations in 3.2 s on CPU", 1.0)
 
+    @pytest.mark.parametrize(
+        ("shares", "words"),
+        [((0.06, 0.2, 0.43), " · 6 to 43 % local"), ((1.0, 1.0, 1.0), ""), ((0.5,) * 3, " · 50 % local")],
+    )
+    def test_of_how_much_is_local(self, desk, events, shares, words):
+        desk.select(FIRST)
+        facts = tuple(WindowFacts(local_share=share, local_share_error=0.0) for share in shares)
+        told = replace(events[FIRST][-1].attribution, facts=facts)
+        explainer_of(desk).listeners[0](Finished(told))
+        desk.drain()
+        assert desk.status.text.endswith(told.provenance["device"] + words)
+        assert desk.status.detail == local_share_words(told) != ""
+
     def test_at_the_start(self, desk):
         assert desk.status.kind == "idle"
+
+
+@pytest.fixture(scope="module")
+def quick(survey):
+    """Quick values of the first target."""
+    settings = replace(SETTINGS, evaluator="local_update")
+    return explain(Inputs.of(survey, FIRST, settings), lambda event: None, lambda: False)
+
+
+class TestRefining:
+    @pytest.fixture
+    def refining(self, desk, quick):
+        """A desk that shows quick values and waits for exact ones."""
+        desk.select(FIRST)
+        desk.drain()
+        explainer_of(desk).listeners[0](Finished(quick))
+        desk.drain()
+        return desk
+
+    def test_quick_values_say_how_right_they_are(self, refining, quick):
+        note, status = quick.provenance, refining.status
+        assert (status.kind, status.fraction, status.refining) == ("done", 1.0, True)
+        assert status.text.startswith(
+            f"Within about {100 * quick.measured_error:.2g} % (spot checks) · 3 baselines · 912 evaluations in "
+            f"{note['seconds']:.1f} s on {note['device']} · "
+        )
+        assert status.text.endswith("% local · exact values follow")
+        assert explainer_of(refining).ahead == [(FIRST, SETTINGS)]
+        assert explainer_of(refining).requested == [FIRST, FIRST]
+        assert explainer_of(refining).patient == [False, True]
+
+    def test_replaces_them_window_by_window_and_keeps_the_view(self, refining, quick, events):
+        listener = explainer_of(refining).listeners[1]
+        sent = []
+        document = Document()
+        document.add_root(refining.sources.target)
+        document.on_change(sent.append)
+        exact = events[FIRST][-1].attribution
+        left = {16, 64, 1}
+        for event in events[FIRST]:
+            listener(event)
+            refining.drain()
+            if isinstance(event, WindowReady):
+                left.discard(event.window_size)
+                shown, now = refining.shown, refining.session.attribution
+                for k, size in enumerate(SETTINGS.window_sizes):
+                    expected = (quick if size in left else exact).values[k].astype(np.float32)
+                    np.testing.assert_array_equal(shown[f"attribution.w{size}"], expected.mean(axis=0))
+                    np.testing.assert_array_equal(now.values[k].astype(np.float32), expected)
+                # all window sizes count in the combination, exact or not
+                np.testing.assert_array_equal(shown["attribution.combined"], now.combined.astype(np.float32))
+                assert np.isfinite(now.combined).any()
+                assert now.exact == (1 not in left)
+            elif isinstance(event, Progress):
+                assert refining.status.refining and refining.status.kind == "done"
+                assert refining.status.text.startswith(("Within", "Exact"))
+                assert " · exactly: W = " in refining.status.text
+        assert sent == []  # a change of the target's source sets the view back
+        assert refining.session.attribution is exact
+        assert refining.status.text.startswith("Exact · 3 baselines") and not refining.status.refining
+
+    def test_can_be_stopped_and_asked_for_again(self, refining, quick):
+        refining.session.cancel()
+        assert explainer_of(refining).cancelled == [FIRST]
+        explainer_of(refining).listeners[1](Stopped())
+        refining.drain()
+        assert refining.status.kind == "stopped"
+        assert refining.status.text.endswith("(spot checks); exact values were not computed")
+        assert refining.session.attribution is quick  # what is there stays
+        refining.session.retry()
+        assert explainer_of(refining).patient == [False, True, False]
+
+    def test_a_failure_leaves_the_quick_values(self, refining, quick):
+        explainer_of(refining).listeners[1](Failed("no memory left"))
+        refining.drain()
+        assert refining.status.text.endswith("exact values were not computed: no memory left")
+        assert refining.session.attribution is quick
+
+    def test_another_target_lets_go_of_it(self, refining, events):
+        refining.select(SECOND)
+        refining.drain()
+        assert explainer_of(refining).released == [FIRST, FIRST]
+        before, status = refining.shown, refining.status
+        for event in events[FIRST]:
+            explainer_of(refining).listeners[1](event)
+        refining.drain()
+        assert_same(refining.shown, before)
+        assert refining.status == status
+
+    def test_exact_values_are_left_alone(self, desk, events):
+        desk.select(FIRST)
+        for event in events[FIRST]:
+            explainer_of(desk).listeners[0](event)
+        desk.drain()
+        assert explainer_of(desk).requested == [FIRST]
+
+    def test_neighbours_come_before_it_and_others_after(self, survey, quick):
+        explainer = ScriptedExplainer(survey)
+        desk = Desk(explainer, reasons=Reasons(), ahead=lambda target: [SECOND, UNSCORED], idle=lambda: [THIRD, SECOND])
+        desk.select(FIRST)
+        explainer.listeners[0](Finished(quick))
+        desk.drain()
+        assert explainer.ahead == [SECOND, (FIRST, SETTINGS), THIRD]
+
+    def test_reasons_follow_exact_values(self, survey, quick, events):
+        reasons = Reasons()
+        exact = events[FIRST][-1].attribution
+        first = reasons.of(survey, FIRST, quick)
+        assert reasons.of(survey, FIRST, quick) is first
+        second = reasons.of(survey, FIRST, exact)
+        assert second is not first
+        assert reasons.of(survey, FIRST, exact) is reasons.of(survey, FIRST, quick) is second
+
+    def test_frozen_statistics_are_called_by_their_name(self, desk, survey):
+        settings = replace(SETTINGS, evaluator="frozen_statistics")
+        found = explain(Inputs.of(survey, FIRST, settings), lambda event: None, lambda: False)
+        desk.select(FIRST)
+        explainer_of(desk).listeners[0](Finished(found))
+        desk.drain()
+        assert desk.status.text.startswith("Frozen statistics · 3 baselines") and not desk.status.refining
 
 
 class TestCancelling:

@@ -32,13 +32,13 @@ class ProgressStrip(pn.viewable.Viewer):
     def _on_status(self, event: object) -> None:
         status = self._session.status
         self.text.object = _bar(status)
-        running = status.kind in ("queued", "computing")
+        running = status.refining or status.kind in ("queued", "computing")
         again = status.kind in ("stopped", "failed")
         self.button.label = "Cancel" if running else "Compute again"
         self.button.visible = running or again
 
     def _on_click(self, event: object) -> None:
-        if self._session.status.kind in ("queued", "computing"):
+        if self._session.status.refining or self._session.status.kind in ("queued", "computing"):
             self._session.cancel()
         else:
             self._session.retry()
@@ -52,9 +52,11 @@ class ProgressStrip(pn.viewable.Viewer):
 def _bar(status: Status) -> str:
     percent = 0 if status.fraction is None else round(100 * status.fraction, 1)
     waiting = " waiting" if status.kind == "queued" else ""
+    refining = " refining" if status.refining else ""
     return (
-        f'<div class="progress {status.kind}" role="status" aria-live="polite" data-status="{status.kind}">'
-        f'<span class="words" title="{escape(status.text)}">{escape(status.text)}</span>'
+        f'<div class="progress {status.kind}{refining}" role="status" aria-live="polite" data-status="{status.kind}" '
+        f'title="{escape(status.detail or status.text)}">'
+        f'<span class="words">{escape(status.text)}</span>'
         f'<span class="track"><span class="fill{waiting}" style="width:{percent}%"></span></span></div>'
     )
 
@@ -69,5 +71,6 @@ _STYLE = """
 .fill.waiting { width: 30% !important; animation: slide 1.2s ease-in-out infinite alternate; }
 @keyframes slide { from { margin-left: 0 } to { margin-left: 70% } }
 .idle .track, .done .track, .failed .track, .stopped .track, .unscored .track { visibility: hidden; }
+.progress.refining .track { visibility: visible; }
 .failed .words, .unscored .words { color: var(--imo-warning); white-space: normal; }
 """

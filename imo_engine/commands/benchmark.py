@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from imo_engine.commands.options import check_output, integers
+from imo_engine.embedded import EMBEDDED_MODEL, embedded_file
 
 if TYPE_CHECKING:
     from imo_engine.benchmark import WayTiming
@@ -36,23 +37,18 @@ def benchmark(
 ) -> None:
     """Measure the engine: each way to the attribution of one spectrum, its accuracy, and how cost grows.
 
-    Ways that would take minutes are timed on some chunks of each window size; the table marks them with ~. Errors are
-    relative to a window's largest value of the float64 result.
+    Each row is a process of its own, so that its peak of memory is its own; Python and torch are part of it. Ways that
+    would take minutes are timed on some chunks of each window size; the table marks them with ~. Errors are relative
+    to a window's largest value of the float64 result.
     """
     import json
 
     import numpy as np
 
-    from imo_engine.benchmark import (
-        Reference,
-        example_spectra,
-        time_captum,
-        time_evaluator,
-        time_one_at_a_time,
-    )
-    from imo_engine.benchmark import published_architecture as published
+    from imo_engine.benchmark import example_spectra
     from imo_engine.benchmark_growth import agreement, growth_rows, probe_seconds, scoring_rates
-    from imo_engine.commands.options import load_model
+    from imo_engine.benchmark_precision import ALLOWED_ERROR, precision_errors
+    from imo_engine.benchmark_process import Subject, alone, measure
     from imo_engine.errors import InputError
     from imo_engine.evaluators.replacement import Replacement
     from imo_engine.machine import describe_machine, matrix_rate
@@ -61,7 +57,9 @@ def benchmark(
         check_output(output)
     if published_architecture and model is not None:
         raise InputError("--model and --published-architecture exclude each other")
-    subject = published(device=device) if published_architecture else load_model(model, None, None, device)
+    chosen = None if published_architecture else str(embedded_file(EMBEDDED_MODEL) if model is None else model)
+    what = Subject(chosen, device)
+    subject = what.load()
     machine = describe_machine(subject.device)
     rate = matrix_rate(subject.device)
     click.echo(", ".join(f"{name} {value}" for name, value in machine.items()))
@@ -69,19 +67,13 @@ def benchmark(
 
     n_pixel = len(subject.wavelength)
     base, flux = example_spectra(n_pixel, n_baselines)
-    replacement = Replacement.of(subject, base, flux, np.ones(n_pixel, bool))
     local = subject.encoder.config.normalisation == "none"
     names = ["exact"] if local else ["local_update", "exact", "frozen_statistics"]
-    reference = Reference(replacement)
     ways, values = [], {}
-    for name in names:
-        check = None if name == "frozen_statistics" else reference
-        way, values[name] = time_evaluator(name, replacement, windows, check)
+    for name in names + ["one at a time", "captum"] * compare:
+        way, values[name] = alone(measure, what, name, n_baselines, windows)
         ways.append(way)
         click.echo(f"  {way.way}: {way.seconds:.2f} s")
-    if compare:
-        ways.append(time_one_at_a_time(replacement, windows))
-        ways.append(time_captum(replacement, windows))
     _print_ways(ways, rate)
     result: dict[str, Any] = {
         "machine": machine,
@@ -94,12 +86,18 @@ def benchmark(
         result["agreement"] = agreement(values["local_update"], values["exact"])
         click.echo("local updates beside exact values, means over baselines, largest difference and rank correlation:")
         click.echo(", ".join(f"W = {w}: {d:.1e}, {r:.4f}" for w, (d, r) in result["agreement"].items()))
+    replacement = Replacement.of(subject, base, flux, np.ones(n_pixel, bool))
+    result["precision"] = precision_errors(replacement, windows, values["exact"])
+    for name, errors in result["precision"].items():
+        worst = max(errors.values())
+        verdict = "refused" if worst > ALLOWED_ERROR else "would do, but is not used"
+        click.echo(f"{name}: largest error {worst:.1e}, allowed {ALLOWED_ERROR:.0e}: {verdict}")
     result["probe_seconds"] = probe_seconds(subject, base, flux)
     click.echo(f"probe of one range, {n_baselines} baselines, both ways: {1e3 * result['probe_seconds']:.0f} ms")
     result["scoring"] = scoring_rates(subject)
     click.echo("scoring: " + ", ".join(f"{name} {value:.1f} spectra/s" for name, value in result["scoring"].items()))
     if growth:
-        result["growth"] = growth_rows(subject, windows, n_baselines)
+        result["growth"] = growth_rows(what, n_pixel, windows, n_baselines)
         click.echo(_table(["pixels", "baselines", "windows", "evaluations", "s", "peak MB"], result["growth"]))
     if output is not None:
         from imo_engine.files import write_atomically

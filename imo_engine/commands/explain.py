@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import click
 import numpy as np
 
-from imo_engine.attribution import WEIGHTINGS, Attribution
+from imo_engine.attribution import WEIGHTINGS, Attribution, local_share_words
 from imo_engine.commands.options import (
     check_output,
+    evaluator_option,
     integers,
     load_baselines,
     load_model,
@@ -69,6 +70,7 @@ def explain_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option("--n-baselines", default=8, show_default=True, help="How many baselines to draw from the pool."),
         click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of that draw."),
+        evaluator_option,
         redshift_option,
         model_options,
     ]
@@ -85,6 +87,7 @@ def explain_target(
     weights: str,
     n_baselines: int,
     seed: int,
+    evaluator: str,
     redshift: float | None,
     model: Path | None,
     autoencoder: Path | None,
@@ -119,6 +122,7 @@ def explain_target(
             offsets=offsets,
             stride=stride,
             weights=weights,
+            evaluator=evaluator,
             valid=target.measured[0],
             on_progress=lambda done, total: bar.update(100 * done // total - bar.pos),
         )
@@ -154,3 +158,13 @@ def explain(file: Path, output: Path, **options: Any) -> None:  # noqa: ANN401 -
         f"{output}: {result.provenance['evaluations']} evaluations in {result.provenance['seconds']:.1f} s; highest "
         f"attribution at {wave:.1f} Angstrom observed, {wave / (1 + result.redshift):.1f} rest frame"
     )
+    if words := local_share_words(result):
+        click.echo(words)
+    if not result.exact:
+        click.echo("largest error measured, of each window's largest value: " + _by_window(result, "measured_error"))
+        click.echo("computed exactly: " + _by_window(result, "exact_share"))
+
+
+def _by_window(result: Attribution, name: str) -> str:
+    pairs = zip(result.window_sizes, result.facts, strict=True)
+    return ", ".join(f"W = {size}: {100 * getattr(facts, name):.2g} %" for size, facts in pairs)

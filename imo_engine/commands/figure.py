@@ -5,7 +5,14 @@ from pathlib import Path
 import click
 import numpy as np
 
-from imo_engine.commands.options import integers, load_baselines, load_model, model_options, redshift_option
+from imo_engine.commands.options import (
+    evaluator_option,
+    integers,
+    load_baselines,
+    load_model,
+    model_options,
+    redshift_option,
+)
 from imo_engine.embedded import DEMO_SPECTRA, embedded_file
 from imo_engine.errors import InputError
 from imo_engine.readers import read_spectra
@@ -76,6 +83,7 @@ def _names(context: click.Context, parameter: click.Parameter, value: str) -> tu
 )
 @click.option("--size", default="7.1x5.6", show_default=True, callback=_size, help="Width and height, inch.")
 @click.option("--dpi", default=300, show_default=True, type=click.IntRange(30, 1200), help="Pixels per inch of a .png.")
+@evaluator_option
 @redshift_option
 @model_options
 def figure(
@@ -90,6 +98,7 @@ def figure(
     physical: bool,
     size: tuple[float, float],
     dpi: int,
+    evaluator: str,
     redshift: float | None,
     model: Path | None,
     autoencoder: Path | None,
@@ -131,6 +140,7 @@ def figure(
             z,
             drawn,
             windows,
+            evaluator=evaluator,
             valid=valid,
             on_progress=lambda done, total: bar.update(100 * done // total - bar.pos),
         )

@@ -11,13 +11,22 @@ import numpy as np
 
 from imo_engine.embedded import EMBEDDED_MODEL, embedded_file
 from imo_engine.errors import InputError, ModelFileError
+from imo_engine.evaluators import EVALUATORS
 
 if TYPE_CHECKING:
     from imo_engine.baselines import BaselinePool
     from imo_engine.model import OutlierModel
     from imo_engine.spectra import Spectra
 
-__all__ = ["check_output", "integers", "load_baselines", "load_model", "model_options", "redshift_option"]
+__all__ = [
+    "check_output",
+    "evaluator_option",
+    "integers",
+    "load_baselines",
+    "load_model",
+    "model_options",
+    "redshift_option",
+]
 
 _POOL = "baselines.safetensors"
 
@@ -36,7 +45,12 @@ def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
             help="Pool of baselines: .safetensors of ours, or .npy of normalised spectra (n, N). By default the pool "
             "beside the model, else the scored spectra themselves.",
         ),
-        click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps."),
+        click.option(
+            "--device",
+            default="auto",
+            show_default=True,
+            help="auto, cpu, cuda, cuda:N or mps; imo serve uses every GPU for cuda.",
+        ),
     ]
     return reduce(lambda decorated, option: option(decorated), reversed(options), command)
 
@@ -46,6 +60,18 @@ def redshift_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--redshift", type=float, help="Redshift of every spectrum, in place of the files' own.")(
         command
     )
+
+
+def evaluator_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --evaluator to a command that computes one attribution."""
+    return click.option(
+        "--evaluator",
+        type=click.Choice(("auto", *EVALUATORS)),
+        default="exact",
+        show_default=True,
+        help="How log p of windows is computed; local_update: many times faster where a network normalises over the "
+        "spectrum, its error measured; frozen_statistics: what the local pattern says alone.",
+    )(command)
 
 
 def load_model(model: Path | None, autoencoder: Path | None, flow: Path | None, device: str) -> "OutlierModel":

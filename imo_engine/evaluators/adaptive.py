@@ -8,27 +8,23 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from imo_engine.attribution import WindowFacts
 from imo_engine.batching import batch_size_for, run_in_batches
-from imo_engine.convolutions import plain_convolutions, pooled_cells
 from imo_engine.evaluators.field_passes import FieldPasses
 from imo_engine.evaluators.instance_stages import ChunkSet, InstanceStages
 from imo_engine.evaluators.low_rank import Fields, LowRank, Way
 from imo_engine.evaluators.replacement import Chunks, Evaluator, Replacement
 from imo_engine.evaluators.side_by_side import Prepared, side_by_side
-from imo_engine.fourier import FourierConvolution
+from imo_engine.evaluators.spot_checks import allowed_size, spread_checks
 
 __all__ = ["Adaptive"]
 
-_CHECKS = 14
-_TOP_CHECKS = 10
-"""Chunks of each window size and input that are computed both ways, to learn how wrong the cheap way is."""
+_AUDITED = 4
+"""Chunks of each window size and input that are computed both ways in the end: random ones, and the largest changes."""
 _STRONG = 0.15
 """Share of a window's largest change from which on chunks are computed exactly whatever their size."""
 _SAFETY = 2.4
 """By how much chunks that were not checked may be worse than those that were."""
-_SHARE = 0.12
-_NEAR = 5
-"""Neighbouring checks whose errors may sum to this share of their changes."""
 _SAMPLES = ((1, 300), (4, 100), (16, 80), (64, 60))
 _KEPT_BYTES = 1 << 30  # of what is prepared for all inputs
 _UNPREPARED = 40  # chunks for which it does not pay to prepare quick passes
@@ -49,22 +45,29 @@ class Adaptive(Evaluator):
         exact_share: By window size the share of chunks that were computed exactly.
     """
 
-    def __init__(self, replacement: Replacement, *, tolerance: float, memory_budget: int | None = None) -> None:
+    def __init__(
+        self,
+        replacement: Replacement,
+        *,
+        tolerance: float,
+        memory_budget: int | None = None,
+        should_stop: Callable[[], bool] | None = None,
+    ) -> None:
         """Send each input through the encoder; ``tolerance`` is relative to a window's largest change of log p."""
-        super().__init__(replacement, memory_budget=memory_budget)
+        super().__init__(replacement, memory_budget=memory_budget, should_stop=should_stop)
         self.tolerance = tolerance
         self.errors: dict[int, float] = {}
         self.exact_share: dict[int, float] = {}
         encoder = replacement.model.encoder
         with torch.no_grad():
-            net = plain_convolutions(encoder)
-            first = pooled_cells(replacement.base.shape[1], net.pools[0])
-            lengths = first, pooled_cells(first, net.pools[1])
-            fourier = [FourierConvolution(net.weights[k + 1], positions=lengths[k]) for k in (0, 1)]
-            self.stages = [
-                InstanceStages(encoder, base, changed, net=net, fourier=fourier)
-                for base, changed in zip(replacement.base, replacement.changed, strict=True)
-            ]
+            net, fourier = replacement.model.quick_encoder.net, []
+            for stage in (1, 2):
+                self.check()
+                fourier.append(replacement.model.quick_encoder.fourier(stage))
+            self.stages = []
+            for base, changed in zip(replacement.base, replacement.changed, strict=True):
+                self.check()
+                self.stages.append(InstanceStages(encoder, base, changed, net=net, fourier=fourier))
             latents = self.head(torch.cat([stages.finish(stages.raw3[None]) for stages in self.stages]))
             self.own_log_prob = self.flow_log_prob(latents)
         self.passes = Prepared(self._make_passes, attrgetter("bytes"), most_bytes=_KEPT_BYTES)
@@ -74,6 +77,12 @@ class Adaptive(Evaluator):
     def name(self) -> str:  # type: ignore[override]
         """Return "exact" or the tolerance, in words."""
         return "exact" if self.tolerance == 0 else f"within {100 * self.tolerance:g} %"
+
+    def facts(self, window_size: int) -> WindowFacts:
+        """Return what the checks of a window size found."""
+        if self.tolerance == 0:
+            return WindowFacts()
+        return WindowFacts(self.errors.get(window_size, 0.0), self.exact_share.get(window_size, 1.0))
 
     def _latents(
         self, chunks: Chunks, should_stop: Callable[[], bool] | None, on_batch: Callable[[int], None] | None
@@ -104,18 +113,20 @@ class Adaptive(Evaluator):
         return latents
 
     def _make_passes(self, row: int) -> FieldPasses:
-        return FieldPasses(self.stages[row], self._samples(row))
+        return FieldPasses(self.stages[row], self._samples(row), self.check)
 
     def _make_fields(self, row: int) -> Fields:
-        return Fields(self.passes[row], self._samples(row)[:3], rank=max(8, len(self.stages[row].net.slopes[1]) // 8))
+        rank = max(8, len(self.stages[row].net.slopes[1]) // 8)
+        return Fields(self.passes[row], self._samples(row)[:3], rank=rank, check=self.check)
 
     def _samples(self, row: int) -> list[ChunkSet]:
         stages = self.stages[row]
         n_pixel, samples = len(stages.base), []
         for size, count in _SAMPLES:
             if size <= n_pixel:
+                self.check()
                 start = torch.linspace(0, n_pixel - size, count, device=stages.base.device).long()
-                samples.append(stages.chunks(start, start + size))
+                samples.append(stages.chunks(start, start + size, size))
         return samples
 
 
@@ -134,6 +145,7 @@ class _Row:
         self.should_stop, self.report = should_stop, report
         _, start, stop = chunks.on(self.stages.base.device)
         self.start, self.stop = start, stop
+        self.window_size = int((chunks.stop - chunks.start).max())
         self.error, self.redone = 0.0, 0
 
     def latents(self) -> Tensor:
@@ -145,17 +157,21 @@ class _Row:
                 self.redone = count
                 return self._exact(everything, self.report)
             fields = self.parent.fields[self.row]
-            return self._updated([LowRank(fields, self._chunks(part)) for part in everything.split(_PART)])
+            cheap = []
+            for part in everything.split(_PART):
+                self.parent.check()
+                cheap.append(LowRank(fields, self._chunks(part)))
+            return self._updated(cheap)
 
     def _chunks(self, rows: Tensor) -> ChunkSet:
-        return self.stages.chunks(self.start[rows], self.stop[rows])
+        return self.stages.chunks(self.start[rows], self.stop[rows], self.window_size)
 
     def _updated(self, cheap: list[LowRank]) -> Tensor:
         """Take the cheapest way that checks allow for a chunk's size, and full passes where none is allowed."""
         parent, count, device = self.parent, len(self.start), self.start.device
         sizes = torch.cat([part.size for part in cheap])
         by_size = torch.argsort(sizes)
-        checks = by_size[_spread(sizes[by_size])]
+        checks = by_size[spread_checks(sizes[by_size])]
         exact = self._exact(checks)
         right = parent.flow_log_prob(exact)
         own = parent.own_log_prob[self.row]
@@ -165,7 +181,7 @@ class _Row:
         checked = sizes[checks]
         for way in _WAYS:
             error = (parent.flow_log_prob(self._cheap(cheap, checks, way)) - right).abs()
-            limit = _limit(checked, error, (right - own).abs(), parent.tolerance * largest / _SAFETY)
+            limit = allowed_size(checked, error, (right - own).abs(), parent.tolerance * largest / _SAFETY)
             mine = undecided[sizes[undecided] < limit]
             if len(mine):
                 latents[mine] = self._cheap(cheap, mine, way)
@@ -179,12 +195,43 @@ class _Row:
         strong = change > _STRONG * max(largest, float(change[checks].max()))
         strong[undecided], strong[checks] = True, False
         latents[checks] = exact
+        audited = self._audit(latents, sizes, strong, checks, largest)
+        strong[audited] = False
         redo = torch.nonzero(strong)[:, 0]
         if len(redo):
             latents[redo] = self._exact(redo)
-        self.redone = len(redo) + len(checks)
+        self.redone = len(redo) + len(checks) + len(audited)
+        if self.redone == count:
+            self.error = 0.0
         self.report(count)
         return latents
+
+    def _audit(self, latents: Tensor, sizes: Tensor, strong: Tensor, checks: Tensor, largest: float) -> Tensor:
+        """Check some chunks that had no say in what is kept.
+
+        Where one is wrong, all of its size and more become strong; where most are wrong, all.
+
+        Returns:
+            Which chunks were checked; their latents are exact now.
+        """
+        kept = ~strong
+        kept[checks] = False
+        left = torch.nonzero(kept)[:, 0]
+        if not len(left):
+            return left
+        change = (self.parent.flow_log_prob(latents[left]) - self.parent.own_log_prob[self.row]).abs()
+        order = torch.randperm(len(left), generator=torch.Generator().manual_seed(self.row))[:_AUDITED]
+        largest_ones = change.topk(min(_AUDITED, len(left))).indices
+        some = left[torch.cat([order.to(left.device), largest_ones]).unique()]
+        exact = self._exact(some)
+        right, found = self.parent.flow_log_prob(exact), self.parent.flow_log_prob(latents[some])
+        error = (found - right).abs() / largest
+        wrong = error > self.parent.tolerance
+        limit = 0.0 if 2 * int(wrong.sum()) > len(wrong) else sizes[some].masked_fill(~wrong, torch.inf).min()
+        strong |= kept & (sizes >= limit)
+        self.error = max(self.error, float(error.masked_fill(sizes[some] >= limit, 0).max()))
+        latents[some] = exact
+        return some
 
     def _cheap(self, cheap: list[LowRank], rows: Tensor, way: Way) -> Tensor:
         latents = torch.empty(0)
@@ -208,6 +255,7 @@ class _Row:
         prepared = len(rows) > _UNPREPARED
         pooled, done = [], 0
         for part in rows.split(_PART):
+            self.parent.check()
             chunks = self._chunks(part)
             quick = torch.zeros(len(part), dtype=torch.bool, device=rows.device)
             ways = [(self.stages.exact, self.stages.bytes_per_pass)]
@@ -233,26 +281,3 @@ class _Row:
                 done += len(mine)
             pooled.append(found)
         return self.parent.head(torch.cat(pooled).double())
-
-
-def _spread(size: Tensor) -> Tensor:
-    """Return which of ascending sizes, (n,), to check: evenly spread in rank, and closer together at the largest."""
-    n = len(size)
-    most = torch.linspace(0.05, 0.95, _CHECKS, dtype=torch.float64)
-    top = 1 - torch.logspace(-1.3, -3, _TOP_CHECKS, dtype=torch.float64)
-    return (torch.cat([most, top]) * (n - 1)).round().long().unique().to(size.device)
-
-
-def _limit(size: Tensor, error: Tensor, change: Tensor, allowed: float) -> float:
-    """Return the size below which checks, (n,) with ascending sizes, say that a way is right.
-
-    No error is above ``allowed``, and errors are small beside the changes themselves: what is weak keeps its rank.
-    """
-    wrong = error > allowed
-    if len(size) >= _NEAR:
-        share = error.unfold(0, _NEAR, 1).sum(dim=1) / change.unfold(0, _NEAR, 1).sum(dim=1).clamp_min(1e-300)
-        middle = torch.arange(len(size), device=size.device) - _NEAR // 2
-        wrong |= (share > _SHARE)[middle.clamp(0, len(share) - 1)]
-    if not bool(wrong.any()):
-        return torch.inf
-    return 0.0 if bool(wrong[0]) else float(size[wrong].min())

@@ -7,6 +7,8 @@ change sign and of those at the chunk is added where it belongs. Nothing is left
 :data:`PRECISION` allows of the combinations.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 from torch.nn.functional import embedding_bag
@@ -19,6 +21,7 @@ __all__ = ["PRECISION", "FieldPasses", "leading_directions"]
 PRECISION = 3e-5
 """Share of a chunk's change of the first statistics that the fields may leave out."""
 
+_FEW = 4  # fields whose convolutions take about as long as some forward passes
 _MOST_FLIPS = 2500
 """Cells that change sign, above which a full pass is quicker."""
 
@@ -32,16 +35,20 @@ class FieldPasses:
         gate: (L1, C1) slope of the activation at each pooled cell.
     """
 
-    def __init__(self, stages: InstanceStages, samples: list[ChunkSet]) -> None:
-        """Find the combinations that occur in ``samples``, some chunks of each window size."""
+    def __init__(self, stages: InstanceStages, samples: list[ChunkSet], check: Callable[[], None]) -> None:
+        """Find the combinations that occur in ``samples``, some chunks of each window size; ``check`` may raise."""
         self.stages, net = stages, stages.net
         self.basis = leading_directions(torch.cat([first_change(stages, sample)[2] for sample in samples]), PRECISION)
         normal = stages.statistics1.normal(stages.high1)
         self.gate = _gate(stages, normal)
         width = normal.shape[1]
         both = self.basis.to(normal)
-        inputs = both[:, None, :width] * stages.cells1 + both[:, None, width:] * self.gate
-        fields = torch.cat([stages.fourier[0](part) for part in inputs.split(8)])
+        fields = []
+        for few in both.split(_FEW):
+            check()
+            inputs = few[:, None, :width] * stages.cells1 + few[:, None, width:] * self.gate
+            fields.append(stages.fourier[0](inputs))
+        check()
         ordered, self.order = normal.T.contiguous().sort(dim=1)  # (C1, L1)
         self.ordered = ordered
         self.zero = torch.searchsorted(ordered, torch.zeros(width, 1, device=normal.device, dtype=normal.dtype))[:, 0]
@@ -55,9 +62,9 @@ class FieldPasses:
         centred = stages.raw2.new_full((self.rows, stages.raw2.shape[1]), -FAR)
         centred[self.front : self.front + length] = stages.raw2 - self.mean
         self.centred = centred.flatten()
-        spread = stages.raw2.new_zeros(len(fields), self.rows, stages.raw2.shape[1])
+        spread = stages.raw2.new_zeros(len(both), self.rows, stages.raw2.shape[1])
         self.fields = spread[:, self.front : self.front + length]
-        self.fields.copy_(fields)
+        self.fields.copy_(torch.cat(fields))
         self.spread = spread.flatten(1)
         self.bytes_per_pass = 2 * self.rows * len(self.mean) * self.spread.element_size()
 

@@ -105,14 +105,13 @@ class InstanceStages:
             return result
         return torch.maximum(result, self.net.activate(stage, statistics.normal(low)))
 
-    def chunks(self, start: Tensor, stop: Tensor) -> ChunkSet:
-        """Return what chunks, (n,), do to stage 1, without the arrays that they do not touch."""
+    def chunks(self, start: Tensor, stop: Tensor, size: int) -> ChunkSet:
+        """Return what chunks, (n,), of at most ``size`` pixels do to stage 1, without what they do not touch."""
         net = self.net
         pool, reach = net.pools[0], net.reach(0)
         moments: PixelMoments = changed_moments(self.base, self.changed, start, stop, 2 * reach + 1)
         mean, variance = moments.channels(net.weights[0], net.biases[0])
         statistics = Statistics(mean, torch.rsqrt(variance + self.eps[0]))
-        size = int((stop - start).max())
         count = (size + 2 * reach - 2) // pool + 2
         cell = (start - reach + pool // 2).div(pool, rounding_mode="floor")
         span = pool * count + 2 * reach

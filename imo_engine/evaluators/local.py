@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from imo_engine.batching import batch_size_for, run_in_batches
-from imo_engine.convolutions import fixed_convolutions
+from imo_engine.convolutions import fixed_convolutions, plain_convolutions
 from imo_engine.evaluators.local_encoder import LocalUpdate, WindowUpdate
 from imo_engine.evaluators.replacement import Chunks, Evaluator, Replacement
 
@@ -16,16 +16,32 @@ __all__ = ["FrozenStatistics", "LocalExact"]
 
 
 class LocalExact(Evaluator):
-    """Exact: the encoder has no normalisation, so what a chunk changes stays near it."""
+    """Exact: the encoder has no normalisation, so what a chunk changes stays near it.
+
+    Inputs are taken some at a time, which bounds what is prepared for a window size.
+    """
 
     name = "exact, local updates"
+    inputs_at_once = 8
 
-    def __init__(self, replacement: Replacement, *, memory_budget: int | None = None) -> None:
+    def __init__(
+        self,
+        replacement: Replacement,
+        *,
+        memory_budget: int | None = None,
+        should_stop: Callable[[], bool] | None = None,
+    ) -> None:
         """Send the inputs themselves through the encoder once."""
-        super().__init__(replacement, memory_budget=memory_budget)
+        super().__init__(replacement, memory_budget=memory_budget, should_stop=should_stop)
+        self.updates = []
         with torch.inference_mode():
-            net = fixed_convolutions(replacement.model.encoder)
-            self.updates = [LocalUpdate(net, replacement.base, replacement.changed)]
+            net = plain_convolutions(replacement.model.encoder)
+            for base, changed in zip(
+                replacement.base.split(self.inputs_at_once), replacement.changed.split(self.inputs_at_once), strict=True
+            ):
+                self.check()
+                held = fixed_convolutions(net, replacement.model.encoder, base[0])
+                self.updates.append(LocalUpdate(held, base, changed))
 
     def _latents(
         self, chunks: Chunks, should_stop: Callable[[], bool] | None, on_batch: Callable[[int], None] | None
@@ -34,6 +50,7 @@ class LocalExact(Evaluator):
         size = int((chunks.stop - chunks.start).max())
         done = 0
         for update, mine, rows in self._shares(chunks):
+            self.check()
             window = update.window(size)
             phase = window.phases(torch.from_numpy(mine.start)).numpy()
             order: NDArray[np.int64] = np.lexsort((mine.start, mine.row, phase))
@@ -56,6 +73,14 @@ class LocalExact(Evaluator):
         if len(lost):
             self._send_whole(pooled, chunks, lost.cpu().numpy())
         return self.head(pooled)
+
+    def _shares(self, chunks: Chunks) -> Iterator[tuple[LocalUpdate, Chunks, NDArray[np.int64]]]:
+        """Yield each group of inputs that has chunks, its chunks by row of the group, and their places, (n,)."""
+        for number, update in enumerate(self.updates):
+            rows = np.flatnonzero(chunks.row // self.inputs_at_once == number)
+            if len(rows):
+                mine = chunks[rows]
+                yield update, Chunks(mine.row - number * self.inputs_at_once, mine.start, mine.stop), rows
 
     def _send_whole(self, pooled: Tensor, chunks: Chunks, lost: NDArray[np.int64]) -> None:
         """Fill in the rows ``lost`` of ``pooled``, (n, width), by convolving whole spectra."""
@@ -82,10 +107,6 @@ class LocalExact(Evaluator):
             found = run_in_batches(batch, len(chosen), model.batch_size(self.memory_budget))
             pooled[torch.from_numpy(rows[chosen]).to(pooled.device)] = found.to(pooled)
 
-    def _shares(self, chunks: Chunks) -> Iterator[tuple[LocalUpdate, Chunks, NDArray[np.int64]]]:
-        """Yield each prepared update with the chunks that it answers for and their positions."""
-        yield self.updates[0], chunks, np.arange(len(chunks))
-
     def _one_phase(
         self,
         window: WindowUpdate,
@@ -109,23 +130,4 @@ class FrozenStatistics(LocalExact):
     """Mean and variance of every normalisation held at each input's own values: what the local pattern says."""
 
     name = "frozen statistics"
-
-    def __init__(self, replacement: Replacement, *, memory_budget: int | None = None) -> None:
-        """Send each input through the encoder once and keep its statistics."""
-        Evaluator.__init__(self, replacement, memory_budget=memory_budget)
-        with torch.inference_mode():
-            self.updates = [
-                LocalUpdate(
-                    fixed_convolutions(replacement.model.encoder, replacement.base[row]),
-                    replacement.base[row : row + 1],
-                    replacement.changed[row : row + 1],
-                )
-                for row in range(len(replacement.base))
-            ]
-
-    def _shares(self, chunks: Chunks) -> Iterator[tuple[LocalUpdate, Chunks, NDArray[np.int64]]]:
-        for number, update in enumerate(self.updates):
-            rows = np.flatnonzero(chunks.row == number)
-            if len(rows):
-                mine = chunks[rows]
-                yield update, Chunks(np.zeros_like(mine.row), mine.start, mine.stop), rows
+    inputs_at_once = 1

@@ -7,13 +7,11 @@ means over positions follow from the sums over the positions that do not change.
 
 import torch
 from torch import Tensor
-from torch.nn.functional import conv1d, pad
+from torch.nn.functional import pad
 
 from imo_engine.convolutions import FAR, Convolutions, in_cells, rows_of
 
 __all__ = ["LocalUpdate", "WindowUpdate"]
-
-_SMALL = 6  # cells, up to which one matrix product is faster than a convolution of the cells around
 
 
 _LEAST = 1e-30  # of the attention before the change; the weights of what changes are in single precision
@@ -117,7 +115,7 @@ class WindowUpdate:
         span2 = self.n1 + 2 * reach2
         n2 = (phase + span2 - 1) // p2 + 1
         raw2 = rows_of(self.raw2, n2, baseline, cell2 + self.edge2).flatten(1, 2)
-        raw2[:, phase : phase + span2] += self._spread(1, move1)
+        raw2[:, phase : phase + span2] += net.spread(1, move1)
         new2 = net.pooled(1, raw2.unflatten(1, (n2, p2)))
         move2 = self._move(new2, self.cells2, self.edge2, baseline, cell2, update.cells2.shape[1])
 
@@ -125,7 +123,7 @@ class WindowUpdate:
         span3 = n2 + 2 * reach3
         first3 = cell2 - reach3
         stage3 = rows_of(self.raw3, span3, baseline, first3 + self.edge3)
-        stage3 += self._spread(2, move2)
+        stage3 += net.spread(2, move2)
         value, attention = net.activate(2, stage3).chunk(2, dim=2)
         place = first3[:, None] + torch.arange(span3, device=start.device)
         outside = (place < 0) | (place >= update.cells2.shape[1])
@@ -148,11 +146,3 @@ class WindowUpdate:
         place = cell[:, None] + torch.arange(count, device=cell.device)
         outside = (place < 0) | (place >= length)
         return (new - rows_of(old, count, baseline, cell + edge)).masked_fill_(outside[..., None], 0)
-
-    def _spread(self, stage: int, move: Tensor) -> Tensor:
-        """Return the change of a convolution's output, (n, cell + size - 1, out), by changed cells, (n, cell, in)."""
-        net, cells = self.net, move.shape[1]
-        if cells <= _SMALL:
-            return (move.flatten(1) @ net.toeplitz(stage, cells)).unflatten(1, (cells + 2 * net.reach(stage), -1))
-        padding = 2 * net.reach(stage)
-        return conv1d(move.transpose(1, 2), net.weights[stage], padding=padding).transpose(1, 2)

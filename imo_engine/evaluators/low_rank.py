@@ -31,14 +31,16 @@ _FEW = 16  # chunks whose third stage stays in the cache
 class Fields:
     """Combinations of channels' statistics that matter for one input, and what each does to the later stages."""
 
-    def __init__(self, passes: FieldPasses, samples: list[ChunkSet], *, rank: int) -> None:
+    def __init__(self, passes: FieldPasses, samples: list[ChunkSet], *, rank: int, check: Callable[[], None]) -> None:
         """Find them from the chunks of ``samples``.
 
         Args:
             passes: Of the input.
             samples: Some chunks of each window size.
             rank: Fields of the second stage's statistics; what they leave out goes through gradients.
+            check: Called now and then; may raise.
         """
+        self._check = check
         self.stages = stages = passes.stages
         net = stages.net
         self.gate1 = passes.gate
@@ -46,7 +48,11 @@ class Fields:
         first_rank = len(leading_directions(change, _PRECISION))
         self.basis1 = passes.basis[:first_rank]
         self._pool_fields(passes.fields[:first_rank])
-        cheap = [LowRank(self, sample) for sample in samples]
+        cheap = []
+        for sample in samples:
+            check()
+            cheap.append(LowRank(self, sample))
+        check()
         changes = torch.cat([one.change2 for one in cheap])
         width = len(net.slopes[1])
         self.basis2 = leading_directions(changes[:, : 2 * width], 0.0, rank)
@@ -57,7 +63,12 @@ class Fields:
         first, second = carried[:_PRODUCTS, None], both[None, :_PRODUCTS, None, :width]
         fields = torch.cat([fields, carried, (first * second).flatten(0, 1)])
         self._differentiate(fields)
-        fields = torch.cat([stages.fourier[1](part) for part in fields.split(_FEW)]).flatten(1)
+        convolved = []
+        for part in fields.split(_FEW):
+            check()
+            convolved.append(stages.fourier[1](part))
+        fields = torch.cat(convolved).flatten(1)
+        check()
         self._combine(fields, torch.cat([one.weights3(slice(None))[1] for one in cheap]))
 
     @property
@@ -73,6 +84,7 @@ class Fields:
         basis = leading_directions(weights @ (vectors * root), _PRECISION3)
         self.combine3 = (vectors * root) @ basis.T  # (q, r)
         self.fields3 = ((basis / root) @ vectors.T).to(fields) @ fields
+        self._check()
         self.far = FarField(self.stages, self.fields3)
 
     def _differentiate(self, fields: Tensor) -> None:
@@ -82,7 +94,10 @@ class Fields:
             cells = stages.cells2.clone().requires_grad_()
             raw3 = stages.net.convolve(2, cells[None]) + stages.net.biases[2]
             latents = stages.encoder.mlp(stages.finish(raw3))[0]
-            rows = [torch.autograd.grad(value, cells, retain_graph=True)[0] for value in latents]
+            rows = []
+            for value in latents:
+                self._check()
+                rows.append(torch.autograd.grad(value, cells, retain_graph=True)[0])
         self.gradient = torch.stack(rows, dim=2)  # (L2, C2, S)
         by_scale = torch.einsum("lcs,lc->cs", self.gradient, stages.cells2)
         by_shift = torch.einsum("lcs,lc->cs", self.gradient, self.gate2)
@@ -143,7 +158,7 @@ class LowRank:
         self.cell2 = shifted.div(pool, rounding_mode="floor")
         self.phase = shifted - self.cell2 * pool
         span = chunks.high.shape[1] + 2 * net.reach(1)
-        self.n2 = (int(self.phase.max()) + span - 1) // pool + 1
+        self.n2 = (pool - 1 + span - 1) // pool + 1  # for chunks anywhere in a cell; asking which waits for a GPU
         count = len(chunks.cell)
         self.near2 = stages.raw2.new_empty(count, self.n2, width)
         near, around = (self.n2 + 2 * net.reach(2)) * len(net.slopes[2]), self.n2 * width

@@ -10,8 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from imo_engine.batching import run_in_batches
-from imo_engine.devices import full_precision
+from imo_engine.attribution import WindowFacts
+from imo_engine.batching import check_stop, default_memory_budget, run_in_batches
+from imo_engine.devices import full_precision, moved
 from imo_engine.model import OutlierModel
 
 __all__ = ["Chunks", "Evaluator", "Replacement"]
@@ -34,7 +35,7 @@ class Chunks:
     def on(self, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
         """Return row, start and stop as tensors on a device, moved once."""
         stacked = torch.from_numpy(np.stack([self.row, self.start, self.stop]))
-        row, start, stop = stacked.to(device, non_blocking=True)
+        row, start, stop = moved(stacked, device)
         return row, start, stop
 
 
@@ -58,7 +59,7 @@ class Replacement:
         both = np.where(valid, changed, base)
         shape = np.broadcast_shapes(np.atleast_2d(base).shape, both.shape)
         tensors = (torch.from_numpy(np.broadcast_to(array, shape).copy()) for array in (base, both))
-        first, second = (tensor.to(model.device, model.dtype) for tensor in tensors)
+        first, second = (moved(tensor.to(model.dtype), model.device) for tensor in tensors)
         return cls(model, first, second)
 
 
@@ -68,23 +69,53 @@ class Evaluator(ABC):
     name: str
     """What the page and the files call it."""
 
-    def __init__(self, replacement: Replacement, *, memory_budget: int | None = None) -> None:
-        """Prepare; ``memory_budget`` is in bytes of activations a batch, None for the device's default."""
-        self.replacement, self.memory_budget = replacement, memory_budget
+    def __init__(
+        self,
+        replacement: Replacement,
+        *,
+        memory_budget: int | None = None,
+        should_stop: Callable[[], bool] | None = None,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            replacement: Inputs.
+            memory_budget: Bytes of activations a batch; None for what is free now.
+            should_stop: Asked while preparing.
+
+        Raises:
+            Cancelled: ``should_stop`` returned True.
+        """
+        device = replacement.model.device
+        self.replacement, self.should_stop = replacement, should_stop
+        # found out once: asking a GPU waits for it
+        self.memory_budget = default_memory_budget(device) if memory_budget is None else memory_budget
         # log p is a difference of large numbers: the dense layers and the flow cost little in float64
         model = replacement.model
         self._head, self._flow = (
             deepcopy(part).to(_double_device(model.device), torch.float64) for part in (model.encoder.mlp, model.flow)
         )
 
-    def base_log_prob(self) -> NDArray[np.float64]:
+    def facts(self, window_size: int) -> WindowFacts:
+        """Return how right what was computed of a window size is; exact unless a way says otherwise."""
+        return WindowFacts()
+
+    def check(self) -> None:
+        """Ask whether to go on; whatever takes longer than a few forward passes does so in between.
+
+        Raises:
+            Cancelled: the answer was no.
+        """
+        check_stop(self.should_stop)
+
+    def base_log_prob(self, should_stop: Callable[[], bool] | None = None) -> NDArray[np.float64]:
         """Return log p of the inputs as they are, (M,), nats, computed as for the chunks.
 
         Differences to it are then free of the rounding in which two ways to compute the same differ.
         """
         count = len(self.replacement.base)
         nothing = np.zeros(count, np.int64)
-        return self.log_prob(Chunks(np.arange(count), nothing, nothing))
+        return self.log_prob(Chunks(np.arange(count), nothing, nothing), should_stop=should_stop)
 
     def log_prob(
         self,
@@ -97,7 +128,7 @@ class Evaluator(ABC):
 
         Args:
             chunks: Of one window size.
-            should_stop: Asked before each batch.
+            should_stop: Asked before each batch, and during what is prepared for the chunks.
             on_batch: Told after each batch how many are done.
 
         Raises:
@@ -106,18 +137,20 @@ class Evaluator(ABC):
         """
         if not len(chunks):
             return np.zeros(0)
-        model = self.replacement.model
-        with torch.inference_mode(), full_precision(model.device):
+        self.should_stop = should_stop
+        with torch.inference_mode(), full_precision(self.replacement.model.device):
             return self.flow_log_prob(self._latents(chunks, should_stop, on_batch)).cpu().numpy()
 
     def flow_log_prob(self, latents: Tensor) -> Tensor:
         """Return log p, (n,), of latents, (n, S), in float64."""
-        return run_in_batches(lambda a, b: self._flow(latents[a:b]), len(latents), _DENSE_BATCH)
+        stop = self.should_stop
+        return run_in_batches(lambda a, b: self._flow(latents[a:b]), len(latents), _DENSE_BATCH, should_stop=stop)
 
     def head(self, pooled: Tensor) -> Tensor:
         """Return latents, (n, S), in float64, of what the encoder's attention leaves, (n, width)."""
         pooled = pooled.to(_double_device(pooled.device), torch.float64)
-        return run_in_batches(lambda a, b: self._head(pooled[a:b]), len(pooled), _DENSE_BATCH)
+        stop = self.should_stop
+        return run_in_batches(lambda a, b: self._head(pooled[a:b]), len(pooled), _DENSE_BATCH, should_stop=stop)
 
     @abstractmethod
     def _latents(

@@ -20,17 +20,21 @@ def side_by_side(work: Callable[[int], T], count: int, device: torch.device) -> 
     Raises:
         Exception: the first that ``work`` raised; what has not begun by then is left out.
     """
-    threads = min(torch.get_num_threads(), count)
+    own = torch.get_num_threads()
+    threads = min(own, count)
     if device.type != "cpu" or threads < 2:
         return [work(number) for number in range(count)]
-    # the number of threads is each thread's own: the caller keeps its
-    with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        futures = [pool.submit(work, number) for number in range(count)]
-        try:
-            return [future.result() for future in futures]
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    # the number of threads is each thread's own, but threads that begin later take the number that was set last
+    try:
+        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            futures = [pool.submit(work, number) for number in range(count)]
+            try:
+                return [future.result() for future in futures]
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+    finally:
+        torch.set_num_threads(own)
 
 
 class Prepared(Generic[T]):

@@ -1,0 +1,76 @@
+"""Measurements in a process of their own, so that the memory of one is not that of those before it."""
+
+import multiprocessing
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imo_engine.benchmark import (
+    Reference,
+    WayTiming,
+    example_spectra,
+    published_architecture,
+    time_captum,
+    time_evaluator,
+    time_one_at_a_time,
+)
+from imo_engine.evaluators.replacement import Replacement
+from imo_engine.model import OutlierModel
+
+__all__ = ["Subject", "alone", "measure"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is measured; any process can load it.
+
+    Attributes:
+        file: Model file; without one the published widths with random weights.
+        device: Where it computes.
+        n_pixel: Of the published widths; a file has its own.
+    """
+
+    file: str | None
+    device: str = "auto"
+    n_pixel: int = 7781
+
+    def load(self) -> OutlierModel:
+        """Return the model."""
+        if self.file is None:
+            return published_architecture(self.n_pixel, device=self.device)
+        return OutlierModel.load(self.file, device=self.device)
+
+    def of_published_widths(self, n_pixel: int) -> "Subject":
+        """Return the published widths on the same device."""
+        return replace(self, file=None, n_pixel=n_pixel)
+
+
+def alone(work: Callable[..., T], *arguments: Any) -> T:  # noqa: ANN401 - those of ``work``
+    """Return ``work(*arguments)``, computed by a new process, which ends; both are pickled.
+
+    Raises:
+        Exception: what ``work`` raised.
+    """
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(work, *arguments).result()
+
+
+def measure(
+    subject: Subject, way: str, n_baselines: int, windows: tuple[int, ...]
+) -> tuple[WayTiming, dict[int, NDArray[np.float64]]]:
+    """Time one way, one of the evaluators, "one at a time" or "captum"; also return an evaluator's values."""
+    model = subject.load()
+    base, flux = example_spectra(len(model.wavelength), n_baselines)
+    replacement = Replacement.of(model, base, flux, np.ones(len(flux), bool))
+    if way == "one at a time":
+        return time_one_at_a_time(replacement, windows), {}
+    if way == "captum":
+        return time_captum(replacement, windows), {}
+    reference = None if way == "frozen_statistics" else Reference(replacement)
+    return time_evaluator(way, replacement, windows, reference)
