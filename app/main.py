@@ -32,7 +32,7 @@ from app.views.files import FilesDialog
 from app.views.filters import TableFilters
 from app.views.header import header
 from app.views.label import LabelPanel
-from app.views.look import HEADER, LEFT, RIGHT, own_theme, page_look, variables
+from app.views.look import HEADER, LEFT, RIGHT, let_go, own_theme, page_look, variables
 from app.views.methods import methods_bar
 from app.views.progress import ProgressStrip
 from app.views.table import RankedTable
@@ -57,9 +57,7 @@ def explorer_page(workspace: Workspace) -> pn.viewable.Viewable:
     survey, settings = workspace.survey, workspace.settings
     place = place_in(pn.state.session_args)
     state = AppState()
-    desk = LabelDesk(
-        workspace.store, pn.state.user or workspace.user, submit=workspace.saving.submit, schedule=schedule
-    )
+    desk = LabelDesk(workspace.store, _login() or workspace.user, submit=workspace.saving.submit, schedule=schedule)
     triage = Triage(state, survey, desk.label_of)
     sources = PlotSources(survey.spectra.wavelength, settings.window_sizes, settings.n_baselines)
     stack = PlotStack(sources)
@@ -143,6 +141,8 @@ def explorer_page(workspace: Workspace) -> pn.viewable.Viewable:
         **page_look(),
     )
 
+    let_go(page)
+
     def paint() -> None:
         for one in (stack, explain, comparisons.latent):
             one.paint(DARK if page.dark_theme else LIGHT, large=state.large_type)
@@ -196,6 +196,11 @@ def _begin(triage: Triage, state: AppState, place: Place) -> None:
         words = triage.words
         triage.select(triage.order[0])
         triage.words = words
+
+
+def _login() -> str | None:
+    # without a secret nobody can have logged in, whatever cookies another program on this host has left
+    return pn.state.user if pn.config.cookie_secret else None
 
 
 def _has_browser(document: Document) -> bool:

@@ -25,6 +25,7 @@ __all__ = ["check_address", "serve"]
 
 _LOCAL = ("127.0.0.1", "localhost")
 _UNUSED_SESSION_SECONDS = 90  # longer than the browser's last attempt to reconnect, 63 s
+_TOKEN_SECONDS = 30 * 86_400  # a page connects again with its first token; Bokeh's 5 minutes would leave it dead
 
 
 def serve(
@@ -100,6 +101,7 @@ def serve(
             websocket_origin=[f"127.0.0.1:{port}", f"localhost:{port}", *allow_origin],
             unused_session_lifetime_milliseconds=_UNUSED_SESSION_SECONDS * 1000,
             check_unused_sessions_milliseconds=10_000,
+            session_token_expiration=_TOKEN_SECONDS,
             verbose=False,
         )
     finally:

@@ -45,8 +45,9 @@ def main(sessions: int) -> None:
         print(f"   0 sessions: {megabytes(process):.0f} MB", flush=True)
         asyncio.run(use(server.url, sessions, process))
         print(f"all of them forgotten: {megabytes(process):.0f} MB")
-        if "Traceback" in server.log:
-            raise SystemExit(f"the server was not well:\n{server.log[-3000:]}")
+        before, found, after = server.log.partition("Traceback")
+        if found:
+            raise SystemExit(f"the server was not well:\n{before[-500:]}{found}{after[:3000]}")
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from tornado.httpclient import AsyncHTTPClient, HTTPRequest
 from tornado.websocket import WebSocketClientConnection, websocket_connect
 
 _numbers = count(1)
+_PATIENT = {"connect_timeout": 300, "request_timeout": 300}
 
 
 @dataclass
@@ -20,6 +21,7 @@ class RawSession:
     """One open session; what the server sends is read and thrown away."""
 
     socket: WebSocketClientConnection
+    token: str
     session_id: str
     received: list[int] = field(default_factory=list)
     reader: asyncio.Task | None = None
@@ -47,18 +49,24 @@ class RawSession:
             await self.reader
 
 
-async def open_session(url: str) -> RawSession:
+async def open_session(url: str, cookie: str = "") -> RawSession:
     """Fetch the page at ``url`` and open its websocket."""
-    page = (await AsyncHTTPClient().fetch(url, request_timeout=120)).body.decode()
+    headers = {"Cookie": cookie} if cookie else {}
+    page = (await AsyncHTTPClient().fetch(url, headers=headers, **_PATIENT)).body.decode()
     token = re.search(r'"token":\s*"([^"]+)"', page)
     assert token, page[:500]
+    return await connect(url, token[1])
+
+
+async def connect(url: str, token: str) -> RawSession:
+    """Open the websocket of a page that was fetched from ``url``, or open it again."""
     socket = await websocket_connect(
-        HTTPRequest(f"ws://{urlsplit(url).netloc}/ws", headers={"Origin": url.rstrip("/")}, request_timeout=120),
-        subprotocols=["bokeh", token[1]],
+        HTTPRequest(f"ws://{urlsplit(url).netloc}/ws", headers={"Origin": url.rstrip("/")}, **_PATIENT),
+        subprotocols=["bokeh", token],
         max_message_size=200 << 20,
     )
     await socket.read_message()  # three parts of the greeting
-    session = RawSession(socket, get_session_id(token[1]))
+    session = RawSession(socket, token, get_session_id(token))
 
     async def read() -> None:
         while (message := await socket.read_message()) is not None:

@@ -220,6 +220,17 @@ def test_triage_of_twenty_targets_by_keyboard_survives_a_killed_server(folder, b
         assert "Traceback" not in second.log, second.log
 
 
+def test_a_page_that_has_given_up_connecting_tries_again_when_the_server_answers(page):
+    """Bokeh gives up after a minute; the page then asks the server, and Bokeh to connect."""
+    for timeout in ("1000", "null"):
+        page.page.evaluate(
+            f"() => window.imoAddress.look({{timeout: {timeout}, reconnect() {{ window.imoTried = {timeout} }}}})"
+        )
+    page.page.wait_for_function("() => window.imoTried !== undefined")
+    assert page.page.evaluate("window.imoTried") is None
+    page.page.evaluate("() => window.imoAddress.look(null)")
+
+
 def test_undo_takes_the_last_change_back(page, folder):
     page.page.keyboard.press("3")
     page.page.locator('.imo-label [data-label="quality-3"][aria-pressed="true"]').wait_for()

@@ -4,10 +4,12 @@ import http.client
 import re
 import signal
 import socket
+import time
 from contextlib import closing
 
 import psutil
 import pytest
+from bokeh.util.token import get_token_payload
 from browser import serving, write_desi_model
 from fits_files import write_sdss
 from test_survey import tiny_survey
@@ -106,6 +108,13 @@ class TestListening:
     def test_the_page_loads_nothing_from_elsewhere(self, page):
         loaded = re.findall(r"""<(?:script|link|img)[^>]+(?:src|href)=["'](https?:)?//([^/"']+)""", page)
         assert loaded == []
+
+    def test_can_connect_again_after_days(self, page):
+        token = re.search(r'"token":\s*"([^"]+)"', page)[1]
+        assert get_token_payload(token)["session_expiry"] - time.time() > 7 * 86_400
+
+    def test_is_told_when_it_is_another_server_s(self, server):
+        assert get(server, "/alive?page=" + "0" * 32) == (200, "no")
 
 
 class TestOrigins:

@@ -34,9 +34,8 @@ def follow_address(document: Document, stack: PlotStack, place: Place, page: str
         wavelength.js_on_change(edge, later)
     target.js_on_change("data", CustomJS(code="window.imoAddress?.target()"))
     listed.js_on_change("data", later)
-    lost = CustomJS(code="window.imoAddress?.look()")
-    document.js_on_event("connection_lost", lost)
-    document.js_on_event("client_reconnected", lost)
+    document.js_on_event("connection_lost", CustomJS(code="window.imoAddress?.look(cb_obj)"))
+    document.js_on_event("client_reconnected", CustomJS(code="window.imoAddress?.look(null)"))
 
 
 _CODE = """
@@ -48,7 +47,7 @@ const find = (selector) => {
   for (const root of roots(document)) { const found = root.querySelector(selector); if (found) return found }
   return null
 }
-let timer = null, first = wanted, looking = false, leaving = false
+let timer = null, first = wanted, looking = false, leaving = false, lost = null
 
 function write() {
   timer = null
@@ -101,14 +100,20 @@ const unsaved = () => find("[data-unsaved]") !== null
 function again() { leaving = true; location.reload() }
 
 // Whether the server knows this page: one that was restarted does not, nor one that has given the session up.
-async function look() {
+// If it does, and Bokeh has given up connecting (after a minute), it is told to try again.
+async function look(event) {
+  lost = event
   if (looking) return
   looking = true
   for (;;) {
     try {
       const answer = await fetch(ALIVE + "?page=" + page, {cache: "no-store"})
       const known = answer.ok && (await answer.text()).trim() === "yes"
-      if (known) { banner(""); break }
+      if (known) {
+        banner("")
+        if (lost !== null && lost.timeout === null) setTimeout(() => lost?.reconnect(), 1500)
+        break
+      }
       if (answer.ok) {
         if (!unsaved()) { again(); return }
         const button = document.createElement("button")

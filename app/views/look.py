@@ -2,11 +2,14 @@
 
 from typing import Any
 
+import panel as pn
+import panel_material_ui as pmui
 from bokeh.themes import Theme
+from panel.util.parameters import edit_readonly
 
 from app.plots.colours import DARK, LIGHT, Colours
 
-__all__ = ["HEADER", "LEFT", "RIGHT", "SMALL_FIELDS", "own_theme", "page_look", "variables"]
+__all__ = ["HEADER", "LEFT", "RIGHT", "SMALL_FIELDS", "let_go", "own_theme", "page_look", "variables"]
 
 HEADER = 48
 
@@ -48,6 +51,17 @@ def page_look() -> dict[str, Any]:
             "& .MuiAppBar-root": {"backgroundColor": "#12283c", "color": "#ffffff", "boxShadow": "none"},
         },
     }
+
+
+def let_go(page: pmui.Page) -> None:
+    """Let the process forget a page when its session ends.
+
+    A page follows whether the server is busy, for its indicator, and so the process-wide ``pn.state`` keeps it, its
+    session and every model of it for ever (panel-material-ui 0.16.6 with Panel 1.9.4 and param 2.4.2). A plain value
+    would not end that: only another reference takes the place of the first. Without an indicator nothing is lost.
+    """
+    with edit_readonly(page):
+        page.busy = pn.rx(False)
 
 
 def variables() -> str:

@@ -12,7 +12,7 @@ from app.views.table_cells import TABLE_STYLE, label_cell, table_frame, target_c
 
 __all__ = ["RankedTable"]
 
-_AS_IT_IS = HTMLTemplateFormatter(template="<%= value %>")  # cells are escaped where they are made
+_AS_IT_IS = "<%= value %>"  # cells are escaped where they are made
 
 
 class RankedTable(pn.viewable.Viewer):
@@ -31,14 +31,15 @@ class RankedTable(pn.viewable.Viewer):
         self._triage, self._desk, self._brief = triage, desk, brief
         self._everything = table_frame(survey, triage.own, brief, desk.label_of)
         self._ids: tuple[str, ...] = triage.shown
+        as_it_is = HTMLTemplateFormatter(template=_AS_IT_IS)  # this table's own: a model keeps alive who listens to it
         self.widget = pn.widgets.Tabulator(
             self._everything.loc[list(self._ids)],
             show_index=False,
             disabled=True,
             selectable=1,
             formatters={
-                "target": _AS_IT_IS,
-                "label": _AS_IT_IS,
+                "target": as_it_is,
+                "label": as_it_is,
                 "rank": NumberFormatter(format="0", nan_format="–"),
                 "z": NumberFormatter(format="0.0000", nan_format="–"),
                 "−log p": NumberFormatter(format="0.0", nan_format="–"),
