@@ -67,7 +67,7 @@ def serve(
 
     check_address(address, port, allow_origin)  # before minutes of scoring
     if spectra:
-        from imo_engine.commands.options import load_baselines, load_model
+        from imo_engine.commands.options import load_baselines, load_model, load_null
 
         outlier_model = load_model(model, autoencoder, flow, device)
         click.echo(f"Reading and scoring with {outlier_model.name} on {outlier_model.device_name} ...")
@@ -76,6 +76,9 @@ def serve(
             outlier_model,
             lambda rows: load_baselines(outlier_model, baselines, model, autoencoder is not None, rows),
             redshift=redshift,
+            null=lambda loaded: load_null(
+                loaded, model, published=autoencoder is not None, own_baselines=baselines is not None
+            ),
         )
         for row in range(len(survey.spectra)):
             if survey.spectra.problem[row]:

@@ -25,6 +25,7 @@ from app.state import AppState
 from app.survey import Survey
 from imo_engine.attribution import Attribution
 from imo_engine.errors import ImoError
+from imo_engine.significance import significance_or_why
 
 __all__ = ["Session", "Status"]
 
@@ -176,7 +177,7 @@ class Session(param.Parameterized):
             case Progress():
                 self.status = Status("computing", _progress_text(event), event.done / event.total)
             case Finished(attribution):
-                sources.show_attribution(attribution)
+                sources.show_attribution(attribution, *significance_or_why(attribution, self.survey.engine.null()))
                 self.attribution = attribution
                 self.status = Status("done", _finished_text(attribution), 1.0)
                 self._after(generation, attribution)

@@ -1,5 +1,6 @@
 """The targets on the page: their spectra, scores and ranks, and the model that scored them."""
 
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -22,6 +23,9 @@ __all__ = ["Engine", "RankRange", "Survey", "demo_survey", "survey_of_files"]
 if TYPE_CHECKING:
     from imo_engine.baselines import BaselinePool
     from imo_engine.model import OutlierModel
+    from imo_engine.null_distribution import NullDistribution
+
+log = logging.getLogger(__name__)
 
 DEMO_CATALOGUE = "demo-catalogue.ecsv"
 
@@ -29,8 +33,14 @@ DEMO_CATALOGUE = "demo-catalogue.ecsv"
 class Engine:
     """The model and its baselines, loaded once, when first needed, by whichever thread needs them."""
 
-    def __init__(self, load: Callable[[], "tuple[OutlierModel, BaselinePool]"]) -> None:
-        self._load = load
+    def __init__(
+        self,
+        load: Callable[[], "tuple[OutlierModel, BaselinePool]"],
+        null: "Callable[[OutlierModel], NullDistribution | None]" = lambda model: None,
+    ) -> None:
+        """Load nothing yet; ``null`` finds the model's null distribution, if there is one."""
+        self._load, self._load_null = load, null
+        self._null: NullDistribution | None = None
         self._lock = threading.Lock()
         self._loaded: tuple[OutlierModel, BaselinePool] | None = None
 
@@ -43,7 +53,20 @@ class Engine:
         with self._lock:
             if self._loaded is None:
                 self._loaded = self._load()
+                try:
+                    self._null = self._load_null(self._loaded[0])
+                except ImoError as error:
+                    log.warning("nothing is called significant: %s", error)
             return self._loaded
+
+    def null(self) -> "NullDistribution | None":
+        """Return what ordinary spectra show with the model, None if that is not known.
+
+        Raises:
+            ImoError: as :meth:`get`.
+        """
+        self.get()
+        return self._null
 
 
 @dataclass(frozen=True)
@@ -162,6 +185,11 @@ def demo_survey(*, device: str = "auto") -> Survey:
         model = load_model(None, None, None, device)
         return model, load_baselines(model, None, None, False, spectra)
 
+    def load_null(model: "OutlierModel") -> "NullDistribution | None":
+        from imo_engine.commands.options import load_null
+
+        return load_null(model, None, published=False, own_baselines=False)
+
     return Survey(
         title="Simulated demo survey",
         spectra=spectra,
@@ -169,7 +197,7 @@ def demo_survey(*, device: str = "auto") -> Survey:
         rank=_filled(catalogue["rank"], 0, np.int64)[rows],
         size=int(catalogue.meta.get("survey_size", len(catalogue))),
         simulated=True,
-        engine=Engine(load),
+        engine=Engine(load, load_null),
     )
 
 
@@ -179,6 +207,7 @@ def survey_of_files(
     baselines: "Callable[[Spectra], BaselinePool]",
     *,
     redshift: float | None = None,
+    null: "Callable[[OutlierModel], NullDistribution | None]" = lambda model: None,
 ) -> Survey:
     """Read, score and rank the user's own files.
 
@@ -187,6 +216,7 @@ def survey_of_files(
         model: Scores them.
         baselines: Makes the pool, from the spectra if need be; called when first needed.
         redshift: In place of the files' own.
+        null: Finds what ordinary spectra show with the model; called when first needed.
 
     Raises:
         ImoError: a file cannot be used.
@@ -203,7 +233,7 @@ def survey_of_files(
         rank=ranking.rank,
         size=int((ranking.rank > 0).sum()),
         simulated=False,
-        engine=Engine(lambda: (model, baselines(spectra))),
+        engine=Engine(lambda: (model, baselines(spectra)), null),
     )
 
 

@@ -5,7 +5,10 @@ from imo_engine.command_line import LazyGroup
 __all__ = ["evaluate"]
 
 evaluate = LazyGroup(
-    {"model": ("imo_engine.commands.evaluate_model", "evaluate_model", "Is the model's idea of ordinary credible?")},
+    {
+        "model": ("imo_engine.commands.evaluate_model", "evaluate_model", "Is the model's idea of ordinary credible?"),
+        "null": ("imo_engine.commands.evaluate_null", "evaluate_null", "What is significant: make and test p-values."),
+    },
     name="evaluate",
     help="Measure the model against what is known.",
 )
