@@ -33,7 +33,7 @@ _FORMAT = 1
 _BIN = 8  # pixels of the observed frame that share a factor, at least
 _FIRST, _LAST, _STEP = np.log(1500.0), np.log(11000.0), 0.002  # of the bins of rest wavelength; 600 km/s
 _FIELDS = ("location", "observed", "rest", "tail")
-_SLACK = 0.005  # in redshift, beyond the ordinary spectra
+_SLACK = 0.05  # in redshift, beyond the ordinary spectra; what is typical elsewhere is taken there
 
 
 @dataclass(frozen=True)

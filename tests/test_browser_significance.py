@@ -14,7 +14,7 @@ LOOK = """
   const models = [...Bokeh.documents[0]._all_models.values()]
   const only = models.find((m) => m.data?.only_combined !== undefined)
   const figures = Object.fromEntries(models.filter((m) => m.type === "Figure").map((m) => [m.name, m]))
-  const alpha = (glyph) => (glyph.line_alpha ?? glyph.global_alpha).value
+  const alpha = (glyph) => (glyph.line_alpha ?? glyph.fill_alpha ?? glyph.global_alpha).value
   const of = (name) => figures[name].renderers
     .filter((r) => ["combined", "window"].includes(r.name) || r.glyph.type === "Image")
     .map((r) => [r.glyph.type, r.visible, alpha(r.glyph)])

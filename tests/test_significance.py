@@ -9,11 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import WAVELENGTH, random_flux, tiny_model
 
+from app.plots.sources import PlotSources
 from imo_engine.attribution import Attribution
 from imo_engine.attribution_table import read_attribution_table, write_attribution_table
 from imo_engine.baselines import BaselinePool
 from imo_engine.embedded import EMBEDDED_MODEL, NULL_DISTRIBUTION, embedded_file
 from imo_engine.errors import InputError, ModelFileError
+from imo_engine.features import find_features, sentence
 from imo_engine.model import OutlierModel
 from imo_engine.null_distribution import NullDistribution, NullSettings, PlaceBins, counted_p
 from imo_engine.occlusion import inverse_multiscale_occlusion
@@ -25,7 +27,7 @@ from imo_engine.significance import (
     significance_or_why,
 )
 from imo_engine.spectra import normalise
-from imo_engine.training.null_fit import NullSample, fit_null, smallest_p
+from imo_engine.training.null_fit import NullSample, fit_null, smallest_p, smallest_p_in_turns
 from imo_engine.training.null_sample import explain_survey, map_values
 
 SIZES = (1, 4, 16)
@@ -90,6 +92,11 @@ class TestUniform:
             # both the null's 300 spectra and the 400 fresh ones are finite samples
             error = np.sqrt(level * (1 - level) * (1 / 300 + 1 / 400))
             assert np.abs((p <= level).mean(axis=0) - level).max() < 4 * error
+
+    def test_so_it_is_when_all_take_turns(self, fresh):
+        p = smallest_p_in_turns(fresh)
+        for level in (0.1, 0.3):
+            assert np.abs((p <= level).mean(axis=0) - level).max() < 4 * np.sqrt(level * (1 - level) / 400)
 
     def test_one_place_is_right_by_itself(self, null):
         rng = np.random.default_rng(3)
@@ -322,3 +329,47 @@ def test_counting(ordinary, value):
 )
 def test_p_in_words(p, smallest, words):
     assert p_in_words(p, smallest) == words
+
+
+def test_what_is_significant_is_sent_as_bits_and_forgotten_with_the_target(null):
+    extra = np.where((np.arange(len(WAVE)) >= 96) & (np.arange(len(WAVE)) < 112), 60.0, 0.0)
+    one = attribution(np.random.default_rng(11), redshift=0.14, extra=extra)
+    found = significance(one, null)
+    sources = PlotSources(WAVE, SIZES, 4)
+    assert len(sources.significance.data["bits"][0]) == 0
+    sources.show_attribution(one, found)
+    (bits,) = sources.significance.data["bits"]
+    rows = [found.corrected_p[SIZES.index(size)] for size in sources.window_sizes] + [found.combined_corrected_p]
+    for bit, p in enumerate(rows):
+        np.testing.assert_array_equal(bits >> bit & 1, p <= 0.05)
+    assert sources.significance.data["why_not"] == [""]
+    sources.show_attribution(one, None, "no such thing")
+    assert len(sources.significance.data["bits"][0]) == 0
+    assert sources.significance.data["why_not"] == ["no such thing"]
+    ones = np.ones((1, len(WAVE)), np.float32)
+    sources.show_attribution(one, found)
+    sources.show_spectrum(normalise(WAVE * 1.5, ones, ones, [0.14], target_id=["one"]), 0)
+    assert len(sources.significance.data["bits"][0]) == 0
+
+
+def test_features_carry_the_smallest_p_of_their_range(null):
+    extra = np.where((np.arange(len(WAVE)) >= 96) & (np.arange(len(WAVE)) < 112), 60.0, 0.0)
+    one = attribution(np.random.default_rng(21), redshift=0.14, extra=extra)
+    found = significance(one, null)
+    first = find_features(one, significance=found)[0]
+    assert first.pixels[0] <= 100 < first.pixels[1]
+    assert first.p_value == found.smallest
+    assert "Ordinary spectra show as much" not in sentence([first])
+    plain = find_features(one)
+    assert [feature.p_value for feature in plain] == [None] * len(plain)
+    assert [feature.pixels for feature in plain] == [f.pixels for f in find_features(one, significance=found)]
+
+
+def test_a_sentence_says_when_ordinary_spectra_show_as_much(null):
+    one = attribution(np.random.default_rng(22), redshift=0.1)
+    found = significance(one, null)
+    features = find_features(one, significance=found, min_significance=0)
+    assert found.spectrum_p > 0.05
+    least = min(feature.p_value for feature in features)
+    assert least >= found.spectrum_p
+    assert f"Ordinary spectra show as much somewhere ({p_in_words(least, 0)})" in sentence(features)

@@ -80,7 +80,7 @@ def _row(number: int, feature: Feature, smallest: float) -> str:
     )
     if feature.p_value is not None:
         words = p_in_words(feature.p_value, smallest)
-        words += " for anywhere in the spectrum" + (": not significant" if feature.p_value > LEVEL else "")
+        words += " anywhere: not significant" if feature.p_value > LEVEL else " for anywhere in the spectrum"
         facts += f"<br>{escape(words)}"
     evidence = "".join(
         f'<li class="{escape(one.speaks_for)}"><b>{escape(one.speaks_for)}</b> {escape(one.text)}</li>'

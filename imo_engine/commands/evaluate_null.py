@@ -62,7 +62,7 @@ def evaluate_null(
     """
     from imo_engine.embedded import EMBEDDED_MODEL, embedded_file
     from imo_engine.null_distribution import NullSettings
-    from imo_engine.training.null_fit import fit_null, smallest_p
+    from imo_engine.training.null_fit import fit_null, smallest_p, smallest_p_in_turns
     from imo_engine.training.null_sample import explain_survey
 
     check_output(output)
@@ -92,6 +92,9 @@ def evaluate_null(
         shared = np.isin(other.target_id, sample.target_id).sum()
         click.echo(f"\nshare of {len(other)} held-out spectra with something significant ({shared} in both)")
         click.echo(_rates(smallest_p(null, other), settings.maps, expected=True))
+        every = sample.with_more(other)
+        click.echo(f"\nthe same of all {len(every)}, each compared with the three quarters it is not in")
+        click.echo(_rates(smallest_p_in_turns(every), settings.maps, expected=True))
     if outliers is not None:
         odd = explained(outliers, 10**6)
         click.echo(f"\nshare of {len(odd)} spectra of {outliers.name} with something significant")
