@@ -77,7 +77,7 @@ def serve(
 
     check_address(address, port, allow_origin)  # before minutes of scoring
     if spectra:
-        from imo_engine.commands.options import load_baselines, load_model
+        from imo_engine.commands.options import load_baselines, load_model, load_null
         from imo_engine.devices import all_devices
 
         devices = all_devices(device)
@@ -89,6 +89,9 @@ def serve(
             lambda rows: load_baselines(outlier_model, baselines, model, autoencoder is not None, rows),
             redshift=redshift,
             devices=devices,
+            null=lambda loaded: load_null(
+                loaded, model, published=autoencoder is not None, own_baselines=baselines is not None
+            ),
         )
         for row in range(len(survey.spectra)):
             if survey.spectra.problem[row]:

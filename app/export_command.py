@@ -28,7 +28,7 @@ def export(file: Path, output: Path, dark: bool, **options: Any) -> None:  # noq
     check_output(output)
     found = explain_target(file, **options)
     log_prob = np.array([found.attribution.provenance["log_prob"]])
-    engine = Engine(lambda: (found.model, found.pool))
+    engine = Engine(lambda: (found.model, found.pool), null=lambda model: found.null)
     survey = Survey("", found.spectrum, log_prob, np.ones(1, np.int64), 1, False, engine)
     shown = StandaloneObject(
         spectrum=found.spectrum,

@@ -13,6 +13,7 @@ from app.findings import Finding, Findings
 from app.survey import Survey
 from imo_engine.attribution import Attribution
 from imo_engine.features import Feature, find_features, sentence
+from imo_engine.significance import Significance, significance_or_why
 
 __all__ = ["Reason", "Reasons", "in_brief"]
 
@@ -29,11 +30,15 @@ class Reason:
         features: The largest fall of log p first.
         sentence: In words.
         reconstruction: (pixel,) the model's, in the spectrum's unit; NaN where the decoder does not reach.
+        significance: p-values of the attribution; None without a null distribution.
+        why_not: Why there are none.
     """
 
     features: tuple[Feature, ...]
     sentence: str
     reconstruction: NDArray[np.float32]
+    significance: Significance | None = None
+    why_not: str = ""
 
 
 class Reasons:
@@ -59,17 +64,18 @@ class Reasons:
             ImoError: no such target, or a model that cannot be loaded.
         """
         with self._lock:
-            known, exact = self._found.get(target_id, (None, False))
-            if known is not None and (exact or not attribution.exact):
+            before, exact = self._found.get(target_id, (None, False))
+            if before is not None and (exact or not attribution.exact):
                 self._found.move_to_end(target_id)
-                return known
+                return before
         row = survey.spectra.row(target_id)
         ivar, measured = survey.spectra.ivar[row], survey.spectra.measured[row]
-        features = tuple(find_features(attribution, ivar=ivar, measured=measured))
         model, _ = survey.engine.get()
+        known, why_not = significance_or_why(attribution, survey.engine.null())
+        features = tuple(find_features(attribution, ivar=ivar, measured=measured, significance=known))
         made = model.reconstruct(attribution.flux[None], np.array([attribution.redshift]))[0]
         made = np.where(model.covered(attribution.redshift), made, np.nan).astype(np.float32)
-        reason = Reason(features, sentence(features), made)
+        reason = Reason(features, sentence(features), made, known, why_not)
         with self._lock:
             self._found[target_id] = reason, attribution.exact
             while len(self._found) > _KEEP:

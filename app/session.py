@@ -27,6 +27,7 @@ from app.state import AppState
 from app.survey import Survey
 from imo_engine.attribution import Attribution, local_share_words
 from imo_engine.errors import ImoError
+from imo_engine.significance import significance_or_why
 
 __all__ = ["Session", "Status"]
 
@@ -189,7 +190,7 @@ class Session(param.Parameterized):
             case Progress():
                 self.status = Status("computing", _progress_text(event), event.done / event.total)
             case Finished(attribution):
-                sources.show_attribution(attribution)
+                sources.show_attribution(attribution, *significance_or_why(attribution, self.survey.engine.null()))
                 self.attribution = attribution
                 rough = not attribution.exact
                 more = " · exact values follow" if rough else ""

@@ -74,8 +74,10 @@ def standalone_html(shown: StandaloneObject, *, dark: bool = False) -> str:
     keyboard = [asdict(key) for key in KEYS if not key.forwarded and key.action not in _ONLY_SERVED]
     stack.browser.start.args = {**stack.browser.start.args, "keyboard": keyboard}
     sources.show_spectrum(shown.spectrum, 0)
-    sources.show_attribution(attribution)
-    if shown.reason is not None:
+    if shown.reason is None:
+        sources.show_attribution(attribution)
+    else:
+        sources.show_attribution(attribution, shown.reason.significance, shown.reason.why_not)
         sources.show_reconstruction(shown.reason.reconstruction)
         sources.show_features([(*one.observed, in_brief([one]), one.verdict) for one in shown.reason.features])
     document = Document()
@@ -121,7 +123,7 @@ def _header(shown: StandaloneObject, target: str) -> str:
 def _side(shown: StandaloneObject) -> str:
     why = '<section class="why"><h2>Why is it odd?</h2><p class="quiet">This was not worked out.</p></section>'
     if shown.reason is not None:
-        why = why_html(shown.reason.features)
+        why = why_html(shown.reason)
     return why + _label(shown) + _made_with(shown)
 
 

@@ -1,5 +1,6 @@
 """The targets on the page: their spectra, scores and ranks, and the model that scored them."""
 
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -22,6 +23,9 @@ __all__ = ["Engine", "RankRange", "Survey", "demo_survey", "survey_of_files"]
 if TYPE_CHECKING:
     from imo_engine.baselines import BaselinePool
     from imo_engine.model import OutlierModel
+    from imo_engine.null_distribution import NullDistribution
+
+log = logging.getLogger(__name__)
 
 DEMO_CATALOGUE = "demo-catalogue.ecsv"
 
@@ -34,10 +38,15 @@ class Engine:
     """
 
     def __init__(
-        self, load: Callable[[], "tuple[OutlierModel, BaselinePool]"], devices: Sequence[str | None] = (None,)
+        self,
+        load: Callable[[], "tuple[OutlierModel, BaselinePool]"],
+        devices: Sequence[str | None] = (None,),
+        null: "Callable[[OutlierModel], NullDistribution | None]" = lambda model: None,
     ) -> None:
+        """Load nothing yet; ``null`` finds the model's null distribution, if there is one."""
         self.devices = tuple(devices)
-        self._load = load
+        self._load, self._load_null = load, null
+        self._null: NullDistribution | None = None
         self._lock = threading.Lock()
         self._loaded: tuple[OutlierModel, BaselinePool] | None = None
         self._copies: dict[str, OutlierModel] = {}
@@ -51,12 +60,25 @@ class Engine:
         with self._lock:
             if self._loaded is None:
                 self._loaded = self._load()
+                try:
+                    self._null = self._load_null(self._loaded[0])
+                except ImoError as error:
+                    log.warning("nothing is called significant: %s", error)
             model, pool = self._loaded
             if device is None:
                 return model, pool
             if device not in self._copies:
                 self._copies[device] = model.on(device)
             return self._copies[device], pool
+
+    def null(self) -> "NullDistribution | None":
+        """Return what ordinary spectra show with the model, None if that is not known.
+
+        Raises:
+            ImoError: as :meth:`get`.
+        """
+        self.get()
+        return self._null
 
 
 @dataclass(frozen=True)
@@ -177,6 +199,11 @@ def demo_survey(*, device: str = "auto", devices: Sequence[str | None] = (None,)
         model = load_model(None, None, None, device)
         return model, load_baselines(model, None, None, False, spectra)
 
+    def load_null(model: "OutlierModel") -> "NullDistribution | None":
+        from imo_engine.commands.options import load_null
+
+        return load_null(model, None, published=False, own_baselines=False)
+
     return Survey(
         title="Simulated demo survey",
         spectra=spectra,
@@ -184,7 +211,7 @@ def demo_survey(*, device: str = "auto", devices: Sequence[str | None] = (None,)
         rank=_filled(catalogue["rank"], 0, np.int64)[rows],
         size=int(catalogue.meta.get("survey_size", len(catalogue))),
         simulated=True,
-        engine=Engine(load, devices),
+        engine=Engine(load, devices, load_null),
     )
 
 
@@ -195,6 +222,7 @@ def survey_of_files(
     *,
     redshift: float | None = None,
     devices: Sequence[str | None] = (None,),
+    null: "Callable[[OutlierModel], NullDistribution | None]" = lambda model: None,
 ) -> Survey:
     """Read, score and rank the user's own files.
 
@@ -204,6 +232,7 @@ def survey_of_files(
         baselines: Makes the pool, from the spectra if need be; called when first needed.
         redshift: In place of the files' own.
         devices: Those of the engine.
+        null: Finds what ordinary spectra show with the model; called when first needed.
 
     Raises:
         ImoError: a file cannot be used.
@@ -220,7 +249,7 @@ def survey_of_files(
         rank=ranking.rank,
         size=int((ranking.rank > 0).sum()),
         simulated=False,
-        engine=Engine(lambda: (model, baselines(spectra)), devices),
+        engine=Engine(lambda: (model, baselines(spectra)), devices, null),
     )
 
 

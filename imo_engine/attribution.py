@@ -1,5 +1,6 @@
 """What inverse occlusion found: values per window, baseline and pixel, and their combination."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -144,8 +145,12 @@ class Attribution:
         scatter = np.sqrt(self.variance)
         return np.divide(self.mean, scatter, out=np.where(np.isfinite(self.mean), 0.0, np.nan), where=scatter > 0)
 
-    def to_xarray(self) -> "xarray.Dataset":
-        """Return everything as a labelled dataset: dimensions window, baseline and pixel, units as attributes."""
+    def to_xarray(self, extra: Mapping[str, tuple[Any, ...]] | None = None) -> "xarray.Dataset":
+        """Return everything as a labelled dataset: dimensions window, baseline and pixel, units as attributes.
+
+        Args:
+            extra: More variables by name: dimensions, values and attributes.
+        """
         import xarray
 
         nats = {"units": "nat / pixel"}
@@ -163,6 +168,7 @@ class Attribution:
                 "baselines": (("baseline", "pixel"), self.baselines, {"long_name": "baselines at the redshift"}),
                 "baseline_log_prob": ("baseline", self.baseline_log_prob, {"units": "nat"}),
                 "valid": ("pixel", self.valid.astype(np.int8), {"long_name": "1 where the attribution has meaning"}),
+                **(extra or {}),
             },
             coords={
                 "window": ("window", np.array(self.window_sizes), {"units": "pixel", "long_name": "window size"}),
@@ -201,16 +207,16 @@ class Attribution:
             },
         )
 
-    def to_netcdf(self, path: str | Path) -> None:
-        """Write a netCDF-4 file that ``xarray.open_dataset(path)`` opens.
+    def to_netcdf(self, path: str | Path, extra: Mapping[str, tuple[Any, ...]] | None = None) -> None:
+        """Write a netCDF-4 file that ``xarray.open_dataset(path)`` opens; ``extra`` as in :meth:`to_xarray`.
 
         Raises:
             ImoError: the disk refuses.
         """
-        dataset = self.to_xarray()
+        dataset = self.to_xarray(extra)
         encoding = {
             name: {"zlib": True, "complevel": 4, "dtype": "float32"}
-            for name in ("values", "mean", "variance", "baselines", "combined", "combined_scatter")
+            for name in ("values", "mean", "variance", "baselines", "combined", "combined_scatter", *(extra or {}))
         }
         try:
             write_atomically(path, lambda name: dataset.to_netcdf(name, engine="h5netcdf", encoding=encoding))

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from imo_engine.attribution import Attribution
 from imo_engine.errors import ImoError, InputError, SpectrumFileError
 from imo_engine.files import write_atomically
+from imo_engine.null_distribution import COMBINED
+from imo_engine.significance import Significance
 from imo_engine.spectra import Spectra
 
 if TYPE_CHECKING:
@@ -47,6 +49,8 @@ class AttributionTable:
         redshift: Of the spectrum.
         target_id: Of the spectrum.
         meta: Everything else that the file says: model, settings, versions.
+        corrected_p: (W, N) p-values for anywhere in the spectrum, one row a window size; None if the file has none.
+        combined_corrected_p: (N,) those of the combination, likewise.
     """
 
     wavelength: NDArray[np.float64]
@@ -62,10 +66,16 @@ class AttributionTable:
     redshift: float
     target_id: str
     meta: dict[str, Any]
+    corrected_p: NDArray[np.float64] | None = None
+    combined_corrected_p: NDArray[np.float64] | None = None
 
 
 def attribution_table(
-    attribution: Attribution, spectrum: Spectra, *, settings: Mapping[str, Any] | None = None
+    attribution: Attribution,
+    spectrum: Spectra,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    significance: Significance | None = None,
 ) -> "Table":
     """Return an attribution of N pixels as a table of N rows; :func:`read_attribution_table` says what is in it.
 
@@ -73,6 +83,7 @@ def attribution_table(
         attribution: Of one spectrum.
         spectrum: That one spectrum.
         settings: More of how it was computed, such as the seed; plain values.
+        significance: Its p-values.
 
     Raises:
         InputError: not one spectrum, or another one.
@@ -123,12 +134,23 @@ def attribution_table(
         table[f"mean_w{size}"] = Column(attribution.mean[row], description=f"mean of {words}", **nats)
         scatter = np.sqrt(attribution.variance[row])
         table[f"scatter_w{size}"] = Column(scatter, description=f"standard deviation of {words}", **nats)
+    if significance is not None:
+        rows = [(COMBINED, significance.combined_corrected_p)]
+        rows += [(f"w{size}", p) for size, p in zip(attribution.window_sizes, significance.corrected_p, strict=True)]
+        for name, p in rows:
+            words = f"how often an ordinary spectrum has such a value anywhere ({significance.ordinary} spectra)"
+            table[f"p_{name}"] = Column(p, description=words, dtype=np.float32)
     table.meta = _meta(attribution, spectrum, settings or {})
     return table
 
 
 def write_attribution_table(
-    path: str | Path, attribution: Attribution, spectrum: Spectra, *, settings: Mapping[str, Any] | None = None
+    path: str | Path,
+    attribution: Attribution,
+    spectrum: Spectra,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    significance: Significance | None = None,
 ) -> None:
     """Write :func:`attribution_table` as ECSV.
 
@@ -136,7 +158,7 @@ def write_attribution_table(
         InputError: as there.
         ImoError: the disk refuses.
     """
-    table = attribution_table(attribution, spectrum, settings=settings)
+    table = attribution_table(attribution, spectrum, settings=settings, significance=significance)
     try:
         write_atomically(path, lambda name: table.write(name, format="ascii.ecsv", overwrite=True))
     except OSError as error:
@@ -233,8 +255,10 @@ def _checked(table: "Table", name: str) -> AttributionTable:
         raise SpectrumFileError(f"{name}: column {', '.join(lacking)} is missing")
     if not len(table):
         raise SpectrumFileError(f"{name}: has no rows")
+    p_columns = [f"p_{name}" for name in (COMBINED, *(f"w{size}" for size in sizes))]
+    has_p = all(column in table.colnames for column in p_columns)
     columns = {}
-    for column in wanted:
+    for column in [*wanted, *(p_columns if has_p else [])]:
         values = np.ma.asarray(table[column])
         if values.dtype.kind != ("b" if column == "valid" else "f") or np.ma.getmaskarray(values).any():
             expected = "True or False" if column == "valid" else "a number"
@@ -252,4 +276,6 @@ def _checked(table: "Table", name: str) -> AttributionTable:
         redshift=redshift,
         target_id=str(meta.pop("target_id")),
         meta=meta,
+        corrected_p=np.stack([columns[name] for name in p_columns[1:]]) if has_p else None,
+        combined_corrected_p=columns[p_columns[0]] if has_p else None,
     )

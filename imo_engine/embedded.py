@@ -4,9 +4,10 @@ from pathlib import Path
 
 from imo_engine.errors import ImoError
 
-__all__ = ["DEMO_SPECTRA", "EMBEDDED_MODEL", "embedded_file"]
+__all__ = ["DEMO_SPECTRA", "EMBEDDED_MODEL", "NULL_DISTRIBUTION", "embedded_file"]
 
 EMBEDDED_MODEL = "model.safetensors"
+NULL_DISTRIBUTION = "null.safetensors"
 DEMO_SPECTRA = "coadd-demo.fits.gz"
 
 

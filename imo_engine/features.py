@@ -10,6 +10,7 @@ from imo_engine.attribution import Attribution
 from imo_engine.changes import Change, change_in
 from imo_engine.errors import InputError
 from imo_engine.peaks import Region, find_regions
+from imo_engine.significance import LEVEL, Significance, p_in_words
 from imo_engine.spectral_lines import SpectralLine
 from imo_engine.strength import Strength, strengths
 from imo_engine.surroundings import (
@@ -66,6 +67,9 @@ class Feature:
     """Of the combination's mean over the range against its scatter over the M baselines, as the normal sigma
     whose tail is that of Student's t with M - 1 degrees of freedom: t = 5 is 3.2 sigma with 8 baselines, 1.6
     with 2. Ranges are chosen where the curve is high, so it is an upper limit."""
+    p_value: float | None
+    """How often an ordinary spectrum has, anywhere and at any window size, a value as high as the highest of this
+    range (:mod:`imo_engine.significance`); None without a null distribution."""
     change: Change
     """Flux against the baselines."""
     lines: tuple[Nearby, ...]
@@ -98,6 +102,7 @@ def find_features(
     *,
     ivar: NDArray[np.floating] | None = None,
     measured: NDArray[np.bool_] | None = None,
+    significance: Significance | None = None,
     limit: int = 6,
     smallest: float = 0.05,
     min_significance: float = 1.0,
@@ -108,6 +113,7 @@ def find_features(
         attribution: Of one spectrum, with at least 2 baselines.
         ivar: (pixel,) inverse variance of its flux; 0 where unknown.
         measured: (pixel,) which pixels hold data.
+        significance: Of the attribution, for p-values.
         limit: How many features at most.
         smallest: Features below this share of the largest fall of log p are left out.
         min_significance: Those below it too, sigma.
@@ -126,7 +132,7 @@ def find_features(
     regions = find_regions(combined)
     found = [
         (region, strength)
-        for region, strength in zip(regions, strengths(attribution, regions), strict=True)
+        for region, strength in zip(regions, strengths(attribution, regions, significance), strict=True)
         if strength is not None and strength.significance >= min_significance and strength.log_prob_drop > 0
     ]
     found.sort(key=lambda one: (-one[1].log_prob_drop, one[0].start))
@@ -162,6 +168,9 @@ def sentence(features: Sequence[Feature]) -> str:
         text += f"; also {' and '.join(_subject(one) for one in named)}"
         if all(_is_to_be_said(one) for one in named):
             text += f", which {'look' if len(named) > 1 else 'looks'} instrumental"
+    known = [one.p_value for one in features if one.p_value is not None]
+    if known and min(known) > LEVEL:
+        text += f". Ordinary spectra show as much somewhere ({p_in_words(min(known), 0.0)})"
     return text[0].upper() + text[1:] + "."
 
 
@@ -227,6 +236,7 @@ def _describe(
         log_prob_drop=strength.log_prob_drop,
         window_size=sizes[strength.window],
         significance=strength.significance,
+        p_value=strength.p_value,
         change=change,
         lines=near[:3],
         line_names="" if line is None else names(held),

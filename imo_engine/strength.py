@@ -9,6 +9,7 @@ from scipy.special import ndtri, stdtr
 
 from imo_engine.attribution import Attribution
 from imo_engine.peaks import Region
+from imo_engine.significance import Significance
 
 __all__ = ["Strength", "significance_of_mean", "strengths"]
 
@@ -26,15 +27,19 @@ class Strength:
         window: Index of the window size whose mean over the region is most significant.
         finest: Index of the finest one that still sees it well.
         log_prob_drop: Nats by which log p falls, see :class:`imo_engine.features.Feature`.
+        p_value: The smallest corrected one in the region, None without a null distribution.
     """
 
     significance: float
     window: int
     finest: int
     log_prob_drop: float
+    p_value: float | None = None
 
 
-def strengths(attribution: Attribution, regions: Sequence[Region]) -> list[Strength | None]:
+def strengths(
+    attribution: Attribution, regions: Sequence[Region], significance: Significance | None = None
+) -> list[Strength | None]:
     """Measure regions of the combined attribution that are in order of their peaks, the highest first.
 
     A chunk of a coarse window that holds a higher region tells of that one: its pixels do not count for the
@@ -50,13 +55,17 @@ def strengths(attribution: Attribution, regions: Sequence[Region]) -> list[Stren
     for region in regions:
         by_window = np.full(len(sizes), -np.inf)
         means = np.zeros(len(sizes))
-        largest = 0.0
+        largest, p = 0.0, 1.0
+        if significance is not None:
+            p = float(np.nanmin(significance.combined_corrected_p[region.pixels], initial=1.0))
         for index, size in enumerate(sizes):
             own = region.pixels[finite[index, region.pixels] & ~shadow[index, region.pixels]]
             if len(own) and size <= max(_COARSEST * len(region.pixels), min(sizes)):
                 by_window[index] = significance_of_mean(attribution.values[index][:, own].mean(axis=1))
                 means[index] = attribution.mean[index, own].mean()
                 largest = max(largest, size * float(attribution.mean[index, own].max()))
+                if significance is not None:
+                    p = min(p, float(significance.corrected_p[index, own].min()))
         for index, size in enumerate(sizes):
             if size > 1:
                 shadow[index, max(region.start - size + 1, 0) : region.stop + size - 1] = True
@@ -71,6 +80,7 @@ def strengths(attribution: Attribution, regions: Sequence[Region]) -> list[Stren
                 window,
                 min(seen, key=sizes.__getitem__),
                 max(largest, float(means[window]) * len(region.pixels)),
+                None if significance is None else p,
             )
         )
     return found

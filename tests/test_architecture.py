@@ -21,6 +21,8 @@ LAYERS = [
     {"model"},
     {"baselines", "ranking", "tiling", "peaks"},
     {"attribution"},
+    {"null_distribution"},
+    {"significance"},
     {"attribution_table", "profiles"},
     {"changes", "strength"},
     {"verdicts"},

@@ -323,7 +323,8 @@ class TestStack:
             assert "brush" in {renderer.name for renderer in panel.renderers}
 
     def test_the_map_lies_over_its_pixels(self, stack):
-        (image,) = (r.glyph for r in stack.panels["map"].renderers if hasattr(r.glyph, "image"))
+        image, over = (r.glyph for r in stack.panels["map"].renderers if hasattr(r.glyph, "image"))
+        assert (over.x, over.y, over.dw, over.dh) == (image.x, image.y, image.dw, image.dh)
         step = WAVELENGTH[1] - WAVELENGTH[0]
         assert image.x == pytest.approx(WAVELENGTH[0] - step / 2)
         assert image.x + image.dw == pytest.approx(WAVELENGTH[-1] + step / 2)

@@ -19,6 +19,7 @@ from app.plots.stack import PlotStack  # noqa: E402
 from app.views.toolbar import toolbar  # noqa: E402
 from imo_engine.attribution import Attribution  # noqa: E402
 from imo_engine.instrument import desi_wavelength  # noqa: E402
+from imo_engine.significance import Significance  # noqa: E402
 from imo_engine.spectra import Spectra  # noqa: E402
 from imo_engine.spectral_lines import EMISSION_LINES  # noqa: E402
 
@@ -82,8 +83,21 @@ def made_attribution(spectra: Spectra, row: int) -> Attribution:
     )
 
 
+def made_significance(attribution: Attribution) -> Significance:
+    """Return p = 0.01 where a map is above half of its highest value, and 0.5 elsewhere."""
+
+    def p(curves: np.ndarray) -> np.ndarray:
+        high = curves > 0.5 * np.nanmax(curves, axis=-1, keepdims=True)
+        return np.where(np.isfinite(curves), np.where(high, 0.01, 0.5), np.nan)
+
+    every, combined = p(attribution.mean), p(attribution.combined)
+    return Significance(every, every, combined, combined, np.full(len(WINDOWS), 0.01), 99)
+
+
 SPECTRA = made_spectra()
 ATTRIBUTIONS = [made_attribution(SPECTRA, row) for row in range(len(SPECTRA))]
+SIGNIFICANCES = [made_significance(one) for one in ATTRIBUTIONS[:-1]] + [None]
+WHY_NOT = "no null distribution for this model"
 RECONSTRUCTIONS = np.where(SPECTRA.measured, SPECTRA.flux, 1) * 0.9
 
 
@@ -104,7 +118,7 @@ def page() -> pn.viewable.Viewable:
     row, large = 0, False
 
     def show_rest() -> None:
-        sources.show_attribution(ATTRIBUTIONS[row])
+        sources.show_attribution(ATTRIBUTIONS[row], SIGNIFICANCES[row], WHY_NOT)
         sources.show_reconstruction(RECONSTRUCTIONS[row])
         z = np.nan_to_num(SPECTRA.redshift[row])
         sources.show_features([

@@ -25,6 +25,7 @@ CLIENT_FILES = (
     "panels",
     "compare",
     "second",
+    "significant",
     "brush",
     "readout",
     "help",
@@ -85,6 +86,7 @@ class BrowserCode:
                 "layersAtFirst": {layer.name: layer.shown for layer in LAYERS},
                 "secondView": stack.second.arguments(),
                 **stack.methods.arguments(),
+                **stack.significant.arguments(),
                 "zoomTools": [panel.select_one({"type": BoxZoomTool}) for panel in stack.every_panel],
                 "rangeTools": [panel.select_one({"type": BoxSelectTool}) for panel in stack.every_panel],
                 "labels": stack.line_labels,
@@ -112,7 +114,7 @@ class BrowserCode:
         unseen = {
             "target": sources.target, "spectrum": sources.spectrum, "pressed": self.keys, "checked": self.redshift,
             "methods": stack.methods.listed, "curves": stack.methods.values,
-            "brushing": sources.brushing,
+            "brushing": sources.brushing, "significance": sources.significance,
         }  # fmt: skip
         moved = CustomJS(args=unseen, code="window.imoExplorer?.moved()")
         axes.wavelength.js_on_change("start", moved)
@@ -123,6 +125,7 @@ class BrowserCode:
         for source in (sources.attribution, sources.singles, sources.features):
             source.js_on_change("data", refit)
         sources.scale_map.js_on_change("data", CustomJS(code="window.imoExplorer?.data(true)"))
+        sources.significance.js_on_change("data", CustomJS(code="window.imoExplorer?.significance()"))
         stack.methods.values.js_on_change("data", refit)
         stack.methods.listed.js_on_change("data", CustomJS(code="window.imoExplorer?.methods()"))
         full = CustomJS(code="window.imoExplorer?.view('full')")

@@ -68,6 +68,7 @@ KEYS: tuple[Key, ...] = (
     Key(("e",), "model", "Model reconstruction and residual", _SHOW),
     Key(("g",), "second", "Second view at Hα", _SHOW),
     Key(("j",), "windows", "Panels of single window sizes", _SHOW),
+    Key(("S",), "significant", "Significant attributions only", _SHOW),
     Key(("M",), "compare", "Compare with other methods", _SHOW, forwarded=True),
     Key(("E",), "explain-method", "How the method works, live", _SHOW, forwarded=True),
     Key(("p",), "menu", "Menu of panels, lines and curves", _SHOW),

@@ -45,7 +45,7 @@ def kinds_figure(
 ) -> figure:
     """Return a map of the score by kind of outlier, (contender, kind), on the rows of :func:`scores_figure`."""
     scores = np.where(np.isfinite(table.mean)[:, None], scores, np.nan)
-    measured: NDArray[np.bool_] = np.isfinite(scores).any(axis=0)
+    measured = np.asarray(np.isfinite(scores).any(axis=0))
     scores, kinds = scores[:, measured], [kind for kind, there in zip(kinds, measured, strict=True) if there]
     panel = _panel(
         rows, len(rows.factors), colours, width=90 + 44 * len(kinds), title="By kind of outlier",

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from app.plots.layers import VERDICTS, instrument_source
 from imo_engine.attribution import Attribution
+from imo_engine.significance import LEVEL, NO_NULL, Significance
 from imo_engine.spectra import Spectra
 from imo_engine.spectral_lines import ABSORPTION_LINES, EMISSION_LINES
 
@@ -41,6 +42,7 @@ class PlotSources:
         self._single_names = ["baseline", *(f"w{size}" for size in self.window_sizes)]
         self.singles = ColumnDataSource({"xs": [x] * n_baselines, **self._no_singles()})
         self.scale_map = ColumnDataSource({"image": [self._empty_map()]})
+        self.significance = ColumnDataSource(_nothing_known())
         self.lines = ColumnDataSource(_line_columns())
         self.instrument = instrument_source(wavelength)
         self.features = ColumnDataSource(_feature_columns([], empty, wavelength))
@@ -85,9 +87,18 @@ class PlotSources:
         """Show one window size: values, (M, N), and their mean."""
         self._show_windows({window_size: values})
 
-    def show_attribution(self, attribution: Attribution) -> None:
-        """Show a finished attribution."""
+    def show_attribution(
+        self, attribution: Attribution, significance: Significance | None = None, why_not: str = NO_NULL
+    ) -> None:
+        """Show a finished attribution, and which of it is significant, or why that is not known."""
         sizes = attribution.window_sizes
+        # before the rest, whose arrival makes the browser draw
+        bits = np.zeros(0, np.int32)
+        if significance is not None:
+            why_not = ""
+            rows = [significance.corrected_p[sizes.index(size)] for size in self.window_sizes]
+            bits = _as_bits([*rows, significance.combined_corrected_p])
+        self.significance.data = {"bits": [bits], "why_not": [why_not], "level": [LEVEL]}
         baselines = self._lines(np.where(attribution.valid, attribution.baselines, np.nan))
         combination = _combination_columns(attribution.combined, attribution.combined_scatter)
         self._show_windows(
@@ -146,6 +157,7 @@ class PlotSources:
         dict.update(self.singles.data, self._no_singles())
         dict.update(self.scale_map.data, image=[self._empty_map()])
         dict.update(self.features.data, _feature_columns([], empty, self.wavelength))
+        dict.update(self.significance.data, _nothing_known())
 
     def _lines(self, curves: NDArray[Any]) -> list[NDArray[np.float32]]:
         lines = list(curves[: self.n_baselines].astype(np.float32))
@@ -156,6 +168,16 @@ class PlotSources:
 
     def _empty_map(self) -> NDArray[np.float32]:
         return np.full((len(self.window_sizes), len(self.wavelength)), np.nan, np.float32)
+
+
+def _nothing_known() -> dict[str, Any]:
+    return {"bits": [np.zeros(0, np.int32)], "why_not": ["known when all window sizes are computed"], "level": [LEVEL]}
+
+
+def _as_bits(p: Sequence[NDArray[np.float64]]) -> NDArray[np.int32]:
+    """Return for each pixel which of several p-values, each (N,), are significant: bit k for the k-th."""
+    significant = [(row <= LEVEL).astype(np.int32) << k for k, row in enumerate(p)]  # NaN is not
+    return np.bitwise_or.reduce(significant)
 
 
 def _combination_columns(combined: NDArray[np.float64], scatter: NDArray[np.float64]) -> dict[str, Any]:

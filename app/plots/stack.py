@@ -13,6 +13,7 @@ from app.plots.layers import FeatureMarks, LayerModels, mark_lines, shade
 from app.plots.methods import MethodPanels
 from app.plots.panels import LARGE, NORMAL, Axes, add_legend, add_zero, empty_panel, paint_panel
 from app.plots.second import SecondView
+from app.plots.significant import SignificantOnly
 from app.plots.sources import PlotSources
 
 __all__ = ["PlotStack"]
@@ -44,6 +45,7 @@ class PlotStack:
         self.layers = LayerModels()
         self.mapper = LinearColorMapper(low=-_MAP_LIMIT, high=_MAP_LIMIT, palette=diverging(LIGHT))
         self.mapper.nan_color = "rgba(0,0,0,0)"
+        self.significant = SignificantOnly(sources)
         self.panels: dict[str, figure] = {
             "spectrum": self._spectrum(),
             "residual": self._residual(),
@@ -200,6 +202,8 @@ class PlotStack:
             x="x", y1="combined_lower", y2="combined_upper", source=source, name="combined", fill_alpha=0.22
         )
         line = panel.line("x", "combined", source=source, name="combined", tags=["curve"])
+        self.significant.fade(band, line)
+        self.significant.add_line(panel, "combined", colour="combined")
         add_legend(panel, {"combined attribution: nat / pixel": [line], "scatter over baselines": [band]})
         add_zero(panel)
         return panel
@@ -212,6 +216,8 @@ class PlotStack:
         singles = panel.multi_line("xs", column, source=self.sources.singles, name="baseline", line_alpha=0.35)
         mean = panel.line("x", column, source=self.sources.attribution, name="window", tags=["curve"])
         self.layers.add("baselines", singles)
+        self.significant.fade(singles, mean)
+        self.significant.add_line(panel, column, colour="window")
         add_legend(panel, {f"W = {size}: nat / pixel": [mean], "single baselines": [singles]})
         self.layers.add_legend_items(panel)
         add_zero(panel)
@@ -221,15 +227,10 @@ class PlotStack:
         panel = empty_panel(self.axes, "map", "W / pixel")
         wave, sizes = self.sources.wavelength, self.sources.window_sizes[::-1]
         step = float(wave[1] - wave[0])
-        panel.image(
-            image="image",
-            x=float(wave[0]) - step / 2,
-            y=-0.5,
-            dw=step * len(wave),
-            dh=len(sizes),
-            source=self.sources.scale_map,
-            color_mapper=self.mapper,
-        )
+        place = {"x": float(wave[0]) - step / 2, "y": -0.5, "dw": step * len(wave), "dh": len(sizes)}
+        image = panel.image(image="image", source=self.sources.scale_map, color_mapper=self.mapper, **place)
+        self.significant.fade(image)
+        self.significant.add_image(panel, self.mapper, **place)
         mark_lines(panel, self.sources.lines, self.layers, alpha=0.25)
         panel.y_range.update(start=-0.5, end=len(sizes) - 0.5)
         panel.yaxis.ticker = FixedTicker(ticks=list(range(len(sizes))), syncable=False)

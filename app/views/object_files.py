@@ -19,6 +19,7 @@ from imo_engine.attribution import Attribution
 from imo_engine.attribution_table import write_attribution_table
 from imo_engine.errors import InputError
 from imo_engine.figure_files import FIGURE_SUFFIXES, write_figure
+from imo_engine.significance import Significance, significance_or_why
 from imo_engine.spectra import Spectra
 from imo_engine.spectral_lines import line_view
 
@@ -72,13 +73,23 @@ class ObjectDownloads(pn.viewable.Viewer):
         attribution, spectrum = self._selected()
         survey = self._session.survey
         log_prob = float(survey.log_prob[survey.spectra.row(self._session.target_id)])
-        more = {"seed": self._session.settings.seed, "log_prob": log_prob}
-        return _written(lambda path: write_attribution_table(path, attribution, spectrum, settings=more))
+        more: dict[str, Any] = {"seed": self._session.settings.seed, "log_prob": log_prob}
+        known, more["significance"] = self._significance(attribution)
+        return _written(
+            lambda path: write_attribution_table(path, attribution, spectrum, settings=more, significance=known)
+        )
 
     def _netcdf(self) -> io.BytesIO:
         attribution, spectrum = self._selected()
-        note = {**attribution.provenance, "target_id": str(spectrum.target_id[0])}
-        return _written(replace(attribution, provenance=note).to_netcdf)
+        known, words = self._significance(attribution)
+        note = {**attribution.provenance, "target_id": str(spectrum.target_id[0]), "significance": words}
+        more = None if known is None else known.variables()
+        return _written(lambda path: replace(attribution, provenance=note).to_netcdf(path, more))
+
+    def _significance(self, attribution: Attribution) -> tuple[Significance | None, str]:
+        """Return p-values, if there are any, and where they come from or why there are none."""
+        known, why_not = significance_or_why(attribution, self._session.survey.engine.null())
+        return known, why_not or f"p-values from {known.ordinary if known else 0} ordinary spectra"
 
     def _html(self) -> io.BytesIO:
         attribution, spectrum = self._selected()

@@ -26,6 +26,7 @@ button[hidden] { display: none; }
 .group button { border-radius: 0; margin-left: -1px; white-space: nowrap; }
 .group button:first-child { border-radius: 5px 0 0 5px; margin-left: 0; }
 .group button:last-child, .group button:has(+ [hidden]) { border-radius: 0 5px 5px 0; }
+button[aria-disabled="true"] { color: var(--imo-muted); border-style: dashed; cursor: not-allowed; }
 button:hover { background: var(--imo-hover); }
 button[aria-pressed="true"] { background: var(--imo-accent); border-color: var(--imo-accent);
   color: var(--imo-on-accent); }

@@ -45,7 +45,7 @@ def toolbar_html(window_sizes: Iterable[int], *, alone: bool = False) -> str:
         f"{undo}"
         f"{asks}"
         f"{_group('Wavelength axis', frames)}{_group('Smoothing, pixels', smoothing, 'Smooth')}"
-        f"{_redshift(alone)}{_menu(sorted(window_sizes, reverse=True))}"
+        f"{_redshift(alone)}{_significant()}{_menu(sorted(window_sizes, reverse=True))}"
         f"{keys}"
         f'</div><div class="readout" data-readout>{_IDLE}</div>'
         '<div class="unseen" data-announce role="status"></div></div>'
@@ -80,6 +80,12 @@ def _redshift(alone: bool) -> str:
         '<span class="set"><span class="redshift" data-redshift title="For checking: moves all line markers">z</span>'
         f'<span class="group" role="group" aria-label="Redshift for checking">{less}{more}{reset}{use}</span></span>'
     )
+
+
+def _significant() -> str:
+    tip = f"Fade attributions that ordinary spectra show too, at 5 % counting every place ({keys_of('significant')})"
+    more = f' data-group="significant" data-value="on" aria-pressed="false" aria-disabled="true" data-tip="{tip}"'
+    return _button("Significant only", "keys.run('significant')", tip, more=more)
 
 
 def _menu(window_sizes: list[int]) -> str:

@@ -4,9 +4,10 @@ from html import escape
 
 import panel as pn
 
-from app.reasons import in_brief
+from app.reasons import Reason, in_brief
 from app.session import Session
-from imo_engine.features import Feature, sentence
+from imo_engine.features import Feature
+from imo_engine.significance import LEVEL, p_in_words
 
 __all__ = ["WHY_STYLE", "WhyPanel", "why_html"]
 
@@ -39,7 +40,7 @@ class WhyPanel(pn.viewable.Viewer):
     def _html(self) -> str:
         reason = self._session.reason
         if reason is not None:
-            return why_html(reason.features)
+            return why_html(reason)
         words = _WAITING.get(self._session.status.kind, "Known when all window sizes are computed …")
         return f'<section class="why"><h2>Why is it odd?</h2><p class="quiet">{words}</p></section>'
 
@@ -47,17 +48,25 @@ class WhyPanel(pn.viewable.Viewer):
         return self.pane
 
 
-def why_html(features: tuple[Feature, ...]) -> str:
+def why_html(reason: Reason) -> str:
     """Return the sentence and the ranked features."""
-    rows = "".join(_row(number, feature) for number, feature in enumerate(features, start=1))
+    known = reason.significance
+    smallest = 0.0 if known is None else known.smallest
+    rows = "".join(_row(number, feature, smallest) for number, feature in enumerate(reason.features, start=1))
     ranked = f"<ol>{rows}</ol>" if rows else ""
+    words = f"No p-values: {reason.why_not}."
+    if known is not None:
+        words = (
+            f"p: how often one of {known.ordinary} ordinary spectra shows as high a value anywhere, at any window size."
+        )
+    about = f'<p class="quiet">{escape(words)}</p>' if rows and (known is not None or reason.why_not) else ""
     return (
         '<section class="why" aria-label="Why is it odd"><h2>Why is it odd?</h2>'
-        f'<p class="sentence">{escape(sentence(features))}</p>{ranked}</section>'
+        f'<p class="sentence">{escape(reason.sentence)}</p>{ranked}{about}</section>'
     )
 
 
-def _row(number: int, feature: Feature) -> str:
+def _row(number: int, feature: Feature, smallest: float) -> str:
     low, high = feature.observed
     rest = feature.rest
     title = escape(in_brief([feature]).removesuffix(", instrument"))
@@ -69,6 +78,10 @@ def _row(number: int, feature: Feature) -> str:
         f"{where} · {_share(feature.share)} of the total<br>lowers log p by "
         f"{_nats(feature.log_prob_drop)} · best at W = {feature.window_size} · {feature.significance:.1f} σ"
     )
+    if feature.p_value is not None:
+        words = p_in_words(feature.p_value, smallest)
+        words += " anywhere: not significant" if feature.p_value > LEVEL else " for anywhere in the spectrum"
+        facts += f"<br>{escape(words)}"
     evidence = "".join(
         f'<li class="{escape(one.speaks_for)}"><b>{escape(one.speaks_for)}</b> {escape(one.text)}</li>'
         for one in feature.evidence

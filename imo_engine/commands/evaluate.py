@@ -12,6 +12,7 @@ evaluate = LazyGroup(
             "evaluate_attribution",
             "Which attribution method finds what is odd?",
         ),
+        "null": ("imo_engine.commands.evaluate_null", "evaluate_null", "What is significant: make and test p-values."),
     },
     name="evaluate",
     help="Measure the model against what is known.",

@@ -16,6 +16,7 @@ from imo_engine.commands.options import (
     integers,
     load_baselines,
     load_model,
+    load_null,
     model_options,
     redshift_option,
 )
@@ -26,6 +27,7 @@ from imo_engine.spectra import Spectra
 if TYPE_CHECKING:
     from imo_engine.baselines import BaselinePool
     from imo_engine.model import OutlierModel
+    from imo_engine.null_distribution import NullDistribution
 
 __all__ = ["Explained", "explain", "explain_options", "explain_target"]
 
@@ -40,6 +42,7 @@ class Explained:
         settings: The seed of the draw of baselines.
         model: What scored it.
         pool: Where its baselines were drawn from.
+        null: What ordinary spectra show with this model; None if that is not known.
     """
 
     spectrum: Spectra
@@ -47,6 +50,7 @@ class Explained:
     settings: dict[str, int]
     model: "OutlierModel"
     pool: "BaselinePool"
+    null: "NullDistribution | None" = None
 
 
 def explain_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -111,6 +115,7 @@ def explain_target(
         raise InputError(f"target {spectra.target_id[row]}: {spectra.problem[row]}")
     target = spectra[[row]]
     pool = load_baselines(outlier_model, baselines, model, autoencoder is not None, spectra)
+    null = load_null(outlier_model, model, published=autoencoder is not None, own_baselines=baselines is not None)
     flux = outlier_model.prepare(target)
     with click.progressbar(length=100, label=f"{outlier_model.device_name}", show_eta=True) as bar:
         result = inverse_multiscale_occlusion(
@@ -129,7 +134,7 @@ def explain_target(
     result.provenance["target_id"] = str(target.target_id[0])
     result.provenance["source"] = str(target.source[0])
     result.provenance["log_prob"] = float(outlier_model.log_prob(flux)[0])
-    return Explained(target, result, {"seed": seed}, outlier_model, pool)
+    return Explained(target, result, {"seed": seed}, outlier_model, pool, null)
 
 
 @click.command()
@@ -144,14 +149,17 @@ def explain_target(
 def explain(file: Path, output: Path, **options: Any) -> None:  # noqa: ANN401 - those of explain_target
     """Find out which parts of one spectrum of FILE make it an outlier."""
     from imo_engine.attribution_table import write_attribution_table
+    from imo_engine.significance import LEVEL, p_in_words, significance_or_why
 
     check_output(output)
     found = explain_target(file, **options)
     result = found.attribution
+    known, why_not = significance_or_why(result, found.null)
+    result.provenance["significance"] = why_not or f"p-values from {len(found.null or ())} ordinary spectra"
     if output.suffix.lower() == ".ecsv":
-        write_attribution_table(output, result, found.spectrum, settings=found.settings)
+        write_attribution_table(output, result, found.spectrum, settings=found.settings, significance=known)
     else:
-        result.to_netcdf(output)
+        result.to_netcdf(output, None if known is None else known.variables())
     peak = int(np.nanargmax(result.combined))
     wave = result.wavelength[peak]
     click.echo(
@@ -163,6 +171,15 @@ def explain(file: Path, output: Path, **options: Any) -> None:  # noqa: ANN401 -
     if not result.exact:
         click.echo("largest error measured, of each window's largest value: " + _by_window(result, "measured_error"))
         click.echo("computed exactly: " + _by_window(result, "exact_share"))
+    if known is None:
+        click.echo(f"significance: {why_not}")
+        return
+    regions = known.regions()
+    highest = p_in_words(known.spectrum_p, known.smallest)
+    click.echo(
+        f"significance: {highest} for anywhere in the spectrum; {len(regions)} range{'' if len(regions) == 1 else 's'} "
+        f"with p of {LEVEL:g} or less, corrected for all places and window sizes"
+    )
 
 
 def _by_window(result: Attribution, name: str) -> str:

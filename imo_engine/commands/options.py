@@ -9,13 +9,14 @@ from zipfile import BadZipFile
 import click
 import numpy as np
 
-from imo_engine.embedded import EMBEDDED_MODEL, embedded_file
+from imo_engine.embedded import EMBEDDED_MODEL, NULL_DISTRIBUTION, embedded_file
 from imo_engine.errors import InputError, ModelFileError
 from imo_engine.evaluators import EVALUATORS
 
 if TYPE_CHECKING:
     from imo_engine.baselines import BaselinePool
     from imo_engine.model import OutlierModel
+    from imo_engine.null_distribution import NullDistribution
     from imo_engine.spectra import Spectra
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "integers",
     "load_baselines",
     "load_model",
+    "load_null",
     "model_options",
     "redshift_option",
 ]
@@ -123,6 +125,22 @@ def load_baselines(
     if flux.ndim != 2 or flux.shape[1] != len(model.wavelength):
         raise ModelFileError(f"{baselines}: expected (n, {len(model.wavelength)}) fluxes, found {flux.shape}")
     return BaselinePool.from_spectra(model, flux, np.full(len(flux), np.nan))
+
+
+def load_null(
+    model: "OutlierModel", model_file: Path | None, *, published: bool, own_baselines: bool
+) -> "NullDistribution | None":
+    """Load the null distribution beside the model; None if there is none for this model and these baselines.
+
+    Raises:
+        ModelFileError: a file that is damaged, or that belongs to another model.
+    """
+    from imo_engine.null_distribution import NullDistribution
+
+    if published or own_baselines:
+        return None
+    beside = (embedded_file(EMBEDDED_MODEL) if model_file is None else model_file).with_name(NULL_DISTRIBUTION)
+    return NullDistribution.load(beside, model.fingerprint) if beside.is_file() else None
 
 
 def integers(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[int, ...] | None:

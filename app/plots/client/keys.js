@@ -22,6 +22,7 @@ const actions = {
   model: toggleModel,
   second: () => second(!state.second),
   windows: foldWindows,
+  significant: () => significantOnly(!state.significant),
   menu: () => { const menu = find("[data-menu]"); if (menu) { menu.togglePopover(); menu.querySelector("input")?.focus() } },
   theme: () => find('[aria-label="Toggle theme"]')?.click(),
   help,

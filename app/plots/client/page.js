@@ -11,6 +11,7 @@ const state = {
   nudge: 0,  // added to the redshift for checking; never sent unless asked
   asking: false,  // dragging asks about a range instead of zooming
   second: false,
+  significant: false,  // as it is wished; some targets have nothing to tell
   layers: {...layersAtFirst},
   panels: Object.fromEntries(Object.keys(panels).map((name) => [name, panels[name].visible])),
 }

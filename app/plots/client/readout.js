@@ -17,7 +17,8 @@ function hover(x) {
   const noise = sigma[i] > 0 ? ` ± ${number(sigma[i])}` : Number.isFinite(flux[i]) ? " (no ivar)" : ""
   parts.push(Number.isFinite(flux[i]) ? `flux ${number(flux[i])}${noise}` : "masked")
   if (state.layers.model && Number.isFinite(model[i])) parts.push(`model ${number(model[i])}`)
-  parts.push(`IMO ${number(attribution.data.combined[i])}`)
+  const significant = significantAt(i).map((name) => name.replace(/^w/, "W = "))
+  parts.push(`IMO ${number(attribution.data.combined[i])}${significant.length ? ` (significant: ${significant.join(", ")})` : ""}`)
   const line = nearestLine(x)
   if (line && Math.abs(line.speed) < 3000) {
     parts.push(`${line.name} ${line.speed < 0 ? "−" : "+"}${Math.abs(line.speed).toFixed(0)} km/s`)

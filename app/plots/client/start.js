@@ -14,6 +14,9 @@ function empty() {
   scaleMap.data.image[0].fill(NaN)
   for (const values of Object.entries(methodValues.data)) if (values[0] !== "x") values[1].fill(NaN)
   for (const name of Object.keys(features.data)) features.data[name] = []
+  significance.data.bits[0] = new Int32Array(0)
+  significance.data.why_not[0] = "known when all window sizes are computed"
+  drawSignificant()
 }
 
 function newSpectrum() {
@@ -50,6 +53,7 @@ function hold(on) {
 function computed(complete) {
   blank = false
   gather(40)
+  if (state.significant) drawSignificant()
   if (complete) release()
 }
 
@@ -78,7 +82,7 @@ window.addEventListener("resize", onResize)
 
 window.imoExplorer = {
   view, zoomTo, undo: undoView, frame, smooth, layer, panel: fold, second, nudge, useRedshift, asking, brushed,
-  hover, tapped, moved, keys, state, method: chooseMethod, methods: listMethods,
+  hover, tapped, moved, keys, state, method: chooseMethod, methods: listMethods, significance: drawSignificant,
   target() { empty(); gather(300); newTarget() },  // its spectrum follows
   spectrum: newSpectrum,
   data: (complete = false) => computed(complete),
@@ -90,3 +94,4 @@ window.imoExplorer = {
 derive()
 newTarget()
 listMethods()
+drawSignificant()

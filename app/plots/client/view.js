@@ -81,6 +81,7 @@ function fit() {
     if (state.panels[name]) fitAttribution(panels[name], attribution.data[name], from, to, 16)
   }
   fitMethods(from, to)
+  fitSignificant()
   placeLabels()
   placeFeatures()
   fitSecond()
