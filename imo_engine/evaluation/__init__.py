@@ -4,5 +4,3 @@
 maps, :mod:`.scoring` scores them, :mod:`.runner` does so for all cases in several processes, and
 :mod:`.summary` and :mod:`.page` condense the scores (``imo evaluate attribution``).
 """
-
-__all__: list[str] = []
