@@ -135,10 +135,6 @@ class Attribution:
         """(pixel,): standard deviation over baselines of the combination."""
         return self._combination[1]
 
-    @property
-    def _known(self) -> NDArray[np.bool_]:
-        return self.valid & np.isfinite(self.mean).any(axis=0)
-
     @cached_property
     def signal_to_scatter(self) -> NDArray[np.float64]:
         """(window, pixel): mean over standard deviation; 0 where baselines do not scatter at all, NaN if invalid."""
