@@ -84,10 +84,8 @@ def inverse_multiscale_occlusion(
             [0, offset) before it is divided by its own length (the authors' released code writes its
             value over a full window and overwrites part of it later).
         stride: Pixels from one chunk to the next; values are averaged where chunks overlap. Window sizes
-            below it keep their plain tiles. Several numbers are for one window size each. By default every chunk
-            begins where the last one ended.
-        weights: "inverse_variance" (the paper), "inverse_standard_deviation" (the authors' notebook), or another
-            of :data:`imo_engine.attribution.WEIGHTINGS`.
+            below it keep their plain tiles. Several numbers: one a window size. By default chunks do not overlap.
+        weights: "inverse_variance" (the paper) or another of :data:`imo_engine.attribution.WEIGHTINGS`.
         evaluator: "exact", the fastest way to the definition; "local_update", several times faster for
             encoders with instance normalisation, with errors measured in the same run (:attr:`Attribution.facts`);
             "full_passes", whole spectra through any encoder; "frozen_statistics", every normalisation held at
