@@ -133,7 +133,7 @@ class TestComputing:
     def test_nothing_is_asked_for_while_it_is_not_on_the_page(self, desk, explainer):
         desk.state.target_id = FIRST
         desk.run_until(lambda: desk.session.attribution is not None)
-        assert explainer._methods == {} and desk.listed["shown"] == [False]
+        assert explainer._known._methods == {} and desk.listed["shown"] == [False]
 
     def test_a_method_that_breaks_is_said(self, desk, explainer, monkeypatch):
         def broken(*arguments, **settings):
@@ -164,9 +164,9 @@ class TestChanging:
         explainer._should_stop = watch
         desk.run_until(lambda: desk.state.target_id == SECOND and desk.settled())
         assert (FIRST, True) in seen
-        assert (FIRST, MethodSettings("feature_ablation", SETTINGS)) not in explainer._methods
-        assert (SECOND, MethodSettings("feature_ablation", SETTINGS)) in explainer._methods
-        expected = explainer._methods[(SECOND, MethodSettings("feature_ablation", SETTINGS))].record.values
+        assert (FIRST, MethodSettings("feature_ablation", SETTINGS)) not in explainer._known._methods
+        assert (SECOND, MethodSettings("feature_ablation", SETTINGS)) in explainer._known._methods
+        expected = explainer._known._methods[(SECOND, MethodSettings("feature_ablation", SETTINGS))].record.values
         np.testing.assert_array_equal(desk.stack.methods.values.data["m0"], expected.astype(np.float32))
 
     def test_the_old_curve_goes_with_its_target(self, desk):
@@ -181,10 +181,10 @@ class TestChanging:
         desk.run_until(desk.settled)
         desk.state.target_id = SECOND
         desk.run_until(desk.settled)
-        records = dict(explainer._methods)
+        records = dict(explainer._known._methods)
         desk.state.target_id = FIRST
         desk.run_until(desk.settled)
-        assert dict(explainer._methods) == records and len(records) == 4
+        assert dict(explainer._known._methods) == records and len(records) == 4
 
     def test_a_method_that_is_switched_off_leaves_and_the_others_move_up(self, desk):
         choose(desk, "gradient_times_input", "occlusion")
