@@ -29,7 +29,6 @@ __all__ = [
 REDSHIFTS = (-0.1, 20.0)
 """Redshifts of galaxies lie between these."""
 
-_REFERENCE = "reference.safetensors"
 _CURABLE = ("no redshift", "redshift ", "cannot be normalised")
 
 
@@ -167,9 +166,9 @@ def _checksum(one: Spectra) -> str:
 
 def _reference(model: "OutlierModel") -> NDArray[np.float32] | None:
     """Return log p of the validation spectra of the embedded model if that is the one."""
-    from imo_engine.training.evaluation_tables import read_reference
+    from imo_engine.reference import REFERENCE_FILE, read_reference
 
     try:
-        return read_reference(embedded_file(_REFERENCE), model)
+        return read_reference(embedded_file(REFERENCE_FILE), model)
     except ImoError:  # another model: nothing is known of its validation spectra
         return None

@@ -15,6 +15,10 @@ from app.events import (
     MethodFinished,
     MethodSettings,
     Progress,
+    RepairFinished,
+    RepairSettings,
+    Request,
+    Result,
     Settings,
     WindowReady,
 )
@@ -27,8 +31,9 @@ if TYPE_CHECKING:
     from imo_engine.baselines import BaselinePool
     from imo_engine.methods import MethodAttribution
     from imo_engine.model import OutlierModel
+    from imo_engine.repair import Repair
 
-__all__ = ["Inputs", "answer", "apply_method", "explain"]
+__all__ = ["Inputs", "answer", "apply_method", "explain", "find_repair"]
 
 _PROGRESS_INTERVAL = 0.25  # seconds; a bar that moves four times a second looks alive and costs nothing
 
@@ -85,16 +90,18 @@ class Inputs:
 def answer(
     survey: Survey,
     target_id: str,
-    settings: Settings | MethodSettings,
+    settings: Request,
     send: Callable[[Event], None],
     should_stop: Callable[[], bool],
     device: str | None = None,
-) -> Finished | MethodFinished:
-    """Compute what is asked for: inverse occlusion, or another method, on one of the engine's devices.
+) -> Result:
+    """Compute what is asked for: inverse occlusion, another method, or a repair, on one of the engine's devices.
 
     Raises:
-        ImoError: as :func:`explain` and :func:`apply_method`.
+        ImoError: as :func:`explain`, :func:`apply_method` and :func:`find_repair`.
     """
+    if isinstance(settings, RepairSettings):
+        return RepairFinished(find_repair(survey, target_id, settings, send, should_stop, device))
     if isinstance(settings, MethodSettings):
         return MethodFinished(apply_method(survey, target_id, settings, send, should_stop, device))
     return Finished(explain(Inputs.of(survey, target_id, settings, device), send, should_stop))
@@ -186,3 +193,47 @@ def apply_method(
         **extra,
     )
     return replace(record, per_baseline=None)  # half a megabyte that nobody looks at
+
+
+def find_repair(
+    survey: Survey,
+    target_id: str,
+    settings: RepairSettings,
+    send: Callable[[Event], None],
+    should_stop: Callable[[], bool],
+    device: str | None = None,
+) -> "Repair":
+    """Find the smallest set of regions without which a target would be ordinary; tells of its progress.
+
+    Raises:
+        ImoError: as :meth:`Inputs.of` and :func:`imo_engine.repair.repair`; Cancelled if ``should_stop`` says so.
+    """
+    from imo_engine.reference import ordinary_log_prob
+    from imo_engine.repair import repair
+    from imo_engine.repair_fill import held_out
+
+    inputs = Inputs.of(survey, target_id, settings.baselines, device)
+    attribution = settings.known() or explain(inputs, lambda event: None, should_stop)
+    model, pool = survey.engine.get(device)
+    target = ordinary_log_prob(model, pool, quantile=settings.quantile)
+    began = last = time.monotonic()
+
+    def on_progress(done: int, total: int) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= _PROGRESS_INTERVAL:
+            last = now
+            send(Progress(done, total, 0, model.device_name, (now - began) / done * (total - done)))
+
+    return repair(
+        model,
+        inputs.flux,
+        inputs.redshift,
+        held_out(pool, inputs.baselines, target),
+        attribution,
+        target_log_prob=target,
+        valid=inputs.measured,
+        seed=settings.baselines.seed,
+        should_stop=should_stop,
+        on_progress=on_progress,
+    )

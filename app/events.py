@@ -1,7 +1,7 @@
 """What a session asks of the engine, and what it hears back while a target is explained."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from imo_engine.attribution import Attribution, WindowFacts
 
 if TYPE_CHECKING:
     from imo_engine.methods import MethodAttribution
+    from imo_engine.repair import Repair
 
 __all__ = [
     "BaselinesReady",
@@ -22,6 +23,10 @@ __all__ = [
     "MethodSettings",
     "Progress",
     "Queued",
+    "RepairFinished",
+    "RepairSettings",
+    "Request",
+    "Result",
     "Settings",
     "Stopped",
     "WindowReady",
@@ -66,6 +71,21 @@ class MethodSettings:
 
     method: str
     baselines: Settings = Settings()
+
+
+@dataclass(frozen=True)
+class RepairSettings:
+    """A repair to a quantile of ordinary spectra, by other baselines than those of the attribution.
+
+    Attributes:
+        baselines: How the target is explained.
+        quantile: Of the ordinary spectra, whose log p is to be reached.
+        known: Returns the attribution if it is still in memory; else it is computed first.
+    """
+
+    baselines: Settings = Settings()
+    quantile: float = 0.1
+    known: Callable[[], Attribution | None] = field(default=lambda: None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,6 +145,13 @@ class MethodFinished:
     record: "MethodAttribution"
 
 
+@dataclass(frozen=True, eq=False)
+class RepairFinished:
+    """A repair is done."""
+
+    repair: "Repair"
+
+
 @dataclass(frozen=True)
 class Failed:
     """It cannot be computed, in words."""
@@ -137,5 +164,11 @@ class Stopped:
     """The user stopped it; what was computed remains."""
 
 
-Event = Queued | BaselinesReady | WindowReady | Progress | Finished | MethodFinished | Failed | Stopped
+Request = Settings | MethodSettings | RepairSettings
+"""What can be asked for."""
+
+Result = Finished | MethodFinished | RepairFinished
+"""What comes of it."""
+
+Event = Queued | BaselinesReady | WindowReady | Progress | Finished | MethodFinished | RepairFinished | Failed | Stopped
 Listener = Callable[[Event], None]

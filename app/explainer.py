@@ -20,10 +20,10 @@ from app.events import (
     Failed,
     Finished,
     Listener,
-    MethodFinished,
-    MethodSettings,
     Progress,
     Queued,
+    Request,
+    Result,
     Settings,
     Stopped,
 )
@@ -80,7 +80,7 @@ class Explainer:
         self,
         target_id: str,
         listener: Listener,
-        settings: Settings | MethodSettings | None = None,
+        settings: Request | None = None,
         *,
         session: Hashable | None = None,
         alive: Callable[[], bool] = lambda: True,
@@ -91,7 +91,7 @@ class Explainer:
         Args:
             target_id: Which target.
             listener: Receives what is known at once, and the rest as it comes.
-            settings: How to explain it; by inverse occlusion, or by another method.
+            settings: How to explain it; by inverse occlusion, by another method, or by repairing it.
             session: Who asks. Sessions are served in turn, and each one's newest request first; by default
                 every request counts as a session of its own.
             alive: Tells whether somebody still looks. A computation that nobody looks at gives way when
@@ -193,7 +193,7 @@ class Explainer:
 
     def _end(self, job: Job, event: Event) -> None:
         with self._lock:
-            if isinstance(event, Finished | MethodFinished):
+            if isinstance(event, Result):
                 self._known.put(job.key, event)
             self._send(job, event)
             if self._jobs.get(job.key) is job:
@@ -220,7 +220,7 @@ class Explainer:
 
     def _on_disk(self, job: Job) -> Attribution | None:
         target_id, settings = job.key
-        if self._cache is None or isinstance(settings, MethodSettings):
+        if self._cache is None or not isinstance(settings, Settings):
             return None
         try:
             inputs = Inputs.of(self.survey, target_id, settings)

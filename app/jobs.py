@@ -4,12 +4,12 @@ import threading
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 
-from app.events import Event, Listener, MethodSettings, Settings
+from app.events import Event, Listener, Request
 
 __all__ = ["Claim", "Job", "Key", "Ticket"]
 
-Key = tuple[str, Settings | MethodSettings]
-"""A target, and how it is explained."""
+Key = tuple[str, Request]
+"""A target, and how it is explained or repaired."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 def on_key(triage: Triage, desk: LabelDesk, state: AppState, action: str) -> None:
     """Do what a key or a button of the label asks for; unknown actions are passed over.
 
-    "comment" and "search" are the browser's: it has moved the focus there already.
+    "comment" and "search" are the browser's: it has moved the focus there already. Repairs have a desk of their own.
     """
     name, _, number = action.rpartition("-")
     match action:
@@ -40,7 +40,7 @@ def on_key(triage: Triage, desk: LabelDesk, state: AppState, action: str) -> Non
             state.explaining = not state.explaining
         case _ if action.startswith("method-"):
             toggle_method(state, action.removeprefix("method-"))
-        case "comment" | "search":
+        case "comment" | "search" | "repair" | "repair-stop":
             pass
         case _ if name == "quality" and number.isdigit() and int(number) in QUALITIES:
             desk.change(quality=int(number))

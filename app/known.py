@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from dataclasses import replace
 
-from app.events import Finished, MethodFinished, MethodSettings
+from app.events import Finished, Result, Settings
 from app.jobs import Key
 
 __all__ = ["Known", "exact_key"]
@@ -14,22 +14,22 @@ _METHODS_KEPT = 512  # about 70 kB each
 def exact_key(key: Key) -> Key:
     """Return the key of the exact values of what a key stands for."""
     target_id, settings = key
-    return key if isinstance(settings, MethodSettings) else (target_id, settings.exactly)
+    return (target_id, settings.exactly) if isinstance(settings, Settings) else key
 
 
 class Known:
     """The results used last. Not safe across threads; the caller holds a lock."""
 
     def __init__(self, keep: int) -> None:
-        """Keep ``keep`` attributions (about 3 MB each), and other methods' results."""
+        """Keep ``keep`` attributions (about 3 MB each), other methods' results and repairs."""
         self._keep = keep
         self._attributions: OrderedDict[Key, Finished] = OrderedDict()
-        self._methods: OrderedDict[Key, MethodFinished] = OrderedDict()
+        self._methods: OrderedDict[Key, Result] = OrderedDict()
 
     def __contains__(self, key: Key) -> bool:
         return key in self._methods or key in self._attributions or exact_key(key) in self._attributions
 
-    def get(self, key: Key) -> Finished | MethodFinished | None:
+    def get(self, key: Key) -> Result | None:
         """Return what is known, exact values if there are any."""
         for one in (exact_key(key), key):
             if one in self._attributions:
@@ -39,15 +39,15 @@ class Known:
             self._methods.move_to_end(key)
         return self._methods.get(key)
 
-    def put(self, key: Key, result: Finished | MethodFinished) -> None:
+    def put(self, key: Key, result: Result) -> None:
         """Remember a result; the one used longest ago goes if there are too many."""
-        if isinstance(result, MethodFinished):
+        if not isinstance(result, Finished):
             self._methods[key] = result
             while len(self._methods) > _METHODS_KEPT:
                 self._methods.popitem(last=False)
             return
         target_id, settings = key
-        if not isinstance(settings, MethodSettings):
+        if isinstance(settings, Settings):
             for name in ("auto", "local_update") if settings.evaluator == "exact" else ():
                 self._attributions.pop((target_id, replace(settings, evaluator=name)), None)
         self._attributions[key] = result

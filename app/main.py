@@ -18,6 +18,7 @@ from app.method_desk import MethodDesk
 from app.plots.colours import DARK, LIGHT
 from app.plots.sources import PlotSources
 from app.plots.stack import PlotStack
+from app.repairing import RepairDesk, RepairState
 from app.session import Session
 from app.state import AppState
 from app.triage import Triage
@@ -35,6 +36,7 @@ from app.views.label import LabelPanel
 from app.views.look import HEADER, LEFT, RIGHT, let_go, own_theme, page_look, variables
 from app.views.methods import methods_bar
 from app.views.progress import ProgressStrip
+from app.views.repair import RepairPanel
 from app.views.table import RankedTable
 from app.views.target import TargetStrip
 from app.views.toolbar import toolbar
@@ -86,6 +88,9 @@ def explorer_page(workspace: Workspace) -> pn.viewable.Viewable:
     methods = MethodDesk(
         state, session, workspace.explainer, stack.methods, schedule, settings, alive=partial(_has_browser, document)
     )
+    repairs = RepairDesk(state, session, workspace.explainer, schedule, settings, alive=partial(_has_browser, document))
+    repairs.param.watch(lambda event: _draw_repair(sources, event.new), "state")
+    stack.on_key(repairs.on_key)
     candidates = CandidateDesk(
         workspace.explainer, workspace.shelf, submit=workspace.thinking.submit, schedule=schedule
     )
@@ -98,7 +103,7 @@ def explorer_page(workspace: Workspace) -> pn.viewable.Viewable:
     comparisons = Comparisons(workspace, lambda: session.survey, triage, desk, table.explain, schedule, later)
     comparisons.attach(document, stack.axes.wavelength)
     add, compare = CandidateDialog(candidates), CompareDialog(desk, triage)
-    files = FilesDialog(session, desk, methods, lambda: page.dark_theme)
+    files = FilesDialog(session, desk, methods, repairs, lambda: page.dark_theme)
     explain = ExplanationSheet(state, session, settings, submit=workspace.thinking.submit, schedule=schedule)
     actions = {
         "Add spectrum": add.open,
@@ -122,6 +127,7 @@ def explorer_page(workspace: Workspace) -> pn.viewable.Viewable:
     )
     why = pn.Column(
         WhyPanel(session),
+        RepairPanel(repairs),
         comparisons.similar,
         sizing_mode="stretch_both",
         margin=0,
@@ -163,6 +169,7 @@ def explorer_page(workspace: Workspace) -> pn.viewable.Viewable:
         workspace.pages.discard(key)
         explain.close()
         methods.close()
+        repairs.close()
         session.close()
         candidates.close()
         asking.close()
@@ -201,6 +208,12 @@ def _begin(triage: Triage, state: AppState, place: Place) -> None:
 def _login() -> str | None:
     # without a secret nobody can have logged in, whatever cookies another program on this host has left
     return pn.state.user if pn.config.cookie_secret else None
+
+
+def _draw_repair(sources: PlotSources, shown: RepairState) -> None:
+    if shown.found is not None:
+        repair = shown.found.repair
+        sources.show_repair([(one.start, one.stop) for one in repair.regions], repair.flux)
 
 
 def _has_browser(document: Document) -> bool:

@@ -17,7 +17,9 @@ from app.plots.sources import PlotSources
 from app.plots.stack import PlotStack
 from app.reasons import Reason, in_brief
 from app.refinement import within
+from app.repairing import Repaired, repair_words
 from app.views.look import variables
+from app.views.repair import REPAIR_STYLE, repaired_html
 from app.views.toolbar import TOOLBAR_STYLE
 from app.views.toolbar_html import toolbar_html
 from app.views.why import WHY_STYLE, why_html
@@ -28,7 +30,7 @@ from imo_engine.spectra import Spectra
 
 __all__ = ["StandaloneObject", "standalone_html"]
 
-_ONLY_SERVED = {"brush", "brush-view", "class", "theme"}
+_ONLY_SERVED = {"brush", "brush-view", "class", "repair", "theme"}
 _POLICY = "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; img-src data: blob:"
 
 
@@ -40,6 +42,7 @@ class StandaloneObject:
         spectrum: The one spectrum.
         attribution: Its attribution.
         reason: Why it is odd; None if that was not worked out.
+        repaired: What would make it ordinary; None if that was not asked.
         label: What was said of it; None or an empty one if nothing was.
         scanner: Who said it.
         facts: More about it, by name, such as its rank.
@@ -49,6 +52,7 @@ class StandaloneObject:
     spectrum: Spectra
     attribution: Attribution
     reason: Reason | None = None
+    repaired: Repaired | None = None
     label: Label | None = None
     scanner: str = ""
     facts: Sequence[tuple[str, str]] = ()
@@ -80,6 +84,9 @@ def standalone_html(shown: StandaloneObject, *, dark: bool = False) -> str:
         sources.show_attribution(attribution, shown.reason.significance, shown.reason.why_not)
         sources.show_reconstruction(shown.reason.reconstruction)
         sources.show_features([(*one.observed, in_brief([one]), one.verdict) for one in shown.reason.features])
+    if shown.repaired is not None:
+        repair = shown.repaired.repair
+        sources.show_repair([(one.start, one.stop) for one in repair.regions], repair.flux)
     document = Document()
     stack.attach(document)
     document.add_root(stack.layout)
@@ -99,7 +106,7 @@ def standalone_html(shown: StandaloneObject, *, dark: bool = False) -> str:
             "style": _STYLE,
             "header": _header(shown, target),
             "toolbar": _shadow(toolbar_html(attribution.window_sizes, alone=True), TOOLBAR_STYLE),
-            "side": _shadow(_side(shown), WHY_STYLE + _SIDE_STYLE),
+            "side": _shadow(_side(shown), WHY_STYLE + REPAIR_STYLE + _SIDE_STYLE),
         },
         suppress_callback_warning=True,
     )
@@ -124,6 +131,8 @@ def _side(shown: StandaloneObject) -> str:
     why = '<section class="why"><h2>Why is it odd?</h2><p class="quiet">This was not worked out.</p></section>'
     if shown.reason is not None:
         why = why_html(shown.reason)
+    if shown.repaired is not None:
+        why += repaired_html(repair_words(shown.repaired), shown.repaired, alone=True)
     return why + _label(shown) + _made_with(shown)
 
 

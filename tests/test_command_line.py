@@ -1,5 +1,6 @@
 """The program ``imo``: help, what it refuses and how, and what its commands write."""
 
+import json
 import shutil
 import subprocess
 
@@ -348,6 +349,22 @@ class TestExplain:
             scale = np.nanmax(np.abs(expected.values))
             np.testing.assert_allclose(found["values"], expected.values, atol=1e-4 * scale)
             np.testing.assert_array_equal(np.isfinite(found["combined"]), expected.valid)
+
+    def test_repairs_when_asked(self, imo, folder, model, tmp_path):
+        path = tmp_path / "x.nc"
+        code, out, errors = imo("explain", folder / "spec-x.fits", "-o", path, "--repair", *self.WINDOWS, *model)
+        assert (code, errors) == (0, "")
+        with xarray.open_dataset(path) as found:
+            told = json.loads(found.attrs["repair"])
+            assert told["own_log_prob"] == pytest.approx(found.attrs["log_prob"], abs=1e-3)
+        scorer = OutlierModel.load(folder / "narrow.safetensors", device="cpu")
+        pool = BaselinePool.load(folder / "baselines.safetensors", scorer)
+        assert told["target_log_prob"] == pytest.approx(float(np.quantile(pool.log_prob, 0.1)))
+        assert len([line for line in out.splitlines() if line.startswith("repair ")]) == len(told["regions"])
+        assert out.splitlines()[-1].startswith("repair: ")
+        table = tmp_path / "x.ecsv"
+        assert imo("explain", folder / "spec-x.fits", "-o", table, "--repair", *self.WINDOWS, *model)[0] == 0
+        assert json.loads(read_attribution_table(table).meta["repair"])["regions"] == told["regions"]
 
     def test_writes_a_table_too(self, imo, folder, model, tmp_path):
         given = "--target-id", IDS[1], "--seed", "3", *self.WINDOWS, *model

@@ -11,6 +11,7 @@ from imo_engine.commands.train import train
 from imo_engine.errors import InputError, ModelFileError, SpectrumFileError
 from imo_engine.instrument import desi_wavelength
 from imo_engine.model import OutlierModel
+from imo_engine.reference import read_reference
 from imo_engine.simulation.galaxies import analytic_galaxies
 from imo_engine.simulation.library import rest_wavelength
 from imo_engine.simulation.survey import SurveyConfig, simulate_part
@@ -18,7 +19,7 @@ from imo_engine.simulation.survey_files import write_part
 from imo_engine.training.assembly import assemble
 from imo_engine.training.checkpoints import load_checkpoint, save_checkpoint
 from imo_engine.training.evaluation import aligned_baselines, latent_redshift, rank_survey, read_truth, report_ranking
-from imo_engine.training.evaluation_tables import Page, read_reference
+from imo_engine.training.evaluation_tables import Page
 from imo_engine.training.flow_training import train_flow
 from imo_engine.training.losses import consistency_loss, fidelity_loss, similarity_loss
 from imo_engine.training.oddness import make_odd, oddity

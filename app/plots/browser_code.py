@@ -27,6 +27,7 @@ CLIENT_FILES = (
     "second",
     "significant",
     "brush",
+    "repair",
     "readout",
     "help",
     "keys",
@@ -71,6 +72,7 @@ class BrowserCode:
                 "lines": sources.lines,
                 "instrument": sources.instrument,
                 "features": sources.features,
+                "repairs": sources.repair,
                 "scaleMap": sources.scale_map,
                 "brush": sources.brush,
                 "brushing": sources.brushing,
@@ -126,6 +128,7 @@ class BrowserCode:
             source.js_on_change("data", refit)
         sources.scale_map.js_on_change("data", CustomJS(code="window.imoExplorer?.data(true)"))
         sources.significance.js_on_change("data", CustomJS(code="window.imoExplorer?.significance()"))
+        sources.repair.js_on_change("data", CustomJS(code="window.imoExplorer?.repaired()"))
         stack.methods.values.js_on_change("data", refit)
         stack.methods.listed.js_on_change("data", CustomJS(code="window.imoExplorer?.methods()"))
         full = CustomJS(code="window.imoExplorer?.view('full')")

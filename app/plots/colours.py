@@ -28,6 +28,7 @@ class Colours:
     telluric: str
     overlap: str
     brush: str
+    repair: str
     zero: str
 
 
@@ -49,6 +50,7 @@ LIGHT = Colours(
     telluric="#56b4e9",
     overlap="#8d96a1",
     brush="#b58900",
+    repair="#c2006b",
     zero="#808890",
 )
 
@@ -70,6 +72,7 @@ DARK = Colours(
     telluric="#3d8fc4",
     overlap="#9aa4b0",
     brush="#f0d25a",
+    repair="#ff7ab8",
     zero="#8f98a1",
 )
 

@@ -40,6 +40,7 @@ KEYS: tuple[Key, ...] = (
     Key(("Z",), "redo-label", "Repeat what was taken back", _TRIAGE, forwarded=True),
     Key(("/",), "search", "Search the table", _TRIAGE, forwarded=True),
     Key(("q",), "brush", "Drag to ask about a range; again: drag to zoom", _TRIAGE),
+    Key(("R",), "repair", "Repair it: the fewest regions that make it ordinary; again: hide, show", _TRIAGE),
     Key(("Q",), "brush-view", "Ask about the range in view", _TRIAGE),
     Key(("o",), "view-oii", "[O II]", _LINES),
     Key(("k",), "view-cahk", "Ca H+K", _LINES),

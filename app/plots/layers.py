@@ -18,7 +18,17 @@ from numpy.typing import NDArray
 from app.plots.colours import Colours
 from imo_engine.instrument import ARM_OVERLAPS, TELLURIC_BANDS, sky_line_mask
 
-__all__ = ["LAYERS", "VERDICTS", "FeatureMarks", "Layer", "LayerModels", "instrument_source", "mark_lines", "shade"]
+__all__ = [
+    "LAYERS",
+    "VERDICTS",
+    "FeatureMarks",
+    "Layer",
+    "LayerModels",
+    "RepairMarks",
+    "instrument_source",
+    "mark_lines",
+    "shade",
+]
 
 
 @dataclass(frozen=True)
@@ -40,6 +50,7 @@ LAYERS: tuple[Layer, ...] = (
     Layer("noise", "Noise band", "Curves", True),
     Layer("baselines", "Single baselines", "Curves", True),
     Layer("model", "Model reconstruction", "Curves", False),
+    Layer("repair", "Repaired spectrum", "Curves", True),
 )
 """Everything that can be switched, in the order of the menu."""
 
@@ -137,6 +148,34 @@ class FeatureMarks:
         self._mapper.palette = [colours.combined, colours.window, colours.muted]
         self.numbers.text_color = colours.background
         self.numbers.text_font_size = font_size
+
+
+class RepairMarks:
+    """Numbered regions of a repair on one panel, and what they were filled with; a layer shows and hides them."""
+
+    def __init__(self, panel: figure, repair: ColumnDataSource, layers: LayerModels) -> None:
+        """Draw ``repair`` on ``panel``."""
+        strips = panel.vstrip(x0="low", x1="high", source=repair, name="repair", fill_alpha=0.12, line_alpha=0.55)
+        strips.level = "underlay"
+        self.curve = panel.multi_line("xs", "ys", source=repair, name="repair", tags=["curve"])
+        self.numbers = LabelSet(
+            x="middle",
+            y=0,
+            y_range_name="share",
+            text="number",
+            y_offset=3,
+            source=repair,
+            text_align="center",
+            text_baseline="bottom",
+            text_font_style="bold",
+        )
+        panel.add_layout(self.numbers)
+        layers.add("repair", strips, self.curve, self.numbers)
+
+    def paint(self, colours: Colours, font_size: str) -> None:
+        """Use a set of colours."""
+        self.numbers.text_color, self.numbers.text_font_size = colours.repair, font_size
+        self.numbers.background_fill_color, self.numbers.background_fill_alpha = colours.background, 0.7
 
 
 def _runs(wavelength: NDArray[np.float64], mask: NDArray[np.bool_]) -> list[tuple[float, float]]:

@@ -46,6 +46,7 @@ class PlotSources:
         self.lines = ColumnDataSource(_line_columns())
         self.instrument = instrument_source(wavelength)
         self.features = ColumnDataSource(_feature_columns([], empty, wavelength))
+        self.repair = ColumnDataSource(_repair_columns([], empty, wavelength))
         self.brush = ColumnDataSource({"low": [], "high": []})
         self.brushing = ColumnDataSource({"low": [], "high": []})  # while the mouse is down; no panel draws it
 
@@ -126,6 +127,16 @@ class PlotSources:
                 raise ValueError(f"'{verdict}' is no verdict; expected one of {', '.join(VERDICTS)}")
         self.features.data = _feature_columns(features, self.attribution.data["combined"], self.wavelength)
 
+    def show_repair(self, regions: Sequence[tuple[int, int]], flux: NDArray[np.floating]) -> None:
+        """Mark the regions of a repair, [start, stop) pixels each, and draw the repaired flux, (N,), within them.
+
+        Raises:
+            ValueError: If the flux is not on the wavelength grid.
+        """
+        if flux.shape != self.wavelength.shape:
+            raise ValueError(f"'flux' has shape {flux.shape}, but the wavelength grid {self.wavelength.shape}")
+        self.repair.data = _repair_columns(regions, flux, self.wavelength)
+
     def clear_brush(self) -> None:
         """Forget the range that was asked about."""
         if self.brush.data["low"]:
@@ -158,6 +169,7 @@ class PlotSources:
         dict.update(self.scale_map.data, image=[self._empty_map()])
         dict.update(self.features.data, _feature_columns([], empty, self.wavelength))
         dict.update(self.significance.data, _nothing_known())
+        dict.update(self.repair.data, _repair_columns([], empty, self.wavelength))
 
     def _lines(self, curves: NDArray[Any]) -> list[NDArray[np.float32]]:
         lines = list(curves[: self.n_baselines].astype(np.float32))
@@ -204,6 +216,22 @@ def _feature_columns(
         "number": [str(k + 1) for k in range(len(features))],
         "label": [str(label) for *_, label, _ in features],
         "verdict": [str(verdict) for *_, verdict in features],
+    }
+
+
+def _repair_columns(
+    regions: Sequence[tuple[int, int]], flux: NDArray[np.floating], wavelength: NDArray[np.float64]
+) -> dict[str, Any]:
+    step = float(wavelength[1] - wavelength[0])
+    edges = [(float(wavelength[start]) - step / 2, float(wavelength[stop - 1]) + step / 2) for start, stop in regions]
+    around = [slice(max(0, start - 1), stop + 1) for start, stop in regions]  # so that it meets the spectrum
+    return {
+        "low": [low for low, _ in edges],
+        "high": [high for _, high in edges],
+        "middle": [(low + high) / 2 for low, high in edges],
+        "number": [str(k + 1) for k in range(len(regions))],
+        "xs": [wavelength[pixels].astype(np.float32) for pixels in around],
+        "ys": [flux[pixels].astype(np.float32) for pixels in around],
     }
 
 

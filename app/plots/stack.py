@@ -9,7 +9,7 @@ from bokeh.plotting import figure
 
 from app.plots.browser_code import BrowserCode
 from app.plots.colours import LIGHT, Colours, diverging
-from app.plots.layers import FeatureMarks, LayerModels, mark_lines, shade
+from app.plots.layers import FeatureMarks, LayerModels, RepairMarks, mark_lines, shade
 from app.plots.methods import MethodPanels
 from app.plots.panels import LARGE, NORMAL, Axes, add_legend, add_zero, empty_panel, paint_panel
 from app.plots.second import SecondView
@@ -128,6 +128,7 @@ class PlotStack:
         self.line_labels.text_font_size = f"{letters.label}px"
         self.line_labels.background_fill_color = colours.background
         self._marks.paint(colours, letters.axis_size)
+        self._repair.paint(colours, letters.axis_size)
         self.axes.crosshair.line_color = self.second.axes.crosshair.line_color = colours.muted
         self.mapper.palette = diverging(colours)
         self._bar.background_fill_color = colours.background
@@ -158,11 +159,13 @@ class PlotStack:
         model = panel.line("x", "reconstruction", source=sources.drawn, name="model", line_alpha=0.9, tags=["curve"])
         for name, renderer in (("noise", noise), ("baselines", singles), ("model", model)):
             layers.add(name, renderer)
+        self._repair = RepairMarks(panel, sources.repair, layers)
         legend = {
             "spectrum": [flux],
             "± 1 σ noise": [noise],
             "baselines at this redshift": [singles],
             "model reconstruction": [model],
+            "repaired": [self._repair.curve],
         }
         add_legend(panel, legend)
         layers.add_legend_items(panel)

@@ -11,6 +11,7 @@ import panel_material_ui as pmui
 from app.labelling import LabelDesk
 from app.labels import exchange
 from app.method_desk import MethodDesk
+from app.repairing import RepairDesk
 from app.session import Session
 from app.uploads import UploadLimits
 from app.views.candidate import BoundedFileInput
@@ -23,7 +24,14 @@ __all__ = ["FilesDialog"]
 class FilesDialog(pn.viewable.Viewer):
     """Downloads are made when they are asked for."""
 
-    def __init__(self, session: Session, desk: LabelDesk, methods: MethodDesk, dark: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        session: Session,
+        desk: LabelDesk,
+        methods: MethodDesk,
+        repairs: RepairDesk,
+        dark: Callable[[], bool],
+    ) -> None:
         """Build the dialog, closed; the session gives survey and attribution, ``dark`` whether colours are."""
         super().__init__()
         self._session, self._desk = session, desk
@@ -33,7 +41,7 @@ class FilesDialog(pn.viewable.Viewer):
         self.ecsv = pmui.FileDownload(
             callback=self._ecsv, filename=f"{name.removesuffix('.csv')}.ecsv", label="Labels, ECSV", **style
         )
-        self.object = ObjectDownloads(session, desk, methods, dark, style)
+        self.object = ObjectDownloads(session, desk, methods, repairs, dark, style)
         limits = UploadLimits(files=1, bytes=exchange.MAX_BYTES)
         self.upload = BoundedFileInput(
             limits, label="Import labels (CSV)", variant="outlined", size="small", margin=(4, 0)

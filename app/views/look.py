@@ -72,7 +72,7 @@ def variables() -> str:
             f"--imo-text:{colours.text};--imo-muted:{colours.muted};--imo-line:{colours.grid};--imo-surface:{surface};"
             f"--imo-hover:{hover};--imo-accent:{colours.window};--imo-warning:{warning};--imo-on-accent:{on_accent};"
             f"--imo-background:{colours.background};--imo-source:{colours.emission};--imo-star:{star};"
-            f"--imo-edge:{edge};"
+            f"--imo-edge:{edge};--imo-repair:{colours.repair};"
             f"background:{colours.background};"
         )
 

@@ -1,6 +1,7 @@
 """The selected object as files: attribution as table and netCDF, figures, and a page that stands alone."""
 
 import io
+import json
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,6 +14,7 @@ import panel_material_ui as pmui
 
 from app.labelling import LabelDesk
 from app.method_desk import MethodDesk
+from app.repairing import RepairDesk
 from app.session import Session
 from app.standalone import StandaloneObject, standalone_html
 from imo_engine.attribution import Attribution
@@ -34,12 +36,13 @@ class ObjectDownloads(pn.viewable.Viewer):
         session: Session,
         desk: LabelDesk,
         methods: MethodDesk,
+        repairs: RepairDesk,
         dark: Callable[[], bool],
         style: dict[str, Any],
     ) -> None:
-        """Build the buttons in the given style; a figure has the methods that are complete on the page."""
+        """Build the buttons in the given style; files have the methods and the repair that are complete on the page."""
         super().__init__()
-        self._session, self._desk, self._methods, self._dark = session, desk, methods, dark
+        self._session, self._desk, self._methods, self._repairs, self._dark = session, desk, methods, repairs, dark
         kinds = (
             ("Attribution, ECSV", self._ecsv, "ecsv"),
             ("Attribution, netCDF", self._netcdf, "nc"),
@@ -73,7 +76,7 @@ class ObjectDownloads(pn.viewable.Viewer):
         attribution, spectrum = self._selected()
         survey = self._session.survey
         log_prob = float(survey.log_prob[survey.spectra.row(self._session.target_id)])
-        more: dict[str, Any] = {"seed": self._session.settings.seed, "log_prob": log_prob}
+        more: dict[str, Any] = {"seed": self._session.settings.seed, "log_prob": log_prob, **self._repaired()}
         known, more["significance"] = self._significance(attribution)
         return _written(
             lambda path: write_attribution_table(path, attribution, spectrum, settings=more, significance=known)
@@ -83,6 +86,7 @@ class ObjectDownloads(pn.viewable.Viewer):
         attribution, spectrum = self._selected()
         known, words = self._significance(attribution)
         note = {**attribution.provenance, "target_id": str(spectrum.target_id[0]), "significance": words}
+        note |= self._repaired()
         more = None if known is None else known.variables()
         return _written(lambda path: replace(attribution, provenance=note).to_netcdf(path, more))
 
@@ -90,6 +94,10 @@ class ObjectDownloads(pn.viewable.Viewer):
         """Return p-values, if there are any, and where they come from or why there are none."""
         known, why_not = significance_or_why(attribution, self._session.survey.engine.null())
         return known, why_not or f"p-values from {known.ordinary if known else 0} ordinary spectra"
+
+    def _repaired(self) -> dict[str, Any]:
+        found = self._repairs.state.found
+        return {} if found is None else {"repair": json.dumps(found.repair.to_dict())}
 
     def _html(self) -> io.BytesIO:
         attribution, spectrum = self._selected()
@@ -106,6 +114,7 @@ class ObjectDownloads(pn.viewable.Viewer):
             spectrum=spectrum,
             attribution=attribution,
             reason=session.reason,
+            repaired=self._repairs.state.found,
             label=self._desk.label_of(target),
             scanner=self._desk.scanner,
             facts=facts,

@@ -28,7 +28,11 @@ class WhyPanel(pn.viewable.Viewer):
         self._session = session
         self._shown = ""
         self.pane = pn.pane.HTML(
-            self._html(), sizing_mode="stretch_width", stylesheets=[WHY_STYLE], margin=0, styles={"flex": "0 0 auto"}
+            self._html(),
+            sizing_mode="stretch_width",
+            stylesheets=[WHY_STYLE],
+            margin=0,
+            styles={"flex": "0 0 auto", "max-height": "none"},
         )
         session.param.watch(lambda _: self._update(), ["status", "reason"])
 

@@ -13,6 +13,7 @@ evaluate = LazyGroup(
             "Which attribution method finds what is odd?",
         ),
         "null": ("imo_engine.commands.evaluate_null", "evaluate_null", "What is significant: make and test p-values."),
+        "repair": ("imo_engine.commands.evaluate_repair", "evaluate_repair", "Are injected outliers repaired?"),
     },
     name="evaluate",
     help="Measure the model against what is known.",

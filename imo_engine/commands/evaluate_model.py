@@ -32,15 +32,16 @@ def evaluate_model(
     from imo_engine.embedded import EMBEDDED_MODEL, embedded_file
     from imo_engine.figure_files import check_figure, write_figure
     from imo_engine.figures import draw_attribution
+    from imo_engine.reference import REFERENCE_FILE, read_reference
     from imo_engine.training.evaluation import aligned_baselines
-    from imo_engine.training.evaluation_tables import Page, read_reference
+    from imo_engine.training.evaluation_tables import Page
     from imo_engine.training.outlier_four import explain_outlier_four
 
     if figure is not None:
         check_figure(figure)
     network = load_model(model, None, None, device)
     folder = (embedded_file(EMBEDDED_MODEL) if model is None else model).parent
-    reference = read_reference(folder / "reference.safetensors", network)
+    reference = read_reference(folder / REFERENCE_FILE, network)
     pool = BaselinePool.load(folder / "baselines.safetensors", network)
     page = Page(network, np.asarray(reference, float))
     page.add_aligned(aligned_baselines(network, pool, reference))

@@ -1,5 +1,6 @@
 """``imo explain``: inverse multiscale occlusion of one target, written as netCDF or as an ECSV table."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from imo_engine.baselines import BaselinePool
     from imo_engine.model import OutlierModel
     from imo_engine.null_distribution import NullDistribution
+    from imo_engine.repair import Repair
+    from imo_engine.significance import Significance
 
 __all__ = ["Explained", "explain", "explain_options", "explain_target"]
 
@@ -145,17 +148,26 @@ def explain_target(
     type=click.Path(path_type=Path),
     help="Attribution to write: a table if its name ends in .ecsv, else netCDF.",
 )
+@click.option(
+    "--repair",
+    "repairs",
+    is_flag=True,
+    help="Find the fewest regions whose replacement would make it ordinary too; listed, and written as JSON.",
+)
 @explain_options
-def explain(file: Path, output: Path, **options: Any) -> None:  # noqa: ANN401 - those of explain_target
+def explain(file: Path, output: Path, repairs: bool, **options: Any) -> None:  # noqa: ANN401 - of explain_target
     """Find out which parts of one spectrum of FILE make it an outlier."""
     from imo_engine.attribution_table import write_attribution_table
-    from imo_engine.significance import LEVEL, p_in_words, significance_or_why
+    from imo_engine.significance import significance_or_why
 
     check_output(output)
     found = explain_target(file, **options)
     result = found.attribution
     known, why_not = significance_or_why(result, found.null)
     result.provenance["significance"] = why_not or f"p-values from {len(found.null or ())} ordinary spectra"
+    repaired = _repair(found, options["model"]) if repairs else None
+    if repaired is not None:
+        result.provenance["repair"] = json.dumps(repaired.to_dict())
     if output.suffix.lower() == ".ecsv":
         write_attribution_table(output, result, found.spectrum, settings=found.settings, significance=known)
     else:
@@ -171,17 +183,64 @@ def explain(file: Path, output: Path, **options: Any) -> None:  # noqa: ANN401 -
     if not result.exact:
         click.echo("largest error measured, of each window's largest value: " + _by_window(result, "measured_error"))
         click.echo("computed exactly: " + _by_window(result, "exact_share"))
-    if known is None:
-        click.echo(f"significance: {why_not}")
-        return
-    regions = known.regions()
-    highest = p_in_words(known.spectrum_p, known.smallest)
-    click.echo(
-        f"significance: {highest} for anywhere in the spectrum; {len(regions)} range{'' if len(regions) == 1 else 's'} "
-        f"with p of {LEVEL:g} or less, corrected for all places and window sizes"
+    click.echo(f"significance: {why_not if known is None else _significance_words(known)}")
+    if repaired is not None:
+        click.echo("\n".join(_repair_lines(repaired)))
+
+
+def _significance_words(known: "Significance") -> str:
+    from imo_engine.significance import LEVEL, p_in_words
+
+    count = len(known.regions())
+    return (
+        f"{p_in_words(known.spectrum_p, known.smallest)} for anywhere in the spectrum; {count} range"
+        f"{'' if count == 1 else 's'} with p of {LEVEL:g} or less, corrected for all places and window sizes"
     )
 
 
 def _by_window(result: Attribution, name: str) -> str:
     pairs = zip(result.window_sizes, result.facts, strict=True)
     return ", ".join(f"W = {size}: {100 * getattr(facts, name):.2g} %" for size, facts in pairs)
+
+
+def _repair(found: Explained, model_file: Path | None) -> "Repair":
+    from imo_engine.reference import ordinary_log_prob
+    from imo_engine.repair import repair
+    from imo_engine.repair_fill import held_out
+
+    target = ordinary_log_prob(found.model, found.pool, model_file=model_file)
+    seed = found.settings["seed"]
+    used = found.pool.draw(len(found.attribution.baselines), seed=seed)
+    with click.progressbar(length=100, label="repairing") as bar:
+        return repair(
+            found.model,
+            found.model.prepare(found.spectrum)[0],
+            found.attribution.redshift,
+            held_out(found.pool, used, target),
+            found.attribution,
+            target_log_prob=target,
+            valid=found.spectrum.measured[0],
+            seed=seed,
+            on_progress=lambda done, total: bar.update(100 * done // total - bar.pos),
+        )
+
+
+def _repair_lines(found: "Repair") -> list[str]:
+    """Return what was found, a line a region."""
+    level = f"{found.target:.2f} (ordinary)"
+    lines = []
+    for number, one in enumerate(found.regions, start=1):
+        lines.append(
+            f"repair {number}: {one.observed[0]:.1f}-{one.observed[1]:.1f} Angstrom observed, {one.rest[0]:.1f}-"
+            f"{one.rest[1]:.1f} rest frame, {one.pixels} pixels; then log p {one.median:.2f} +- {one.scatter:.2f}"
+        )
+    if found.reached and not found.regions:
+        lines.append(f"repair: not needed, log p {found.own:.2f} is above {level}")
+    elif found.reached:
+        lines.append(
+            f"repair: {found.pixels} pixels bring log p from {found.own:.2f} to {found.median:.2f}, above {level}"
+        )
+    else:
+        needed = f"{found.needed} of {found.usable}" if found.needed else f"more than all {found.usable}"
+        lines.append(f"repair: no few regions bring log p to {level}; that takes {needed} pixels")
+    return lines

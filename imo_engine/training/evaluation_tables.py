@@ -4,9 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import safetensors.numpy
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
 
 from imo_engine.errors import ModelFileError
 from imo_engine.model import OutlierModel
@@ -22,28 +20,9 @@ from imo_engine.training.outlier_four import OutlierFour
 from imo_engine.training.reality import RealObject, archetypes, quasars, real_objects, score_real, signal_to_noise
 from imo_engine.training.report import line_plot, write_report
 
-__all__ = ["Page", "read_reference"]
+__all__ = ["Page"]
 
 Row = tuple[object, ...]
-
-
-def read_reference(path: Path, model: OutlierModel) -> NDArray[np.float32]:
-    """Read log p of validation spectra, ascending.
-
-    Raises:
-        ModelFileError: missing, damaged, or of another model.
-    """
-    try:
-        with safe_open(path, framework="numpy") as file:
-            made_by = (file.metadata() or {}).get("model", "")
-        values = safetensors.numpy.load_file(path)["log_prob"]
-    except FileNotFoundError:
-        raise ModelFileError(f"{path}: no such file; imo train writes it beside the model") from None
-    except (SafetensorError, OSError, KeyError) as error:
-        raise ModelFileError(f"{path}: not a reference distribution: {error}") from None
-    if made_by != model.fingerprint:
-        raise ModelFileError(f"{path}: log p of model {made_by or '(unnamed)'}, not of {model.fingerprint}")
-    return np.sort(values)
 
 
 class Page:

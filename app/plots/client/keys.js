@@ -24,6 +24,7 @@ const actions = {
   windows: foldWindows,
   significant: () => significantOnly(!state.significant),
   menu: () => { const menu = find("[data-menu]"); if (menu) { menu.togglePopover(); menu.querySelector("input")?.focus() } },
+  repair,
   theme: () => find('[aria-label="Toggle theme"]')?.click(),
   help,
   leave: () => { forgetRange(); if (state.asking) asking(false) },

@@ -77,6 +77,7 @@ function layer(name, shown) {
   for (const model of layerModels[name]) model.visible = shown
   check("layer", name, shown)
   if (name === "emission" || name === "absorption") placeLabels()
+  if (name === "repair") legendOfRepair()
 }
 
 function toggleAll(names) {

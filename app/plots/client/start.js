@@ -13,7 +13,7 @@ function empty() {
   }
   scaleMap.data.image[0].fill(NaN)
   for (const values of Object.entries(methodValues.data)) if (values[0] !== "x") values[1].fill(NaN)
-  for (const name of Object.keys(features.data)) features.data[name] = []
+  for (const source of [features, repairs]) for (const name of Object.keys(source.data)) source.data[name] = []
   significance.data.bits[0] = new Int32Array(0)
   significance.data.why_not[0] = "known when all window sizes are computed"
   drawSignificant()
@@ -23,8 +23,9 @@ function newSpectrum() {
   if (spectrum.data.flux !== fluxBefore) {  // and not only the reconstruction
     fluxBefore = spectrum.data.flux
     empty()
-    if (!blank) for (const source of [attribution, singles, scaleMap, features, methodValues]) source.change.emit()
+    if (!blank) for (const source of [attribution, singles, scaleMap, features, repairs, methodValues]) source.change.emit()
     blank = true
+    legendOfRepair()
   }
   derive()
   release()
@@ -82,7 +83,8 @@ window.addEventListener("resize", onResize)
 
 window.imoExplorer = {
   view, zoomTo, undo: undoView, frame, smooth, layer, panel: fold, second, nudge, useRedshift, asking, brushed,
-  hover, tapped, moved, keys, state, method: chooseMethod, methods: listMethods, significance: drawSignificant,
+  hover, tapped, moved, repaired, stopRepair, keys, state, method: chooseMethod, methods: listMethods,
+  significance: drawSignificant,
   target() { empty(); gather(300); newTarget() },  // its spectrum follows
   spectrum: newSpectrum,
   data: (complete = false) => computed(complete),
@@ -92,6 +94,7 @@ window.imoExplorer = {
   },
 }
 derive()
+legendOfRepair()
 newTarget()
 listMethods()
 drawSignificant()
