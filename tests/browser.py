@@ -17,6 +17,7 @@ from typing import TypeVar
 import numpy as np
 import torch
 from playwright.sync_api import Browser, Page, WebSocket, sync_playwright
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from imo_engine.autoencoder import AutoencoderConfig, SpectrumDecoder, SpectrumEncoder
 from imo_engine.baselines import BaselinePool
@@ -323,7 +324,11 @@ class Visit:
         self.page.wait_for_function(RANGE_DIFFERS, arg=list(before))
 
     def wait_for_status(self, *kinds: str) -> None:
-        self.page.wait_for_selector(", ".join(f'[data-status="{kind}"]' for kind in kinds))
+        try:
+            self.page.wait_for_selector(", ".join(f'[data-status="{kind}"]' for kind in kinds))
+        except PlaywrightTimeout:
+            words = self.page.locator("[data-status]").inner_text()
+            raise AssertionError(f"expected {kinds}, but the page says {self.status()!r}: {words}") from None
 
     def shown_target(self) -> str:
         return self.page.locator(".strip .id").inner_text()

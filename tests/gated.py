@@ -37,12 +37,12 @@ def put_gate(file: Path) -> None:
 
         return explain(inputs, send_and_wait, should_stop)
 
-    def gated_method(survey, target_id, settings, send, should_stop):
+    def gated_method(survey, target_id, settings, send, should_stop, *device):
         def wait_and_ask():
             wait(0, should_stop)
             return should_stop()
 
-        return apply_method(survey, target_id, settings, send, wait_and_ask)
+        return apply_method(survey, target_id, settings, send, wait_and_ask, *device)
 
     computation.explain, computation.apply_method = gated_explain, gated_method
 

@@ -429,7 +429,8 @@ class TestReadout:
         page.press("view", "halpha")
         text = self.hover(page, HALPHA * 1.32 * (1 + 100 / 299792.458))
         shown = re.match(
-            r"([\d.]+) Å · rest ([\d.]+) Å · flux ([\d.]+) ± ([\d.]+) · IMO (\S+) · Hα ([+−])(\d+) km/s", text
+            r"([\d.]+) Å · rest ([\d.]+) Å · flux ([\d.]+) ± ([\d.]+) · IMO (\S+) \(significant: [^)]+\) · Hα ([+−])(\d+) km/s",
+            text,
         )
         assert shown, text
         observed, rest = float(shown[1]), float(shown[2])
@@ -719,12 +720,12 @@ class TestKeyboard:
 
 class TestSocket:
     def test_nothing_of_it_reaches_the_server(self, page):
-        """Every key that is not forwarded, every switch, zooming, hovering, and a changed window."""
+        """Every key that asks the engine nothing, every switch, zooming, hovering, and a changed window."""
         page.key("Escape")
         page.painted()
         before = page.mark()
         for key in KEYS:
-            if not key.forwarded and key.action not in ("brush-view", "theme"):
+            if not key.forwarded and key.action not in ("brush-view", "theme", "repair"):
                 for name in key.keys:
                     page.key(name)
                     if key.action in ("help", "menu"):
