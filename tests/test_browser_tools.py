@@ -429,7 +429,8 @@ class TestReadout:
         page.press("view", "halpha")
         text = self.hover(page, HALPHA * 1.32 * (1 + 100 / 299792.458))
         shown = re.match(
-            r"([\d.]+) Å · rest ([\d.]+) Å · flux ([\d.]+) ± ([\d.]+) · IMO (\S+) \(significant: [^)]+\) · Hα ([+−])(\d+) km/s",
+            r"([\d.]+) Å · rest ([\d.]+) Å · flux ([\d.]+) ± ([\d.]+) · IMO (\S+) \(significant: [^)]+\)"
+            r" · Hα ([+−])(\d+) km/s",
             text,
         )
         assert shown, text
