@@ -38,8 +38,8 @@ class WindowFacts:
         measured_error: Largest error that checks in the same run found in what was not computed exactly, relative to
             the window's largest change of log p in the same baseline; 0 if everything is exact.
         exact_share: Share of the chunks that were computed exactly.
-        local_share: Share of the signal that comes from the pattern at each place; the rest comes from what windows do
-            to the spectrum's mean and variance in the network's normalisations, see
+        local_share: Share of the signal that comes from the pattern at each place; the rest, which may work against it,
+            comes from what windows do to the spectrum's mean and variance in the network's normalisations, see
             :mod:`imo_engine.evaluators.local_share`. None where it is not known or means nothing.
         local_share_error: Its standard error; 0 if all chunks were compared.
     """
@@ -295,6 +295,9 @@ def local_share_words(attribution: Attribution) -> str:
     if all(share == 1 and error == 0 for _, share, error in known):
         return "signal from the local pattern: 100 % (the network normalises nothing over the spectrum)"
     parts = (
-        f"W = {size}: {100 * share:.0f}{f' ± {100 * error:.0f}' if error else ''} %" for size, share, error in known
+        f"W = {size}: {100 * share:.0f}{f' ± {100 * error:.0f}' if error >= 0.005 else ''} %"
+        for size, share, error in known
     )
-    return f"signal from the local pattern, not the spectrum's statistics: {', '.join(parts)}"
+    against = any(share > 1 for _, share, _ in known)
+    note = " (above 100 %: the statistics work against it)" if against else ""
+    return f"signal from the local pattern, not the spectrum's statistics: {', '.join(parts)}{note}"
