@@ -228,7 +228,7 @@ class Session(param.Parameterized):
             detail = f"{in_detail(attribution)}; exact values: {_progress_text(progress)}"
             self.status = Status("done", f"{about} · exact values {left}", progress.done / progress.total, True, detail)
         elif refined.ended == "exact":
-            sources.show_attribution(attribution)
+            sources.show_attribution(attribution, *significance_or_why(attribution, self.survey.engine.null()))
             self.status = Status("done", _finished_text(attribution), 1.0, detail=in_detail(attribution))
             self._explain_reason(self._generation, attribution)
         else:

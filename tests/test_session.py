@@ -366,7 +366,12 @@ class TestStatus:
 
     @pytest.mark.parametrize(
         ("shares", "words"),
-        [((0.06, 0.2, 0.43), " · 6 to 43 % local"), ((1.0, 1.0, 1.0), ""), ((0.5,) * 3, " · 50 % local")],
+        [
+            ((0.06, 0.2, 0.43), " · 6 to 43 % local"),
+            ((1.0, 1.0, 1.0), ""),
+            ((0.5,) * 3, " · 50 % local"),
+            ((0.5, 0.9, 82.0), " · pattern and statistics cancel"),
+        ],
     )
     def test_of_how_much_is_local(self, desk, events, shares, words):
         desk.select(FIRST)
@@ -404,7 +409,7 @@ class TestRefining:
         error = f"{100 * quick.measured_error:.2g} %"
         assert status.text.startswith(f"Within {error} · exact values follow · ")
         evaluations = f"3 baselines · 912 evaluations in {note['seconds']:.1f} s on {note['device']}"
-        assert status.text.endswith(f"% local · {evaluations}")
+        assert status.text.endswith(f" · {evaluations}")
         assert status.detail.startswith(f"quick values: spot checks in the same run found errors up to {error} of each")
         assert explainer_of(refining).ahead == [(FIRST, SETTINGS)]
         assert explainer_of(refining).requested == [FIRST, FIRST]
