@@ -6,9 +6,9 @@ from functools import partial
 
 from app.events import Event, Failed, Finished, Progress, Settings, Stopped, WindowReady
 from app.explainer import Explainer, Ticket
-from imo_engine.attribution import Attribution
+from imo_engine.attribution import Attribution, local_share_words
 
-__all__ = ["Refined", "Refinement", "within"]
+__all__ = ["Refined", "Refinement", "in_detail", "within"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,9 +108,18 @@ class Refinement:
 
 
 def within(attribution: Attribution) -> str:
-    """Say how right an attribution is, in words: within which share of each window's largest value, if not exactly."""
+    """Say how right an attribution is: within which share of each window's largest value, if not exactly."""
     if attribution.provenance.get("evaluator") == "frozen statistics":
         return "Frozen statistics"
     if attribution.exact:
         return "Exact"
-    return f"Within about {100 * attribution.measured_error:.2g} % (spot checks)"
+    return f"Within {100 * attribution.measured_error:.2g} %"
+
+
+def in_detail(attribution: Attribution) -> str:
+    """Say the same at length, and how much of the signal is local."""
+    words = [local_share_words(attribution)]
+    if not attribution.exact:
+        error = f"{100 * attribution.measured_error:.2g} % of each window's largest value"
+        words.insert(0, f"quick values: spot checks in the same run found errors up to {error}")
+    return "; ".join(word for word in words if word)

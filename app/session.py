@@ -22,16 +22,18 @@ from app.events import (
 from app.explainer import Explainer, Ticket
 from app.plots.sources import PlotSources
 from app.reasons import Reason, Reasons, in_brief
-from app.refinement import Refined, Refinement, within
+from app.refinement import Refined, Refinement, in_detail, within
 from app.state import AppState
 from app.survey import Survey
-from imo_engine.attribution import Attribution, local_share_words
+from imo_engine.attribution import Attribution
 from imo_engine.errors import ImoError
 from imo_engine.significance import significance_or_why
 
 __all__ = ["Session", "Status"]
 
 log = logging.getLogger(__name__)
+
+_CANCELLED = 2.0  # local share from which on its number says less than words
 
 
 @dataclass(frozen=True)
@@ -193,10 +195,7 @@ class Session(param.Parameterized):
                 sources.show_attribution(attribution, *significance_or_why(attribution, self.survey.engine.null()))
                 self.attribution = attribution
                 rough = not attribution.exact
-                more = " · exact values follow" if rough else ""
-                self.status = Status(
-                    "done", _finished_text(attribution) + more, 1.0, rough, local_share_words(attribution)
-                )
+                self.status = Status("done", _finished_text(attribution), 1.0, rough, in_detail(attribution))
                 self._explain_reason(generation, attribution)
                 self._look_ahead(attribution)
             case Failed(message):
@@ -225,11 +224,12 @@ class Session(param.Parameterized):
             sources.show_window(refined.window_size, attribution.values[index].astype(np.float32))
             sources.show_combination(attribution.combined, attribution.combined_scatter)
         elif (progress := refined.progress) is not None:
-            text = f"{about} · exactly: {_progress_text(progress)}"
-            self.status = Status("done", text, progress.done / progress.total, True, local_share_words(attribution))
+            left = "follow" if progress.seconds_left is None else f"in {_duration(progress.seconds_left)}"
+            detail = f"{in_detail(attribution)}; exact values: {_progress_text(progress)}"
+            self.status = Status("done", f"{about} · exact values {left}", progress.done / progress.total, True, detail)
         elif refined.ended == "exact":
-            sources.show_attribution(attribution)
-            self.status = Status("done", _finished_text(attribution), 1.0, detail=local_share_words(attribution))
+            sources.show_attribution(attribution, *significance_or_why(attribution, self.survey.engine.null()))
+            self.status = Status("done", _finished_text(attribution), 1.0, detail=in_detail(attribution))
             self._explain_reason(self._generation, attribution)
         else:
             why = f": {refined.message}" if refined.message else ""
@@ -276,7 +276,9 @@ def _finished_text(attribution: Attribution) -> str:
     about = f"{len(attribution.baselines)} baselines · {note['evaluations']:,} evaluations"
     if "rounding" in note:
         return f"Precomputed, ±{note['rounding']} · {about}"
-    return f"{within(attribution)} · {about} in {note['seconds']:.1f} s on {note['device']}{_local(attribution)}"
+    follow = "" if attribution.exact else " · exact values follow"
+    first = f"{within(attribution)}{follow}{_local(attribution)}"
+    return f"{first} · {about} in {note['seconds']:.1f} s on {note['device']}"
 
 
 def _local(attribution: Attribution) -> str:
@@ -284,6 +286,8 @@ def _local(attribution: Attribution) -> str:
     shares = [one.local_share for one in attribution.facts if one.local_share is not None]
     if not shares or all(share == 1 for share in shares):
         return ""
+    if max(shares) > _CANCELLED:
+        return " · pattern and statistics cancel"
     low, high = (f"{100 * one:.0f}" for one in (min(shares), max(shares)))
     return f" · {low} % local" if low == high else f" · {low} to {high} % local"
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from imo_engine.errors import ImoError, InputError
 from imo_engine.files import write_atomically
+from imo_engine.window_facts import WindowFacts, shares_in_words
 
 if TYPE_CHECKING:
     import xarray
@@ -28,26 +29,6 @@ WEIGHTINGS = (
 by each one's root mean square over the spectrum; at each pixel the one that stands out most of its scatter."""
 
 _ROUNDING = 1e-6
-
-
-@dataclass(frozen=True)
-class WindowFacts:
-    """What else is known of the values of one window size.
-
-    Attributes:
-        measured_error: Largest error that checks in the same run found in what was not computed exactly, relative to
-            the window's largest change of log p in the same baseline; 0 if everything is exact.
-        exact_share: Share of the chunks that were computed exactly.
-        local_share: Share of the signal that comes from the pattern at each place; the rest comes from what windows do
-            to the spectrum's mean and variance in the network's normalisations, see
-            :mod:`imo_engine.evaluators.local_share`. None where it is not known or means nothing.
-        local_share_error: Its standard error; 0 if all chunks were compared.
-    """
-
-    measured_error: float = 0.0
-    exact_share: float = 1.0
-    local_share: float | None = None
-    local_share_error: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -283,18 +264,6 @@ def combine(
 
 def local_share_words(attribution: Attribution) -> str:
     """Say how much of each window size's signal the local pattern makes; empty if that is not known."""
-    known = [
-        (size, one.local_share, one.local_share_error or 0.0)
-        for size, one in zip(attribution.window_sizes, attribution.facts, strict=True)
-        if one.local_share is not None
-    ]
     if attribution.provenance.get("evaluator") == "frozen statistics":
         return "local pattern alone: every normalisation held at the baseline's own statistics"
-    if not known:
-        return ""
-    if all(share == 1 and error == 0 for _, share, error in known):
-        return "signal from the local pattern: 100 % (the network normalises nothing over the spectrum)"
-    parts = (
-        f"W = {size}: {100 * share:.0f}{f' ± {100 * error:.0f}' if error else ''} %" for size, share, error in known
-    )
-    return f"signal from the local pattern, not the spectrum's statistics: {', '.join(parts)}"
+    return shares_in_words(attribution.window_sizes, attribution.facts)

@@ -69,9 +69,8 @@ def inverse_multiscale_occlusion(
 ) -> Attribution:
     """Find out which parts of a spectrum make an ordinary spectrum improbable.
 
-    Each chunk [i, u) of each baseline ``R_j = g(f(B_j), z)`` is replaced by the same chunk of the spectrum
-    and gets ``(p_j - log p of the result) / pixels replaced``. Window sizes are computed from the coarsest
-    to the finest.
+    Each chunk [i, u) of each baseline ``R_j = g(f(B_j), z)`` is replaced by the same chunk of the spectrum and gets
+    ``(p_j - log p of the result) / pixels replaced``. Window sizes are computed from the coarsest to the finest.
 
     Args:
         model: Encoder, decoder and flow.
@@ -80,9 +79,8 @@ def inverse_multiscale_occlusion(
         baselines: (M, N) normalised spectra of ordinary objects at their own redshifts, or a pool of
             their latents; at least 2.
         window_sizes: Pixels, all different.
-        offsets: Where the first full chunk begins, one for each window size; 0 by default. The chunk
-            [0, offset) before it is divided by its own length (the authors' released code writes its
-            value over a full window and overwrites part of it later).
+        offsets: Where the first full chunk begins, one for each window size; 0 by default. The chunk [0, offset)
+            before it is divided by its own length (the authors' code overwrites part of its value later).
         stride: Pixels from one chunk to the next; values are averaged where chunks overlap. Window sizes
             below it keep their plain tiles. Several numbers: one a window size. By default chunks do not overlap.
         weights: "inverse_variance" (the paper) or another of :data:`imo_engine.attribution.WEIGHTINGS`.
@@ -92,8 +90,8 @@ def inverse_multiscale_occlusion(
             the baseline's own mean and variance.
         valid: (N,) pixels that may be put into baselines; by default all finite ones. Others keep the
             baseline's flux and get NaN, as do pixels that the decoder's rest-frame grid does not reach.
-        memory_budget: Bytes of activations per batch; by default 48 MiB on a CPU, 4 GiB on CUDA. A batch
-            that does not fit is halved.
+        memory_budget: Bytes of activations per batch; by default 48 MiB on a CPU, half of what is free on CUDA,
+            8 GiB at most. A batch that does not fit is halved.
         on_baselines: Called with the aligned baselines (M, N) and the valid pixels (N,) before the windows.
         on_window: Called with each finished window size.
         on_progress: Called after each batch with evaluations done and in all.

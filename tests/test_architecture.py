@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 
 LAYERS = [
     {"errors", "instrument", "spectral_lines"},
-    {"files", "embedded", "surroundings"},
+    {"files", "window_facts", "embedded", "surroundings"},
     {"spectra"},
     {"readers", "simulation", "autoencoder", "flow"},
     {"published", "model_files", "devices", "batching", "fourier", "convolutions", "checks"},

@@ -366,7 +366,12 @@ class TestStatus:
 
     @pytest.mark.parametrize(
         ("shares", "words"),
-        [((0.06, 0.2, 0.43), " · 6 to 43 % local"), ((1.0, 1.0, 1.0), ""), ((0.5,) * 3, " · 50 % local")],
+        [
+            ((0.06, 0.2, 0.43), " · 6 to 43 % local"),
+            ((1.0, 1.0, 1.0), ""),
+            ((0.5,) * 3, " · 50 % local"),
+            ((0.5, 0.9, 82.0), " · pattern and statistics cancel"),
+        ],
     )
     def test_of_how_much_is_local(self, desk, events, shares, words):
         desk.select(FIRST)
@@ -374,7 +379,7 @@ class TestStatus:
         told = replace(events[FIRST][-1].attribution, facts=facts)
         explainer_of(desk).listeners[0](Finished(told))
         desk.drain()
-        assert desk.status.text.endswith(told.provenance["device"] + words)
+        assert desk.status.text.startswith(f"Exact{words} · 3 baselines")
         assert desk.status.detail == local_share_words(told) != ""
 
     def test_at_the_start(self, desk):
@@ -401,11 +406,11 @@ class TestRefining:
     def test_quick_values_say_how_right_they_are(self, refining, quick):
         note, status = quick.provenance, refining.status
         assert (status.kind, status.fraction, status.refining) == ("done", 1.0, True)
-        assert status.text.startswith(
-            f"Within about {100 * quick.measured_error:.2g} % (spot checks) · 3 baselines · 912 evaluations in "
-            f"{note['seconds']:.1f} s on {note['device']} · "
-        )
-        assert status.text.endswith("% local · exact values follow")
+        error = f"{100 * quick.measured_error:.2g} %"
+        assert status.text.startswith(f"Within {error} · exact values follow · ")
+        evaluations = f"3 baselines · 912 evaluations in {note['seconds']:.1f} s on {note['device']}"
+        assert status.text.endswith(f" · {evaluations}")
+        assert status.detail.startswith(f"quick values: spot checks in the same run found errors up to {error} of each")
         assert explainer_of(refining).ahead == [(FIRST, SETTINGS)]
         assert explainer_of(refining).requested == [FIRST, FIRST]
         assert explainer_of(refining).patient == [False, True]
@@ -435,10 +440,11 @@ class TestRefining:
             elif isinstance(event, Progress):
                 assert refining.status.refining and refining.status.kind == "done"
                 assert refining.status.text.startswith(("Within", "Exact"))
-                assert " · exactly: W = " in refining.status.text
+                assert " · exact values " in refining.status.text
+                assert f"{event.done:,} of {event.total:,}" in refining.status.detail
         assert sent == []  # a change of the target's source sets the view back
         assert refining.session.attribution is exact
-        assert refining.status.text.startswith("Exact · 3 baselines") and not refining.status.refining
+        assert refining.status.text.startswith("Exact · ") and not refining.status.refining
 
     def test_can_be_stopped_and_asked_for_again(self, refining, quick):
         refining.session.cancel()
@@ -446,7 +452,7 @@ class TestRefining:
         explainer_of(refining).listeners[1](Stopped())
         refining.drain()
         assert refining.status.kind == "stopped"
-        assert refining.status.text.endswith("(spot checks); exact values were not computed")
+        assert refining.status.text.endswith(" %; exact values were not computed")
         assert refining.session.attribution is quick  # what is there stays
         refining.session.retry()
         assert explainer_of(refining).patient == [False, True, False]

@@ -2,8 +2,9 @@
 
 With every normalisation's statistics held fixed a chunk acts through the pattern alone; what else it does goes through
 the mean and the variance over the whole spectrum. Let e be what chunks do to log p and f what they do with frozen
-statistics, both means over baselines. The local share is sum f^2 / (sum f^2 + sum (e - f)^2) over the chunks of a
-window size: 1 if statistics do nothing, 0 if only they do. The two may work against each other, so it is no share of e.
+statistics, both means over baselines. The local share is sum(e f) / sum(e e) over the chunks of a window size, and that
+of the statistics is one minus it. Where the two work against each other one is above 1 and the other below 0: so it is
+where a network's attention is even, since normalisation takes the mean over the spectrum away again.
 """
 
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from imo_engine.evaluators.replacement import Chunks, Replacement
 __all__ = ["LocalShares"]
 
 _MOST = 96
-"""Chunks of a window size that are compared; of more these are drawn, half of them with probabilities of e squared."""
+"""Chunks of a window size that are compared; of more these are drawn, the more likely the stronger they are."""
 
 
 class LocalShares:
@@ -55,21 +56,15 @@ class LocalShares:
         if not power.sum() > 0:
             return None, None
         count = len(starts)
-        probability = np.full(count, 1 / count)
-        drawn = np.arange(count)
-        if count > _MOST:
-            probability = 0.5 * power / power.sum() + 0.5 / count
-            steps = (np.arange(_MOST) + np.random.default_rng(0).random()) / _MOST
-            drawn = np.minimum(np.searchsorted(np.cumsum(probability), steps), count - 1)
+        if count <= _MOST:
+            return float(signal @ self._local(starts, stops, should_stop) / power.sum()), 0.0
+        probability = 0.5 * power / power.sum() + 0.5 * np.abs(signal) / np.abs(signal).sum()
+        steps = (np.arange(_MOST) + np.random.default_rng(0).random()) / _MOST
+        drawn = np.minimum(np.searchsorted(np.cumsum(probability), steps), count - 1)
         chosen, back = np.unique(drawn, return_inverse=True)
         local = self._local(starts[chosen], stops[chosen], should_stop)
-        by_pattern, by_statistics = ((one**2 / probability[chosen])[back] for one in (local, signal[chosen] - local))
-        both = float((by_pattern + by_statistics).mean())
-        share = float(by_pattern.mean()) / both
-        if count <= _MOST:
-            return share, 0.0
-        residual = by_pattern * (1 - share) - by_statistics * share
-        return share, float(residual.std(ddof=1) / np.sqrt(_MOST) / both)
+        shares = (signal[chosen] * local / probability[chosen] / power.sum())[back]
+        return float(shares.mean()), float(shares.std(ddof=1) / np.sqrt(_MOST))
 
     def _local(
         self, starts: NDArray[np.int64], stops: NDArray[np.int64], should_stop: Callable[[], bool] | None
