@@ -19,6 +19,7 @@ from app.plots.colours import DARK, LIGHT
 from app.plots.sources import PlotSources
 from app.plots.stack import PlotStack
 from app.repairing import RepairDesk, RepairState
+from app.schedule import in_order
 from app.session import Session
 from app.state import AppState
 from app.triage import Triage
@@ -55,7 +56,7 @@ def explorer_page(workspace: Workspace) -> pn.viewable.Viewable:
     """
     document = pn.state.curdoc
     document.theme = own_theme()
-    schedule = document.add_next_tick_callback
+    schedule = in_order(document.add_next_tick_callback)
     survey, settings = workspace.survey, workspace.settings
     place = place_in(pn.state.session_args)
     state = AppState()

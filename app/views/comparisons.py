@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any
 
 import panel as pn
+from bokeh.events import DocumentReady
 from bokeh.models import Model
 
 from app.groups import GroupDesk
@@ -73,6 +74,7 @@ class Comparisons:
 
         self._learned, self._later = learned, later
         self._news: list[str] = []
+        self._painted = False
         self._stop = findings.listen(lambda targets: schedule(partial(self._hear, targets)))
         self._groups.learned()
 
@@ -84,6 +86,7 @@ class Comparisons:
     def attach(self, document: Any, anchor: Model) -> None:  # noqa: ANN401 - bokeh.document.Document, a proxy
         """Let the buttons speak when the document is ready; ``anchor`` is any model of the page."""
         self._bridge.attach(document, anchor)
+        document.on_event(DocumentReady, self._on_painted)
 
     def follow(self, target_id: str) -> None:
         """Show what is similar to a target, and where it is."""
@@ -101,9 +104,17 @@ class Comparisons:
         self._similar.close()
         self._groups.close()
 
+    def _on_painted(self, event: object) -> None:
+        # a table that is patched before the browser has built it fails there (Panel 1.9.4)
+        self._painted = True
+        if self._news:
+            self._later(self._tell)
+
     def _hear(self, targets: Sequence[str]) -> None:
         waiting = bool(self._news)
         self._news += targets
+        if not self._painted:
+            return
         if self._triage.selected in targets:
             self._tell()
         elif not waiting:
