@@ -115,7 +115,8 @@ def explorer_page(workspace: Workspace) -> pn.viewable.Viewable:
     }
     column = {"sizing_mode": "stretch_both", "margin": 0}
     left = pmui.Column(filters, comparisons.mark, table, styles=LEFT, **column)
-    strip = pn.Row(TargetStrip(session, state, schedule), ProgressStrip(session), sizing_mode="stretch_width", margin=0)
+    about = TargetStrip(session, state, schedule), ProgressStrip(session, schedule)
+    strip = pn.Row(*about, sizing_mode="stretch_width", margin=0)
     plots = pn.pane.Bokeh(stack.layout, sizing_mode="stretch_both", margin=0, min_height=420)
     middle = pmui.Column(
         strip,
@@ -127,7 +128,7 @@ def explorer_page(workspace: Workspace) -> pn.viewable.Viewable:
         **column,
     )
     why = pn.Column(
-        WhyPanel(session),
+        WhyPanel(session, schedule),
         RepairPanel(repairs),
         comparisons.similar,
         sizing_mode="stretch_both",

@@ -1,5 +1,6 @@
 """What the engine is doing: words, a bar, and a button that stops or repeats it."""
 
+from collections.abc import Callable
 from html import escape
 
 import panel as pn
@@ -13,8 +14,11 @@ __all__ = ["ProgressStrip"]
 class ProgressStrip(pn.viewable.Viewer):
     """Follows ``session.status``."""
 
-    def __init__(self, session: Session) -> None:
-        """Build the strip."""
+    def __init__(self, session: Session, schedule: Callable[[Callable[[], None]], object]) -> None:
+        """Build the strip; it changes in turn with everything else that is scheduled.
+
+        Panel sends what is changed outside of its document's turn as it was then, later: after what was changed since.
+        """
         super().__init__()
         self._session = session
         self.text = pn.pane.HTML(_bar(session.status), sizing_mode="stretch_width", stylesheets=[_STYLE], margin=0)
@@ -27,9 +31,9 @@ class ProgressStrip(pn.viewable.Viewer):
             on_click=self._on_click,
             sx={"height": "26px", "padding": "0 10px", "minWidth": "0"},
         )
-        session.param.watch(self._on_status, "status")
+        session.param.watch(lambda _: schedule(self._show), "status")
 
-    def _on_status(self, event: object) -> None:
+    def _show(self) -> None:
         status = self._session.status
         self.text.object = _bar(status)
         running = status.refining or status.kind in ("queued", "computing")

@@ -1,5 +1,6 @@
 """Why the selected target is odd: a sentence, and the features behind it, each of which zooms to its range."""
 
+from collections.abc import Callable
 from html import escape
 
 import panel as pn
@@ -22,8 +23,8 @@ _WAITING = {
 class WhyPanel(pn.viewable.Viewer):
     """Follows the session's reason."""
 
-    def __init__(self, session: Session) -> None:
-        """Build the panel."""
+    def __init__(self, session: Session, schedule: Callable[[Callable[[], None]], object]) -> None:
+        """Build the panel; it changes in turn with everything else that is scheduled (see ``ProgressStrip``)."""
         super().__init__()
         self._session = session
         self._shown = ""
@@ -34,7 +35,7 @@ class WhyPanel(pn.viewable.Viewer):
             margin=0,
             styles={"flex": "0 0 auto", "max-height": "none"},
         )
-        session.param.watch(lambda _: self._update(), ["status", "reason"])
+        session.param.watch(lambda _: schedule(self._update), ["status", "reason"])
 
     def _update(self) -> None:
         html = self._html()
