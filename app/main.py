@@ -104,7 +104,7 @@ def explorer_page(workspace: Workspace) -> pn.viewable.Viewable:
     comparisons = Comparisons(workspace, lambda: session.survey, triage, desk, table.explain, schedule, later)
     comparisons.attach(document, stack.axes.wavelength)
     add, compare = CandidateDialog(candidates), CompareDialog(desk, triage)
-    files = FilesDialog(session, desk, methods, repairs, lambda: page.dark_theme)
+    files = FilesDialog(session, desk, methods, repairs, lambda: page.dark_theme, schedule)
     explain = ExplanationSheet(state, session, settings, submit=workspace.thinking.submit, schedule=schedule)
     actions = {
         "Add spectrum": add.open,
@@ -129,13 +129,14 @@ def explorer_page(workspace: Workspace) -> pn.viewable.Viewable:
     )
     why = pn.Column(
         WhyPanel(session, schedule),
-        RepairPanel(repairs),
+        RepairPanel(repairs, schedule),
         comparisons.similar,
         sizing_mode="stretch_both",
         margin=0,
         styles={"overflow-y": "auto", "display": "block"},
     )
-    right = pmui.Column(WhoPanel(session, state, workspace.truth), why, AskPanel(asking), label, styles=RIGHT, **column)
+    who = WhoPanel(session, state, workspace.truth, schedule)
+    right = pmui.Column(who, why, AskPanel(asking, schedule), label, styles=RIGHT, **column)
     height = {"height": f"calc(100vh - {HEADER}px)"}
     body = pmui.Row(left, middle, right, sizing_mode="stretch_both", margin=0, styles=height)
     page = pmui.Page(

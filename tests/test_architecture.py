@@ -155,6 +155,17 @@ def test_the_app_is_main_views_plots_state(module):
     assert uses(names, *forbidden) == []
 
 
+@pytest.mark.parametrize("path", sorted((ROOT / "app/views").glob("*.py")), ids=lambda path: path.stem)
+def test_views_follow_the_target_in_turn_with_everything_else(path):
+    # Panel sends what is changed outside of the document's turn as it was then, later: after what was changed since
+    for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == "watch"):
+            continue
+        callback, *followed = map(ast.unparse, call.args)
+        if any(name in " ".join(followed) for name in ("'target_id'", "'status'", "'reason'", "'question'")):
+            assert "schedule(" in callback, f"{path.name}, line {call.lineno}: {callback} changes the page at once"
+
+
 @pytest.mark.parametrize("module", sorted(ENGINE | APP))
 def test_no_module_is_probably_two_things(module):
     lines = (ENGINE | APP)[module].read_text(encoding="utf-8").count("\n")

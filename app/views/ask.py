@@ -1,9 +1,9 @@
 """The answer to "what if this range were ordinary": a sentence, and log p over the baselines in both directions."""
 
+from collections.abc import Callable
 from html import escape
 
 import panel as pn
-import param
 
 from app.asking import Answer, AskDesk, Question, in_words, range_words
 from app.plots.keys import keys_of
@@ -15,14 +15,15 @@ __all__ = ["AskPanel", "ask_html"]
 class AskPanel(pn.viewable.Viewer):
     """Follows the desk's question; takes no room while nothing is asked."""
 
-    def __init__(self, desk: AskDesk) -> None:
-        """Build the panel."""
+    def __init__(self, desk: AskDesk, schedule: Callable[[Callable[[], None]], object]) -> None:
+        """Build the panel; it changes in turn with everything else that is scheduled (see ``ProgressStrip``)."""
         super().__init__()
+        self._desk = desk
         self.pane = pn.pane.HTML(ask_html(desk.question), sizing_mode="stretch_width", stylesheets=[_STYLE], margin=0)
-        desk.param.watch(self._update, "question")
+        desk.param.watch(lambda _: schedule(self._update), "question")
 
-    def _update(self, event: param.parameterized.Event) -> None:
-        self.pane.object = ask_html(event.new)
+    def _update(self) -> None:
+        self.pane.object = ask_html(self._desk.question)
 
     def __panel__(self) -> pn.viewable.Viewable:
         return self.pane

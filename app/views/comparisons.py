@@ -62,7 +62,7 @@ class Comparisons:
         self.latent = LatentView(survey, workspace.latents, triage, desk, **way)
         self.groups = GroupsDialog(self._groups, triage, findings)
         self.mark = SubsetMark(triage, self.latent.forget_lasso)
-        self.similar = SimilarPanel(self._similar, survey, findings, desk.label_of, self._group_name)
+        self.similar = SimilarPanel(self._similar, survey, findings, desk.label_of, self._group_name, schedule)
         self._bridge = Bridge()
         for action, listener in {
             "open": triage.select, "similar": self._similar.choose, "group": self.groups.show,

@@ -61,7 +61,7 @@ class ExplanationSheet(pn.viewable.Viewer):
         )
         self.sheet = pn.Column(visible=False, styles=_SHEET, margin=0)
         state.param.watch(self._on_open, "explaining")
-        state.param.watch(lambda _: self._show(), "target_id")
+        state.param.watch(lambda _: schedule(self._show), "target_id")
 
     def open(self) -> None:
         """Show the sheet."""

@@ -31,8 +31,12 @@ class FilesDialog(pn.viewable.Viewer):
         methods: MethodDesk,
         repairs: RepairDesk,
         dark: Callable[[], bool],
+        schedule: Callable[[Callable[[], None]], object],
     ) -> None:
-        """Build the dialog, closed; the session gives survey and attribution, ``dark`` whether colours are."""
+        """Build the dialog, closed; the session gives survey and attribution, ``dark`` whether colours are.
+
+        ``schedule`` runs a function in turn with everything else that changes the page (see ``ProgressStrip``).
+        """
         super().__init__()
         self._session, self._desk = session, desk
         name = exchange.vi_file_name(session.survey.title, desk.scanner)
@@ -41,7 +45,7 @@ class FilesDialog(pn.viewable.Viewer):
         self.ecsv = pmui.FileDownload(
             callback=self._ecsv, filename=f"{name.removesuffix('.csv')}.ecsv", label="Labels, ECSV", **style
         )
-        self.object = ObjectDownloads(session, desk, methods, repairs, dark, style)
+        self.object = ObjectDownloads(session, desk, methods, repairs, dark, schedule, style)
         limits = UploadLimits(files=1, bytes=exchange.MAX_BYTES)
         self.upload = BoundedFileInput(
             limits, label="Import labels (CSV)", variant="outlined", size="small", margin=(4, 0)

@@ -38,9 +38,13 @@ class ObjectDownloads(pn.viewable.Viewer):
         methods: MethodDesk,
         repairs: RepairDesk,
         dark: Callable[[], bool],
+        schedule: Callable[[Callable[[], None]], object],
         style: dict[str, Any],
     ) -> None:
-        """Build the buttons in the given style; files have the methods and the repair that are complete on the page."""
+        """Build the buttons in the given style; files have the methods and the repair that are complete on the page.
+
+        They change in turn with everything else that is scheduled (see ``ProgressStrip``).
+        """
         super().__init__()
         self._session, self._desk, self._methods, self._repairs, self._dark = session, desk, methods, repairs, dark
         kinds = (
@@ -55,9 +59,9 @@ class ObjectDownloads(pn.viewable.Viewer):
             )
             for label, make, ending in kinds
         }
-        session.param.watch(self._on_status, "status")
+        session.param.watch(lambda _: schedule(self._update), "status")
 
-    def _on_status(self, event: object) -> None:
+    def _update(self) -> None:
         ready = self._session.attribution is not None
         for ending, button in self.buttons.items():
             if button.disabled == ready:

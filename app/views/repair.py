@@ -1,5 +1,6 @@
 """What it takes to make the selected target ordinary: a sentence, and the regions, each of which zooms to its range."""
 
+from collections.abc import Callable
 from html import escape
 
 import panel as pn
@@ -21,8 +22,8 @@ _SLACK = 5e-4  # 150 km/s by which a line may lie outside
 class RepairPanel(pn.viewable.Viewer):
     """Follows the desk's state."""
 
-    def __init__(self, desk: RepairDesk) -> None:
-        """Build the panel."""
+    def __init__(self, desk: RepairDesk, schedule: Callable[[Callable[[], None]], object]) -> None:
+        """Build the panel; it changes in turn with everything else that is scheduled (see ``ProgressStrip``)."""
         super().__init__()
         self._desk = desk
         self._shown = repair_html(desk.state)
@@ -33,7 +34,7 @@ class RepairPanel(pn.viewable.Viewer):
             margin=0,
             styles={"flex": "0 0 auto", "max-height": "none"},
         )
-        desk.param.watch(lambda _: self._update(), "state")
+        desk.param.watch(lambda _: schedule(self._update), "state")
 
     def _update(self) -> None:
         html = repair_html(self._desk.state)

@@ -33,6 +33,7 @@ class SimilarPanel(pn.viewable.Viewer):
         findings: Findings,
         label_of: Callable[[str], Label],
         group_of: Callable[[str], str],
+        schedule: Callable[[Callable[[], None]], object],
     ) -> None:
         """Build the panel.
 
@@ -42,6 +43,7 @@ class SimilarPanel(pn.viewable.Viewer):
             findings: Give what stands out.
             label_of: The label of a target.
             group_of: Name of the group that a target is in; empty if none.
+            schedule: Runs a function in turn with everything else that changes the page (see ``ProgressStrip``).
         """
         super().__init__()
         self._desk, self._survey, self._findings = desk, survey, findings
@@ -49,10 +51,14 @@ class SimilarPanel(pn.viewable.Viewer):
         style: dict[str, Any] = {"sizing_mode": "stretch_width", "stylesheets": [_STYLE], "margin": 0}
         self.pane = pn.pane.HTML(self._html(), **style)
         self.words = pn.pane.HTML(_words_html(desk.similar), **style)  # changes more often
+        self._schedule = schedule
         desk.param.watch(lambda _: self.update(), "similar")
 
     def update(self) -> None:
-        """Write again, as labels or groups have changed."""
+        """Write again in its turn, as labels or groups have changed."""
+        self._schedule(self._write)
+
+    def _write(self) -> None:
         html = self._html()
         if html != self.pane.object:
             self.pane.object = html

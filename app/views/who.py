@@ -1,10 +1,10 @@
 """Who the selected target is: everything that can be copied, and where else to look."""
 
+from collections.abc import Callable
 from html import escape
 
 import numpy as np
 import panel as pn
-import param
 
 from app.links import sky_links
 from app.session import Session
@@ -17,15 +17,24 @@ __all__ = ["WhoPanel"]
 class WhoPanel(pn.viewable.Viewer):
     """Identifier, coordinates, links and remarks; all text from files is escaped, links open on a click only."""
 
-    def __init__(self, session: Session, state: AppState, truth: dict[str, str]) -> None:
-        """Follow ``state``; ``truth`` is what was injected into simulated targets."""
+    def __init__(
+        self,
+        session: Session,
+        state: AppState,
+        truth: dict[str, str],
+        schedule: Callable[[Callable[[], None]], object],
+    ) -> None:
+        """Follow ``state``; ``truth`` is what was injected into simulated targets.
+
+        It changes in turn with everything else that is scheduled (see ``ProgressStrip``).
+        """
         super().__init__()
         self._session, self._state, self._truth = session, state, truth
         self.pane = pn.pane.HTML("", sizing_mode="stretch_width", stylesheets=[_STYLE], margin=0)
-        state.param.watch(self._update, ["target_id", "truth"])
-        self._update(None)
+        state.param.watch(lambda *_: schedule(self._update), ["target_id", "truth"])
+        self._update()
 
-    def _update(self, event: param.parameterized.Event | None) -> None:
+    def _update(self) -> None:
         target = self._state.target_id
         self.pane.object = who_html(self._session.survey, target, self._truth if self._state.truth else None)
 
