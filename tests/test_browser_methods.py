@@ -9,7 +9,9 @@ from browser import CHROMIUM, Gate, chromium, serving, visit, write_desi_model
 from test_browser import FAR, FULL, HALPHA, REDSHIFT, UNSCORED, write_galaxies
 
 from app.method_choices import METHOD_CHOICES
+from app.method_scores import SCORES_FILE, read_scores
 from imo_engine.baselines import BaselinePool
+from imo_engine.embedded import embedded_file
 from imo_engine.hybrids import Hybrids
 from imo_engine.methods import METHODS
 from imo_engine.model import OutlierModel
@@ -326,15 +328,40 @@ class TestExplanation:
         open_page.page.wait_for_selector('button[data-value="halpha"][aria-pressed="true"]')
 
 
-def test_the_page_of_scores_opens_without_a_complaint(whole):
+ROWS = """() => Object.fromEntries(Bokeh.documents.flatMap((document) => [...document._all_models.values()])
+  .filter((model) => model.type === "Figure" && model.y_range.factors !== undefined)
+  .map((figure) => [figure.title.text, figure.y_range.factors]))"""
+"""What the rows of each figure stand for, from the lowest, by title; of the newest figure where there are several."""
+
+
+def test_the_page_of_scores_shows_what_is_chosen_without_a_complaint(whole):
     page = whole.page.context.browser.new_page()
+    page.set_default_timeout(120_000)
     complaints = []
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("console", lambda message: message.type == "error" and complaints.append(message.text))
-    page.goto(f"{whole.page.url.split('?')[0]}evaluation?theme=dark", timeout=120_000)
-    words = page.locator(".verdict")
-    words.wait_for(timeout=120_000)
-    assert words.inner_text().startswith("IMO, 1/variance (paper): ")
-    page.locator(".bk-Figure").first.wait_for(timeout=120_000)
+    page.goto(f"{whole.page.url.split('?')[0]}evaluation?theme=dark")
+    scores = read_scores(embedded_file(SCORES_FILE))
+    first = scores.table("average_precision_1sigma")
+    page.locator(".verdict", has_text=first.verdict()).wait_for()
+    page.locator(".bk-Figure").first.wait_for()
+
+    page.get_by_label("Only outliers that log p sees").click()
+    seen = scores.table("average_precision_1sigma", seen=True)
+    assert seen.verdict() != first.verdict()
+    page.locator(".verdict", has_text=seen.verdict()).wait_for()
+
+    page.get_by_role("combobox").click()
+    name = next(name for name, key in scores.metrics.items() if key == "repair_256")
+    page.locator(".MuiMenuItem-root", has_text=re.compile(f"^{re.escape(name)}$")).click()
+    assert scores.table("repair_256", seen=True) is None
+    page.get_by_text("This score was not kept for these outliers; choose another one.").wait_for()
+    page.get_by_label("Only outliers that log p sees").click()
+    repair = scores.table("repair_256")
+    page.locator(".verdict", has_text=repair.verdict()).wait_for()
+    best = [repair.labels[k] for k in repair.best_first()]
+    assert best != [first.labels[k] for k in first.best_first()]
+    page.wait_for_function(f"(rows) => String(({ROWS})()['All kinds']) === String(rows)", arg=best[::-1])
+    page.wait_for_function(f"(title) => title in ({ROWS})()", arg=scores.choices("repair_256").text)
     assert complaints == []
     page.close()

@@ -26,6 +26,7 @@ from imo_engine.evaluation.summary import metrics_of
 from imo_engine.flow import FlowConfig, MaskedAutoregressiveFlow
 from imo_engine.instrument import desi_wavelength
 from imo_engine.model import OutlierModel
+from imo_engine.null_distribution import MapNull, NullDistribution, NullSettings, PlaceBins
 from imo_engine.occlusion import inverse_multiscale_occlusion
 from imo_engine.simulation.galaxies import analytic_galaxies
 from imo_engine.simulation.survey import KINDS, SurveyConfig, prepare_folder, simulate_part
@@ -141,6 +142,35 @@ class TestContenders:
         assert np.allclose(maps["imo_16"].values, expected.mean[1], equal_nan=True)
         highest = np.nanmax(expected.signal_to_scatter, axis=0, initial=-np.inf)
         assert np.allclose(maps["imo_signal_to_scatter"].values[case.valid], highest[case.valid])
+
+    def test_baselines_of_the_more_probable_ones_are_a_choice_of_their_own(self, small):
+        model, pool, case = small
+        drawn, probable = pool.draw(4, seed=0), pool.draw(4, seed=0, above_quantile=0.5)
+        assert probable.log_prob.min() >= np.median(pool.log_prob)
+        maps, _ = compute_maps(model, case, drawn, WINDOWS, probable=probable)
+        expected = inverse_multiscale_occlusion(
+            model, case.flux, case.redshift, probable, WINDOWS, weights="uniform", valid=case.valid
+        )
+        assert np.allclose(maps["imo_uniform_probable"].values, expected.combined, equal_nan=True)
+        _, refused = compute_maps(model, case, drawn, WINDOWS)
+        assert "more probable" in refused["imo_inverse_variance_probable"]
+
+    def test_significance_asks_for_what_is_ordinary(self, small):
+        model, pool, case = small
+        given = NullSettings(WINDOWS, 4)
+        bins = [PlaceBins(size, model.wavelength) for size in given.chunk_sizes]
+        plain = [(np.zeros(len(one.centre), np.float32), np.zeros(one.n_rest, np.float32)) for one in bins]
+        tail = np.linspace(1, 0, 64, dtype=np.float32)
+        maps = tuple(MapNull(zeros, zeros, rest, tail) for zeros, rest in plain)  # every score is the value itself
+        maxima = np.random.default_rng(0).uniform(1, 2, (40, 4)).astype(np.float32)
+        null = NullDistribution(model.fingerprint, given, maps, maxima, (0.0, 1.0), {})
+        drawn = pool.draw(4, seed=0)
+        found, _ = compute_maps(model, case, drawn, WINDOWS, null=null)
+        one = inverse_multiscale_occlusion(model, case.flux, case.redshift, drawn, WINDOWS, valid=case.valid)
+        expected = (one.mean / np.quantile(maxima[:, :3], 0.9, axis=0)[:, None]).mean(axis=0)
+        assert np.allclose(found["imo_significance"].values, expected, equal_nan=True)
+        _, refused = compute_maps(model, case, pool.draw(5, seed=0), WINDOWS, null=null)
+        assert refused["imo_significance"] == "the null distribution is of 4 baselines"
 
     def test_another_combination_takes_part(self, small, monkeypatch):
         model, pool, case = small

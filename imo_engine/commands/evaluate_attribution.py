@@ -48,10 +48,11 @@ def evaluate_attribution(
     """Score all attribution methods on the outliers of SURVEY, a folder of imo simulate with a large --outliers.
 
     Run it again to continue after an interruption. OUTPUT receives a file for each outlier, scores.ecsv and
-    scores.json. Beside the model, baselines.safetensors is read.
+    scores.json. Beside the model, baselines.safetensors is read, and
+    null.safetensors if there is one.
     """
     from imo_engine.commands.options import check_output
-    from imo_engine.embedded import EMBEDDED_MODEL, embedded_file
+    from imo_engine.embedded import EMBEDDED_MODEL, NULL_DISTRIBUTION, embedded_file
     from imo_engine.evaluation.files import write_summary, write_table
     from imo_engine.evaluation.page import write_page
     from imo_engine.evaluation.runner import Plan, prepare_results, run_tasks
@@ -69,6 +70,7 @@ def evaluate_attribution(
         model=file,
         baselines=file.with_name("baselines.safetensors"),
         results=output,
+        null=null if (null := file.with_name(NULL_DISTRIBUTION)).is_file() else None,
         protocol=Protocol(seed=seed, n_baselines=baselines),
         per_cell=per_cell,
         choices_per_kind=choices,

@@ -6,7 +6,7 @@ another combination compete, add it to :data:`COMBINATIONS`.
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,9 @@ from imo_engine.evaluation.cases import Case
 from imo_engine.evaluation.ceilings import oracle_block
 from imo_engine.methods import METHODS, NotApplicable
 from imo_engine.model import OutlierModel
+from imo_engine.null_distribution import NullDistribution
 from imo_engine.occlusion import PAPER_WINDOW_SIZES, inverse_multiscale_occlusion
+from imo_engine.significance import NO_NULL, significance_combination
 
 __all__ = ["COMBINATIONS", "OTHERS", "REFERENCE", "Contender", "Map", "compute_maps", "contenders_for"]
 
@@ -89,6 +91,15 @@ COMBINATIONS: dict[str, tuple[str, Callable[[Attribution], NDArray[np.float64]]]
 }
 """Name: label, and from an attribution with all window sizes to a map, (N,), NaN where not valid."""
 
+SIGNIFICANCE = "imo_significance"
+"""Combination of what ordinary spectra show less often, which asks for their null distribution."""
+
+_OF_PROBABLE = ("imo_inverse_variance", "imo_inverse_standard_deviation", "imo_uniform")
+
+
+def _probable(name: str) -> str:
+    return f"{name}_probable"
+
 
 def _other(method: str, label: str, suffix: str = "", *, absolute: bool = False, **settings: Any) -> list[Contender]:  # noqa: ANN401
     family, name = METHODS[method].family, method + suffix
@@ -135,6 +146,11 @@ OTHERS: tuple[Contender, ...] = tuple(
 def contenders_for(model: OutlierModel, window_sizes: Sequence[int] = PAPER_WINDOW_SIZES) -> list[Contender]:
     """Return all contenders in the order of the table."""
     rows = [Contender(name, label, "combination") for name, (label, _) in COMBINATIONS.items()]
+    rows.append(Contender(SIGNIFICANCE, "IMO, significance", "combination"))
+    rows += [
+        Contender(_probable(name), f"{COMBINATIONS[name][0]}, probable baselines", "combination")
+        for name in _OF_PROBABLE
+    ]
     rows += [Contender(f"imo_{size}", f"IMO, {size} px alone", "inverse", size) for size in window_sizes]
     if not statistics_are_fixed(model):
         rows.append(Contender("imo_frozen_statistics", "IMO, frozen statistics, 1/variance", "combination"))
@@ -155,10 +171,26 @@ def compute_maps(
     window_sizes: Sequence[int] = PAPER_WINDOW_SIZES,
     *,
     seed: int = 0,
+    probable: BaselinePool | None = None,
+    null: NullDistribution | None = None,
 ) -> tuple[dict[str, Map], dict[str, str]]:
-    """Compute the maps of all contenders for a case; and why those that are missing do not apply."""
-    maps = inverse_maps(model, case, baselines, window_sizes)
-    refused: dict[str, str] = {}
+    """Compute the maps of all contenders for a case; and why those that are missing do not apply.
+
+    Args:
+        model: Encoder, decoder and flow.
+        case: What is explained.
+        baselines: That all methods compare with.
+        window_sizes: Of inverse occlusion, pixels.
+        seed: Of every draw.
+        probable: Other baselines, drawn from the more probable ones.
+        null: What ordinary spectra show.
+    """
+    maps, refused = inverse_maps(model, case, baselines, window_sizes, null)
+    if probable is None:
+        refused |= dict.fromkeys(map(_probable, _OF_PROBABLE), "no baselines were drawn from the more probable ones")
+    else:
+        others, _ = inverse_maps(model, case, probable, window_sizes)
+        maps |= {_probable(name): others[name] for name in _OF_PROBABLE}
     for contender in OTHERS:
         if contender.absolute:
             source = maps.get(contender.name.removesuffix("_absolute"))
@@ -185,9 +217,13 @@ def compute_maps(
 
 
 def inverse_maps(
-    model: OutlierModel, case: Case, baselines: BaselinePool, window_sizes: Sequence[int]
-) -> dict[str, Map]:
-    """Compute inverse occlusion once and derive its combinations and single window sizes."""
+    model: OutlierModel,
+    case: Case,
+    baselines: BaselinePool,
+    window_sizes: Sequence[int],
+    null: NullDistribution | None = None,
+) -> tuple[dict[str, Map], dict[str, str]]:
+    """Compute inverse occlusion once and derive its combinations and single window sizes; and what does not apply."""
     stamps = [time.process_time()]
     order: list[int] = []
 
@@ -209,6 +245,17 @@ def inverse_maps(
         name: Map(derive(attribution), total, evaluations + 2 * len(baselines))
         for name, (_, derive) in COMBINATIONS.items()
     }
+    refused = {}
+    if null is None:
+        refused[SIGNIFICANCE] = NO_NULL
+    else:
+        comparable = replace(attribution, weighting=null.settings.weighting)  # the combination takes no part
+        if words := null.problem(comparable):
+            refused[SIGNIFICANCE] = words
+        else:
+            maps[SIGNIFICANCE] = Map(
+                significance_combination(comparable, null), total, evaluations + 2 * len(baselines)
+            )
     cost = dict(zip(order, np.diff(stamps).tolist(), strict=True))
     pixels = int(case.valid.sum())
     for row, size in enumerate(attribution.window_sizes):
@@ -226,4 +273,4 @@ def inverse_maps(
             evaluator="frozen_statistics",
         )
         maps["imo_frozen_statistics"] = Map(frozen.combined, time.process_time() - began, evaluations)
-    return maps
+    return maps, refused

@@ -21,6 +21,7 @@ from imo_engine.evaluation.sanity import CHECKS, sanity_checks
 from imo_engine.evaluation.scoring import Judge, Protocol, all_scores
 from imo_engine.files import write_atomically
 from imo_engine.model import OutlierModel
+from imo_engine.null_distribution import NullDistribution
 from imo_engine.occlusion import PAPER_WINDOW_SIZES
 
 __all__ = ["Plan", "Task", "prepare_results", "read_results", "run_tasks"]
@@ -42,6 +43,7 @@ class Plan:
         choices_per_kind: Cases of each kind that has a place, for the choices that the paper leaves open.
         sanity_cases: Cases, each of another kind, for the sanity checks.
         kinds: Only these kinds of outliers; all if there are none.
+        null: Null distribution of the model, if there is one.
     """
 
     survey: Path
@@ -53,6 +55,7 @@ class Plan:
     choices_per_kind: int = 2
     sanity_cases: int = 4
     kinds: tuple[str, ...] = ()
+    null: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -183,6 +186,7 @@ class _Worker:
         self.plan = plan
         self.model = OutlierModel.load(plan.model, device="cpu")
         self.pool = BaselinePool.load(plan.baselines, self.model)
+        self.null = None if plan.null is None else NullDistribution.load(plan.null, self.model.fingerprint)
         cases = read_cases(plan.survey, self.model)
         unknown = sorted(set(plan.kinds) - {case.kind for case in cases})
         if unknown:
@@ -204,7 +208,14 @@ class _Worker:
 
     def _main(self, case: Case) -> dict[str, Any]:
         judge = Judge(self.model, case, self.pool, self.plan.protocol)
-        maps, refused = compute_maps(self.model, case, judge.baselines, seed=self.plan.protocol.seed)
+        maps, refused = compute_maps(
+            self.model,
+            case,
+            judge.baselines,
+            seed=self.plan.protocol.seed,
+            probable=judge.rest.draw(self.plan.protocol.n_baselines, seed=judge.own_seed, above_quantile=0.5),
+            null=self.null,
+        )
         sizes = sorted({*PAPER_WINDOW_SIZES, *ORACLE_WINDOWS})
         return judge.facts() | {
             "seen": judge.is_seen,
