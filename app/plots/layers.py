@@ -163,7 +163,7 @@ class RepairMarks:
             y=0,
             y_range_name="share",
             text="number",
-            y_offset=3,
+            y_offset="lift",
             source=repair,
             text_align="center",
             text_baseline="bottom",

@@ -57,9 +57,10 @@ def _bar(status: Status) -> str:
     percent = 0 if status.fraction is None else round(100 * status.fraction, 1)
     waiting = " waiting" if status.kind == "queued" else ""
     refining = " refining" if status.refining else ""
+    title = f"{status.text}; {status.detail}" if status.detail else status.text  # the words may be cut
     return (
         f'<div class="progress {status.kind}{refining}" role="status" aria-live="polite" data-status="{status.kind}" '
-        f'title="{escape(status.detail or status.text)}">'
+        f'title="{escape(title)}">'
         f'<span class="words">{escape(status.text)}</span>'
         f'<span class="track"><span class="fill{waiting}" style="width:{percent}%"></span></span></div>'
     )
@@ -74,7 +75,7 @@ _STYLE = """
 .fill { display: block; height: 100%; background: var(--imo-accent); transition: width 0.25s linear; }
 .fill.waiting { width: 30% !important; animation: slide 1.2s ease-in-out infinite alternate; }
 @keyframes slide { from { margin-left: 0 } to { margin-left: 70% } }
-.idle .track, .done .track, .failed .track, .stopped .track, .unscored .track { visibility: hidden; }
-.progress.refining .track { visibility: visible; }
+.idle .track, .done .track, .failed .track, .stopped .track, .unscored .track { display: none; }
+.progress.refining .track { display: block; }
 .failed .words, .unscored .words { color: var(--imo-warning); white-space: normal; }
 """

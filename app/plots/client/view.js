@@ -14,7 +14,7 @@ function setRange(range, low, high, zero) {
 
 // Room for legend and line labels, in pixels, as a share of the data's height.
 function headroom(panel, pixels) {
-  const share = Math.min(0.45, pixels / (panel.inner_height || 120))
+  const share = Math.min(0.55, pixels / (panel.inner_height || 120))
   return share / (1 - share)
 }
 
