@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from imo_engine.command_line import COMMANDS, LazyGroup, run
-from imo_engine.commands.options import integers, model_options, redshift_option
+from imo_engine.commands.options import integers, model_options, redshift_option, weights_option
 from imo_engine.errors import ImoError
 from imo_engine.evaluators import EVALUATORS
 
@@ -43,6 +43,7 @@ _HELP = "Outliers of spectroscopic surveys: score spectra, explain them, and loo
     help="How log p of windows is computed. auto: exactly, or where that takes minutes quickly first, with the error "
     "measured, and exactly when the engine is idle.",
 )
+@weights_option
 @click.option("--labels", help="File (SQLite) or URL of the database of labels; by default in your data folder.")
 @click.option("--user", default="", help="Whose labels, where there is no login; by default your system user name.")
 @click.option(
@@ -60,6 +61,7 @@ def serve(
     windows: tuple[int, ...],
     n_baselines: int,
     evaluator: str,
+    weights: str,
     labels: str | None,
     user: str,
     cache: Path | None,
@@ -77,7 +79,7 @@ def serve(
 
     check_address(address, port, allow_origin)  # before minutes of scoring
     if spectra:
-        from imo_engine.commands.options import load_baselines, load_model, load_null
+        from imo_engine.commands.options import load_baselines, load_model, load_null, load_reference
         from imo_engine.devices import all_devices
 
         devices = all_devices(device)
@@ -92,6 +94,7 @@ def serve(
             null=lambda loaded: load_null(
                 loaded, model, published=autoencoder is not None, own_baselines=baselines is not None
             ),
+            ordinary=load_reference(outlier_model, model, published=autoencoder is not None),
         )
         for row in range(len(survey.spectra)):
             if survey.spectra.problem[row]:
@@ -114,7 +117,7 @@ def serve(
         except ImoError:
             pass  # then they are computed
 
-    settings = Settings(window_sizes=windows, n_baselines=n_baselines, evaluator=evaluator)
+    settings = Settings(window_sizes=windows, n_baselines=n_baselines, weights=weights, evaluator=evaluator)
     serve_page(
         survey,
         settings,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from imo_engine.attribution import Attribution, WindowFacts
+from imo_engine.attribution import RECOMMENDED_WEIGHTING, Attribution, WindowFacts
 
 if TYPE_CHECKING:
     from imo_engine.methods import MethodAttribution
@@ -41,7 +41,7 @@ class Settings:
         window_sizes: Pixels.
         n_baselines: How many are drawn.
         seed: Of that draw.
-        weights: How window sizes are combined.
+        weights: How window sizes are combined, one of :data:`imo_engine.attribution.WEIGHTINGS`.
         evaluator: One of :data:`imo_engine.evaluators.EVALUATORS`; "auto": exact values, where these would
             take minutes quick ones first.
     """
@@ -49,7 +49,7 @@ class Settings:
     window_sizes: tuple[int, ...] = (1, 4, 16, 64, 256)
     n_baselines: int = 8
     seed: int = 0
-    weights: str = "inverse_variance"
+    weights: str = RECOMMENDED_WEIGHTING
     evaluator: str = "exact"
 
     @property

@@ -63,7 +63,7 @@ def explorer_page(workspace: Workspace) -> pn.viewable.Viewable:
     desk = LabelDesk(workspace.store, _login() or workspace.user, submit=workspace.saving.submit, schedule=schedule)
     triage = Triage(state, survey, desk.label_of)
     sources = PlotSources(survey.spectra.wavelength, settings.window_sizes, settings.n_baselines)
-    stack = PlotStack(sources)
+    stack = PlotStack(sources, settings.weights)
     stack.attach(document)
     act = partial(on_key, triage, desk, state)
     stack.on_key(act)

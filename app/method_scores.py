@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from imo_engine.attribution import RECOMMENDED_WEIGHTING, WEIGHTINGS
 from imo_engine.errors import ImoError
 
 __all__ = ["FAMILIES", "SCORES_FILE", "MethodScores", "ScoreTable", "read_scores"]
@@ -43,7 +44,8 @@ class ScoreTable:
         difference_error: (n,) standard errors of these.
         seconds: (n,) a spectrum on one thread, NaN where there is none.
         notes: (n,) why there is no score, else empty.
-        reference: Position of the reference.
+        reference: Position of the reference, the paper's method.
+        used: Position of what the program uses unless told otherwise; None if it is not among them.
         chance: What random values score; None if the score has no such level.
         text: What the score means.
     """
@@ -57,6 +59,7 @@ class ScoreTable:
     seconds: NDArray[np.float64]
     notes: tuple[str, ...]
     reference: int
+    used: int | None
     chance: float | None
     text: str
 
@@ -72,12 +75,16 @@ class ScoreTable:
             better = [k for k in rivals if sure[k] and self.difference[k] > 0]
             worse = [k for k in rivals if sure[k] and self.difference[k] < 0]
         equal = [k for k in rivals if np.isfinite(self.mean[k]) and k not in better and k not in worse]
-        own = f"{self.labels[self.reference]}: {self.mean[self.reference]:.2f} ± {self.error[self.reference]:.2f}"
+        own = self._score(self.reference)
+        here = "" if self.used in (None, self.reference) else f"{self._score(self.used)}, used here. "
         chance = "" if self.chance is None else f" (chance {self.chance:.2f})"
         parts = [f"{len(worse)} other methods are lower by more than {_SURE:g} errors"] if worse else []
         parts += [f"{len(equal)} not told apart from it"] if equal else []
         parts += [f"higher: {', '.join(self.labels[k] for k in better)}"] if better else ["none is higher"]
-        return f"{own}{chance}. {'; '.join(parts)}."
+        return f"{here}{own}{chance}. {'; '.join(parts)}."
+
+    def _score(self, row: int) -> str:
+        return f"{self.labels[row]}: {self.mean[row]:.2f} ± {self.error[row]:.2f}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,12 +114,15 @@ class MethodScores:
         if found is None:
             return None
         contenders = self.content["contenders"]
+        names = [one["name"] for one in contenders]
+        used = f"imo_{RECOMMENDED_WEIGHTING}"
         return self._table(
             metric,
             found,
             labels=[one["label"] for one in contenders],
             families=[one["family"] for one in contenders],
-            reference=[one["name"] for one in contenders].index(self.content["reference"]),
+            reference=names.index(self.content["reference"]),
+            used=names.index(used) if used in names else None,
             seconds=[one["seconds"] for one in contenders],
             notes=[one["refused"] for one in contenders],
         )
@@ -133,8 +143,9 @@ class MethodScores:
             metric,
             found,
             labels=[choices["labels"][choice] for choice, _ in pairs],
-            families=[weighting.replace("_", " ") for _, weighting in pairs],
+            families=[WEIGHTINGS[weighting] for _, weighting in pairs],
             reference=choices["names"].index(choices["reference"]),
+            used=None,
             seconds=[None] * len(pairs),
             notes=[""] * len(pairs),
         )
@@ -150,6 +161,7 @@ class MethodScores:
         labels: Sequence[str],
         families: Sequence[str],
         reference: int,
+        used: int | None,
         seconds: Sequence[float | None],
         notes: Sequence[str],
     ) -> ScoreTable:
@@ -163,6 +175,7 @@ class MethodScores:
             seconds=np.array(seconds, np.float64),
             notes=tuple(notes),
             reference=reference,
+            used=used,
             chance=None if chance is None else float(chance),
             text=_sentence(about["text"]),
             **numbers,

@@ -23,7 +23,7 @@ from app.views.repair import REPAIR_STYLE, repaired_html
 from app.views.toolbar import TOOLBAR_STYLE
 from app.views.toolbar_html import toolbar_html
 from app.views.why import WHY_STYLE, why_html
-from imo_engine.attribution import Attribution, local_share_words
+from imo_engine.attribution import WEIGHTINGS, Attribution, local_share_words
 from imo_engine.attribution_table import software
 from imo_engine.errors import InputError
 from imo_engine.spectra import Spectra
@@ -73,7 +73,7 @@ def standalone_html(shown: StandaloneObject, *, dark: bool = False) -> str:
         raise InputError(f"'spectrum' has {len(shown.spectrum)} spectra, expected one")
     attribution = shown.attribution
     sources = PlotSources(attribution.wavelength, attribution.window_sizes, len(attribution.baselines))
-    stack = PlotStack(sources)
+    stack = PlotStack(sources, attribution.weighting)
     stack.paint(DARK if dark else LIGHT)
     keyboard = [asdict(key) for key in KEYS if not key.forwarded and key.action not in _ONLY_SERVED]
     stack.browser.start.args = {**stack.browser.start.args, "keyboard": keyboard}
@@ -156,7 +156,7 @@ def _made_with(shown: StandaloneObject) -> str:
         ("Model", f"{note.get('model', '')} {note.get('model_fingerprint', '')}".strip()),
         ("Windows", f"{', '.join(map(str, attribution.window_sizes))} pixels"),
         ("Baselines", str(len(attribution.baselines))),
-        ("Weights", attribution.weighting.replace("_", " ")),
+        ("Weights", WEIGHTINGS[attribution.weighting]),
         ("Values", within(attribution)),
         ("Split", local_share_words(attribution)),
         ("File", str(shown.spectrum.source[0])),

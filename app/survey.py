@@ -114,6 +114,8 @@ class Survey:
         engine: Model and baselines.
         candidates: Identifiers of spectra that were added and are no part of the survey. Their ``rank`` is the lowest
             that they could have in it; :meth:`rank_range` says how well that is known.
+        ordinary: (k,) log p of the model's validation spectra, nats, ascending: what to compare a survey of a few
+            spectra with; None where they are not known, or the survey is large enough to compare with itself.
     """
 
     title: str
@@ -124,6 +126,7 @@ class Survey:
     simulated: bool
     engine: Engine = field(repr=False)
     candidates: frozenset[str] = frozenset()
+    ordinary: NDArray[np.floating] | None = field(default=None, repr=False)
 
     def order(self) -> NDArray[np.int64]:
         """Return positions by rank, at the same rank by log p, those without a score last."""
@@ -155,6 +158,12 @@ class Survey:
         low = max(int(rank[lower].max(initial=0)), int(lower.sum())) + 1  # equal ones may share a rank
         high = int(rank[values > log_prob].min(initial=size))
         return RankRange(low, max(low, high), size)
+
+    def ordinary_share(self, log_prob: float) -> float | None:
+        """Return the share of the model's validation spectra with a log p as low as this; None where not known."""
+        if self.ordinary is None or not len(self.ordinary) or not np.isfinite(log_prob):
+            return None
+        return float(np.searchsorted(self.ordinary, log_prob, side="right") / len(self.ordinary))
 
     def with_candidates(self, spectra: Spectra, log_prob: NDArray[np.float64]) -> "Survey":
         """Return the survey with spectra that are no part of it after its own; those it has already are left out.
@@ -223,6 +232,7 @@ def survey_of_files(
     redshift: float | None = None,
     devices: Sequence[str | None] = (None,),
     null: "Callable[[OutlierModel], NullDistribution | None]" = lambda model: None,
+    ordinary: NDArray[np.floating] | None = None,
 ) -> Survey:
     """Read, score and rank the user's own files.
 
@@ -233,6 +243,7 @@ def survey_of_files(
         redshift: In place of the files' own.
         devices: Those of the engine.
         null: Finds what ordinary spectra show with the model; called when first needed.
+        ordinary: Log p of the model's validation spectra, nats, ascending.
 
     Raises:
         ImoError: a file cannot be used.
@@ -250,6 +261,7 @@ def survey_of_files(
         size=int((ranking.rank > 0).sum()),
         simulated=False,
         engine=Engine(lambda: (model, baselines(spectra)), devices, null),
+        ordinary=ordinary,
     )
 
 

@@ -16,17 +16,30 @@ from imo_engine.window_facts import WindowFacts, shares_in_words
 if TYPE_CHECKING:
     import xarray
 
-__all__ = ["WEIGHTINGS", "Attribution", "WindowFacts", "combination_weights", "combine", "local_share_words"]
+__all__ = [
+    "RECOMMENDED_WEIGHTING",
+    "WEIGHTINGS",
+    "Attribution",
+    "WindowFacts",
+    "combination_weights",
+    "combine",
+    "local_share_words",
+]
 
-WEIGHTINGS = (
-    "inverse_variance",
-    "inverse_standard_deviation",
-    "uniform",
-    "equal_scale",
-    "largest_signal_to_scatter",
-)
-"""How window sizes are combined: by the paper's text, and by the authors' notebook; all alike; all alike after division
-by each one's root mean square over the spectrum; at each pixel the one that stands out most of its scatter."""
+WEIGHTINGS = {
+    "inverse_variance": "1/variance",
+    "inverse_standard_deviation": "1/standard deviation",
+    "uniform": "equal weights",
+    "equal_scale": "equal scale",
+    "largest_signal_to_scatter": "window of largest signal/scatter",
+}
+"""How window sizes are combined, by name, in words: by the paper's text, and by the authors' notebook; all alike; all
+alike after division by each one's root mean square over the spectrum; at each pixel the one that stands out most of its
+scatter."""
+
+RECOMMENDED_WEIGHTING = "uniform"
+"""What commands and page use unless told otherwise: it finds more than the paper's weights (``docs/attribution.md``).
+Functions of this package have the paper's as their default."""
 
 _ROUNDING = 1e-6
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from imo_engine.attribution import Attribution
+from imo_engine.attribution import WEIGHTINGS, Attribution
 from imo_engine.errors import InputError
 from imo_engine.figure_files import FIGURE_STYLE
 from imo_engine.methods.record import MethodAttribution
@@ -162,7 +162,7 @@ def _right(attribution: Attribution) -> list[Panel]:
         )
         for k in order
     ]
-    words = "IMO, all window sizes combined"
+    words = f"IMO, window sizes combined, {WEIGHTINGS[attribution.weighting]}"
     combined = Panel(words, "nat / pixel", attribution.combined, _COMBINED, scatter=attribution.combined_scatter)
     return [*panels, combined]
 

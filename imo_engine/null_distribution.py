@@ -17,7 +17,7 @@ import safetensors.numpy
 from numpy.typing import ArrayLike, NDArray
 from safetensors import SafetensorError, safe_open
 
-from imo_engine.attribution import Attribution
+from imo_engine.attribution import RECOMMENDED_WEIGHTING, Attribution
 from imo_engine.errors import InputError, ModelFileError
 from imo_engine.files import write_atomically
 
@@ -43,7 +43,7 @@ class NullSettings:
     window_sizes: tuple[int, ...] = (1, 4, 16, 64, 256)
     """Pixels, plain tiles."""
     n_baselines: int = 8
-    weighting: str = "inverse_variance"
+    weighting: str = RECOMMENDED_WEIGHTING
     """Of the combination."""
 
     @property

@@ -122,7 +122,7 @@ def test_a_window_without_scatter_neither_gives_nan_nor_takes_all_the_weight(val
 @given(
     mean=arrays(float, (3, 4), elements=numbers),
     variance=arrays(float, (3, 4), elements=st.floats(0, 1e6, allow_nan=False)),
-    weighting=st.sampled_from(WEIGHTINGS),
+    weighting=st.sampled_from(list(WEIGHTINGS)),
 )
 def test_weights_are_shares_whatever_the_variance(mean, variance, weighting):
     weights = combination_weights(mean, variance, weighting)

@@ -9,6 +9,7 @@ import torch
 from browser import Gate, chromium, serving, visit, write_desi_model
 from fits_files import arms, write_coadd, write_redrock
 
+from app.events import Settings
 from app.plots.colours import DARK, LIGHT
 from app.precomputed import DEMO_RESULTS
 from app.survey import DEMO_CATALOGUE, DEMO_SPECTRA
@@ -177,7 +178,12 @@ def expected(folder, target):
         spectra = read_spectra(folder / "coadd-galaxies.fits")
         one = spectra[[spectra.row(target)]]
         return inverse_multiscale_occlusion(
-            model, model.prepare(one)[0], one.redshift[0], pool.draw(N_BASELINES, seed=0), valid=one.measured[0]
+            model,
+            model.prepare(one)[0],
+            one.redshift[0],
+            pool.draw(N_BASELINES, seed=0),
+            weights=Settings().weights,
+            valid=one.measured[0],
         )
     finally:
         torch.set_num_threads(threads)

@@ -12,6 +12,7 @@ from browser import IMO, ROOT, write_desi_model
 from fits_files import GRID, write_coadd, write_redrock, write_sdss
 
 from app.command_line import main
+from imo_engine.attribution import RECOMMENDED_WEIGHTING
 from imo_engine.attribution_table import read_attribution_table
 from imo_engine.baselines import BaselinePool
 from imo_engine.command_line import COMMANDS
@@ -336,7 +337,13 @@ class TestExplain:
         target = read_spectra(folder / "spec-x.fits")
         pool = BaselinePool.load(folder / "baselines.safetensors", scorer).draw(2, seed=0)
         expected = inverse_multiscale_occlusion(
-            scorer, scorer.prepare(target)[0], target.redshift[0], pool, (64, 256), valid=target.measured[0]
+            scorer,
+            scorer.prepare(target)[0],
+            target.redshift[0],
+            pool,
+            (64, 256),
+            weights=RECOMMENDED_WEIGHTING,
+            valid=target.measured[0],
         )
         with xarray.open_dataset(path) as found:
             assert found.attrs["target_id"] == "1234-55555-7"
@@ -349,6 +356,23 @@ class TestExplain:
             scale = np.nanmax(np.abs(expected.values))
             np.testing.assert_allclose(found["values"], expected.values, atol=1e-4 * scale)
             np.testing.assert_array_equal(np.isfinite(found["combined"]), expected.valid)
+            np.testing.assert_allclose(found["combined"], expected.combined, atol=1e-4 * scale)
+            assert found.attrs["weighting"] == RECOMMENDED_WEIGHTING
+
+    def test_the_paper_s_weights_are_there_by_name(self, imo, folder, model, tmp_path):
+        found = []
+        for weights in ("inverse_variance", RECOMMENDED_WEIGHTING):
+            path = tmp_path / f"{weights}.nc"
+            given = "--weights", weights, *self.WINDOWS, *model
+            assert imo("explain", folder / "spec-x.fits", "-o", path, *given)[0] == 0
+            with xarray.open_dataset(path) as data:
+                mean, variance = data["mean"].values, data["variance"].values
+                raw = 1 / variance if weights == "inverse_variance" else np.ones_like(mean)
+                expected = np.sum(mean * raw, axis=0) / np.sum(raw, axis=0)
+                scale = np.nanmax(np.abs(expected))
+                np.testing.assert_allclose(data["combined"], expected, atol=1e-5 * scale)
+                found.append(data["combined"].values)
+        assert np.nanmax(np.abs(found[0] - found[1])) > 0.01 * np.nanmax(np.abs(found[0]))
 
     def test_repairs_when_asked(self, imo, folder, model, tmp_path):
         path = tmp_path / "x.nc"

@@ -415,6 +415,7 @@ class TestVerdict:
 def demo_features():
     """Explains a target of the embedded survey with few and coarse windows."""
     from app.survey import demo_survey
+    from imo_engine.attribution import RECOMMENDED_WEIGHTING
     from imo_engine.occlusion import inverse_multiscale_occlusion
 
     survey = demo_survey(device="cpu")
@@ -424,7 +425,13 @@ def demo_features():
         target = survey.spectra[[survey.spectra.row(target_id)]]
         flux, redshift = model.prepare(target)[0], float(target.redshift[0])
         attribution = inverse_multiscale_occlusion(
-            model, flux, redshift, pool.draw(4, seed=0), (64, 256), valid=target.measured[0]
+            model,
+            flux,
+            redshift,
+            pool.draw(4, seed=0),
+            (64, 256),
+            weights=RECOMMENDED_WEIGHTING,
+            valid=target.measured[0],
         )
         return find_features(attribution, ivar=target.ivar[0], measured=target.measured[0])
 

@@ -55,7 +55,7 @@ class TestDrawing:
         figure = draw_attribution(attribution, methods, zoom=self.zoom, title="T")
         left, right = texts(figure)
         assert left == ["spectrum, 3 baselines at its redshift", "Occlusion, W = 64", "Gradient × input"]
-        assert right == ["W = 1", "W = 16", "W = 64", "IMO, all window sizes combined"]
+        assert right == ["W = 1", "W = 16", "W = 64", "IMO, window sizes combined, 1/variance"]
         for part in figure.subfigs:
             whole = part.axes[0::2]
             assert len({axis.get_xlim() for axis in whole}) == 1

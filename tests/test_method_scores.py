@@ -78,6 +78,10 @@ class TestTable:
         assert words.startswith("IMO (paper): 0.50 ± 0.02 (chance 0.25). 1 other methods are lower")
         assert "1 not told apart" in words and words.endswith("higher: Above it.")
 
+    def test_the_verdict_begins_with_what_is_used(self, scores):
+        scores.content["contenders"][2] |= {"name": "imo_uniform", "label": "IMO, equal weights"}
+        assert scores.table("hit").verdict().startswith("IMO, equal weights: 0.70 ± 0.02, used here. IMO (paper): 0.50")
+
     def test_none_is_higher_is_said(self, scores):
         scores.content["scores"]["all"]["hit"]["difference"][2] = 0.03
         assert scores.table("hit").verdict().endswith("2 not told apart from it; none is higher.")
@@ -90,7 +94,7 @@ class TestTable:
     def test_choices_are_pairs_of_a_choice_and_a_weighting(self, scores):
         table = scores.choices("hit")
         assert table.labels[table.reference] == "8 baselines"
-        assert table.families[table.reference] == "inverse variance"
+        assert table.families[table.reference] == "1/variance"
         np.testing.assert_array_equal(table.mean, [0.1, 0.2, 0.3, 0.4])
 
 

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import WAVELENGTH, random_flux, tiny_model
 
+from app.events import Settings
 from app.plots.sources import PlotSources
 from imo_engine.attribution import Attribution
 from imo_engine.attribution_table import read_attribution_table, write_attribution_table
@@ -61,6 +62,7 @@ def attribution(rng, *, redshift=None, extra=0.0, valid=None):
         window_sizes=SIZES,
         offsets=(0,) * len(SIZES),
         strides=SIZES,
+        weighting=SETTINGS.weighting,
         provenance={"model": "made up", "model_fingerprint": "abc", "evaluations": 1, "seconds": 0.1},
     )
 
@@ -182,7 +184,7 @@ class TestRefusals:
             ({"offsets": (0, 1, 0)}, "plain tiles"),
             ({"strides": (1, 2, 16)}, "plain tiles"),
             ({"baselines": np.ones((5, len(WAVE)), np.float32)}, "4 baselines"),
-            ({"weighting": "inverse_standard_deviation"}, "weights inverse variance"),
+            ({"weighting": "inverse_standard_deviation"}, "weights uniform"),
             ({"redshift": 0.4}, "redshifts"),
             ({"provenance": {"model_fingerprint": "abc", "evaluator": "frozen statistics"}}, "frozen"),
         ],
@@ -264,8 +266,8 @@ class TestFile:
 
 def test_the_shipped_one_fits_the_shipped_model_and_the_page_s_settings():
     model = OutlierModel.load(embedded_file(EMBEDDED_MODEL), device="cpu")
-    null = NullDistribution.load(embedded_file(NULL_DISTRIBUTION), model.fingerprint)
-    assert null.settings == NullSettings((1, 4, 16, 64, 256), 8, "inverse_variance")
+    null, page = NullDistribution.load(embedded_file(NULL_DISTRIBUTION), model.fingerprint), Settings()
+    assert null.settings == NullSettings(page.window_sizes, page.n_baselines, page.weights)
     assert len(null) >= 100
     assert (null.highest[1:] >= null.highest[:-1]).all()
     assert embedded_file(NULL_DISTRIBUTION).stat().st_size < 300_000
@@ -302,7 +304,7 @@ def test_a_run_goes_on_where_it_was(tmp_path, monkeypatch):
     assert seen == [(0, 4), (1, 4), (2, 4), (3, 4), (4, 4)]
     found = inverse_multiscale_occlusion(
         model, model.prepare(spectra)[1], 0.1, BaselinePool.load(files[1], model).draw(3, seed=0), (1, 16),
-        valid=spectra.measured[1],
+        weights=given.weighting, valid=spectra.measured[1],
     )  # fmt: skip
     for row, expected in zip(first.values, map_values(found), strict=True):
         np.testing.assert_allclose(row[1], expected, rtol=1e-4, atol=1e-6)

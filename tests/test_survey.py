@@ -1,14 +1,18 @@
 """The targets on the page; ``tiny_survey`` and ``tiny_spectra`` also serve the tests of the parts above."""
 
+import re
 import threading
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from fits_files import GRID, write_coadd, write_redrock
 from networks import COVERED_REDSHIFT, WAVELENGTH, random_flux, tiny_model
 
+from app.state import AppState
 from app.survey import DEMO_CATALOGUE, DEMO_SPECTRA, Engine, Survey, demo_survey, survey_of_files
+from app.views.target import TargetStrip
 from imo_engine.baselines import BaselinePool
 from imo_engine.embedded import embedded_file
 from imo_engine.errors import ImoError, ModelFileError, SpectrumFileError
@@ -148,6 +152,23 @@ class TestSurveyOfFiles:
         survey = survey_of_files([coadd], FlatModel(), lambda spectra: None, redshift=0.3)
         assert survey.spectra.redshift.tolist() == [0.3] * 3
         assert sorted(survey.rank) == [1, 2, 3]
+
+    def test_few_spectra_are_compared_with_ordinary_ones(self, coadd):
+        survey = survey_of_files(
+            [coadd], FlatModel(), lambda spectra: None, ordinary=np.array([-9.0, -4.0, -2.0, -1.0])
+        )
+        assert [survey.ordinary_share(value) for value in (-9.5, -9.0, -3.0, 0.0)] == [0.0, 0.25, 0.5, 1.0]
+        assert survey.ordinary_share(np.nan) is None
+
+        def strip(shown):
+            view = TargetStrip(SimpleNamespace(survey=shown), AppState(), lambda callback: None)
+            return re.sub("<[^>]+>", "", view.html(shown.spectra.target_id[shown.order()[0]]))
+
+        share = survey.ordinary_share(float(np.nanmin(survey.log_prob)))
+        assert f"{100 * share:.2g} % of ordinary spectra are as low" in strip(survey)
+        none = replace(survey, ordinary=np.arange(400.0))
+        assert "under 0.3 % of ordinary spectra are as low" in strip(none)
+        assert "ordinary" not in strip(replace(survey, ordinary=None))
 
     def test_several_files_are_named_in_the_title(self, coadd, tmp_path):
         other = write_coadd(tmp_path / "coadd-y.fits", [9])

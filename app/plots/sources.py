@@ -230,9 +230,21 @@ def _repair_columns(
         "high": [high for _, high in edges],
         "middle": [(low + high) / 2 for low, high in edges],
         "number": [str(k + 1) for k in range(len(regions))],
+        "lift": _lifts(regions, len(wavelength)),
         "xs": [wavelength[pixels].astype(np.float32) for pixels in around],
         "ys": [flux[pixels].astype(np.float32) for pixels in around],
     }
+
+
+def _lifts(regions: Sequence[tuple[int, int]], count: int) -> list[float]:
+    """Return heights, screen pixels, at which numbers of neighbouring regions can be told apart."""
+    lifts, last = [3.0] * len(regions), (-count, 3.0)
+    for k in sorted(range(len(regions)), key=lambda k: sum(regions[k])):
+        middle = sum(regions[k]) // 2
+        if middle - last[0] < 0.03 * count:
+            lifts[k] = 3.0 if last[1] > 3 else 17.0
+        last = middle, lifts[k]
+    return lifts
 
 
 def _line_columns() -> dict[str, Any]:

@@ -15,6 +15,7 @@ from app.plots.panels import LARGE, NORMAL, Axes, add_legend, add_zero, empty_pa
 from app.plots.second import SecondView
 from app.plots.significant import SignificantOnly
 from app.plots.sources import PlotSources
+from imo_engine.attribution import RECOMMENDED_WEIGHTING, WEIGHTINGS
 
 __all__ = ["PlotStack"]
 
@@ -32,9 +33,9 @@ class PlotStack:
     of three things only: keys that it has to act on, a range that is asked about, a redshift that is to be used.
     """
 
-    def __init__(self, sources: PlotSources) -> None:
-        """Build all figures around ``sources``."""
-        self.sources = sources
+    def __init__(self, sources: PlotSources, weighting: str = RECOMMENDED_WEIGHTING) -> None:
+        """Build all figures around ``sources``; ``weighting`` says how their window sizes are combined."""
+        self.sources, self._weighting = sources, weighting
         wave = sources.wavelength
         margin = 0.01 * (wave[-1] - wave[0])
         # not synced: nothing on the server depends on the view, and zooming must not wait for a socket
@@ -207,7 +208,9 @@ class PlotStack:
         line = panel.line("x", "combined", source=source, name="combined", tags=["curve"])
         self.significant.fade(band, line)
         self.significant.add_line(panel, "combined", colour="combined")
-        add_legend(panel, {"combined attribution: nat / pixel": [line], "scatter over baselines": [band]})
+        add_legend(
+            panel, {f"combined, {WEIGHTINGS[self._weighting]}: nat / pixel": [line], "scatter over baselines": [band]}
+        )
         add_zero(panel)
         return panel
 

@@ -8,6 +8,7 @@ import panel_material_ui as pmui
 from app.method_scores import MethodScores, ScoreTable
 from app.plots.colours import Colours
 from app.plots.scores import choices_figure, kinds_figure, scores_figure
+from imo_engine.attribution import RECOMMENDED_WEIGHTING, WEIGHTINGS
 
 __all__ = ["ScoresView"]
 
@@ -91,8 +92,9 @@ def _refusals(table: ScoreTable) -> str:
 
 
 _CHOICES = (
-    "<h2>Choices that the paper leaves open</h2><p>Fewer spectra, the same score; dotted: what the program does "
-    "unless told otherwise.</p>"
+    "<h2>Choices that the paper leaves open</h2><p>Fewer spectra, the same score; dotted: the paper's weights with 8 "
+    f"baselines at random. This program has these baselines too, and {WEIGHTINGS[RECOMMENDED_WEIGHTING]} unless told "
+    "otherwise.</p>"
 )
 
 _STYLE = """

@@ -1,5 +1,6 @@
 """Who the selected target is: a strip above the plots."""
 
+import math
 from collections.abc import Callable
 from html import escape
 
@@ -40,7 +41,11 @@ class TargetStrip(pn.viewable.Viewer):
         elif survey.rank[row]:
             parts.append(_fact("rank", f"{survey.rank[row]:,} of {survey.size:,}"))
         if survey.rank[row]:
-            parts.append(_fact("−log p", f"{-survey.log_prob[row]:.1f}"))
+            log_prob = float(survey.log_prob[row])
+            parts.append(_fact("−log p", f"{-log_prob:.1f}"))
+            share = survey.ordinary_share(log_prob)
+            if share is not None and survey.ordinary is not None:
+                parts.append(_ordinary(share, len(survey.ordinary)))
         if np.isfinite(survey.spectra.redshift[row]):
             parts.append(_fact("z", f"{survey.spectra.redshift[row]:.5f}"))
         return f'<div class="strip">{"".join(parts)}</div>'
@@ -51,6 +56,14 @@ class TargetStrip(pn.viewable.Viewer):
 
 def _fact(name: str, value: str) -> str:
     return f'<span class="fact"><span class="name">{name}</span> {value}</span>'
+
+
+def _ordinary(share: float, count: int) -> str:
+    """Say how a log p compares with ordinary spectra; no share is said to be smaller than one of them."""
+    unit = 10 ** math.floor(math.log10(100 / count))
+    text = f"{100 * share:.2g} %" if share else f"under {math.ceil(100 / count / unit) * unit:.1g} %"
+    tip = f"Share of the model's {count:,} validation spectra with a log p as low as this"
+    return f'<span class="fact" title="{tip}">{text} <span class="name">of ordinary spectra are as low</span></span>'
 
 
 _STYLE = """

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import numpy as np
 
-from imo_engine.attribution import WEIGHTINGS, Attribution, local_share_words
+from imo_engine.attribution import Attribution, local_share_words
 from imo_engine.commands.options import (
     check_output,
     evaluator_option,
@@ -20,6 +20,7 @@ from imo_engine.commands.options import (
     load_null,
     model_options,
     redshift_option,
+    weights_option,
 )
 from imo_engine.errors import InputError
 from imo_engine.readers import read_spectra
@@ -68,13 +69,7 @@ def explain_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--offsets", callback=integers, help="Where the first full chunk begins, one for each window size."
         ),
         click.option("--stride", type=int, help="Pixels from chunk to chunk, for overlapping windows."),
-        click.option(
-            "--weights",
-            type=click.Choice(WEIGHTINGS),
-            default=WEIGHTINGS[0],
-            show_default=True,
-            help="How window sizes are combined.",
-        ),
+        weights_option,
         click.option("--n-baselines", default=8, show_default=True, help="How many baselines to draw from the pool."),
         click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of that draw."),
         evaluator_option,

@@ -12,6 +12,7 @@ from imo_engine.commands.options import (
     load_model,
     model_options,
     redshift_option,
+    weights_option,
 )
 from imo_engine.embedded import DEMO_SPECTRA, embedded_file
 from imo_engine.errors import InputError
@@ -83,6 +84,7 @@ def _names(context: click.Context, parameter: click.Parameter, value: str) -> tu
 )
 @click.option("--size", default="7.1x5.6", show_default=True, callback=_size, help="Width and height, inch.")
 @click.option("--dpi", default=300, show_default=True, type=click.IntRange(30, 1200), help="Pixels per inch of a .png.")
+@weights_option
 @evaluator_option
 @redshift_option
 @model_options
@@ -98,6 +100,7 @@ def figure(
     physical: bool,
     size: tuple[float, float],
     dpi: int,
+    weights: str,
     evaluator: str,
     redshift: float | None,
     model: Path | None,
@@ -140,6 +143,7 @@ def figure(
             z,
             drawn,
             windows,
+            weights=weights,
             evaluator=evaluator,
             valid=valid,
             on_progress=lambda done, total: bar.update(100 * done // total - bar.pos),

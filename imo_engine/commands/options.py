@@ -9,11 +9,14 @@ from zipfile import BadZipFile
 import click
 import numpy as np
 
+from imo_engine.attribution import RECOMMENDED_WEIGHTING, WEIGHTINGS
 from imo_engine.embedded import EMBEDDED_MODEL, NULL_DISTRIBUTION, embedded_file
 from imo_engine.errors import InputError, ModelFileError
 from imo_engine.evaluators import EVALUATORS
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from imo_engine.baselines import BaselinePool
     from imo_engine.model import OutlierModel
     from imo_engine.null_distribution import NullDistribution
@@ -26,8 +29,10 @@ __all__ = [
     "load_baselines",
     "load_model",
     "load_null",
+    "load_reference",
     "model_options",
     "redshift_option",
+    "weights_option",
 ]
 
 _POOL = "baselines.safetensors"
@@ -73,6 +78,17 @@ def evaluator_option(command: Callable[..., Any]) -> Callable[..., Any]:
         show_default=True,
         help="How log p of windows is computed; local_update: many times faster where a network normalises over the "
         "spectrum, its error measured; frozen_statistics: what the local pattern says alone.",
+    )(command)
+
+
+def weights_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --weights to a command that combines window sizes."""
+    return click.option(
+        "--weights",
+        type=click.Choice(tuple(WEIGHTINGS)),
+        default=RECOMMENDED_WEIGHTING,
+        show_default=True,
+        help="How window sizes are combined; the paper's is inverse_variance.",
     )(command)
 
 
@@ -141,6 +157,20 @@ def load_null(
         return None
     beside = (embedded_file(EMBEDDED_MODEL) if model_file is None else model_file).with_name(NULL_DISTRIBUTION)
     return NullDistribution.load(beside, model.fingerprint) if beside.is_file() else None
+
+
+def load_reference(model: "OutlierModel", model_file: Path | None, *, published: bool) -> "NDArray[np.float32] | None":
+    """Read log p of the model's validation spectra, nats, ascending, from beside the model; None if there are none.
+
+    Raises:
+        ModelFileError: a file that is damaged, or that belongs to another model.
+    """
+    from imo_engine.reference import REFERENCE_FILE, read_reference
+
+    if published:
+        return None
+    beside = (embedded_file(EMBEDDED_MODEL) if model_file is None else model_file).with_name(REFERENCE_FILE)
+    return read_reference(beside, model) if beside.is_file() else None
 
 
 def integers(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[int, ...] | None:

@@ -36,7 +36,7 @@ SHIPPED = (
     "demo-catalogue.ecsv",
     "demo-truth.fits.gz",
 )
-"""Files that ship, in the order they are made."""
+"""Files of a model and of the demo survey, in the order they are made; ``data/README.md`` has what is made of them."""
 
 _FLUX_BITS, _IVAR_BITS, _DIFFERENCE_BITS = 10, 6, 8
 

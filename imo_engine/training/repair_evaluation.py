@@ -9,6 +9,7 @@ import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
+from imo_engine.attribution import RECOMMENDED_WEIGHTING
 from imo_engine.baselines import BaselinePool
 from imo_engine.errors import InputError, SpectrumFileError
 from imo_engine.model import OutlierModel
@@ -109,7 +110,9 @@ def evaluate_repair(
     for number, k in enumerate(chosen):
         spectrum = ranking.spectra[[rows[k]]]
         flux, z = model.prepare(spectrum)[0], float(spectrum.redshift[0])
-        attribution = inverse_multiscale_occlusion(model, flux, z, drawn, windows, valid=spectrum.measured[0])
+        attribution = inverse_multiscale_occlusion(
+            model, flux, z, drawn, windows, weights=RECOMMENDED_WEIGHTING, valid=spectrum.measured[0]
+        )
         result = repair(
             model, flux, z, others, attribution, valid=spectrum.measured[0], target_log_prob=target,
             which=which, fill=fill, seed=seed,
