@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,6 +11,12 @@ from imo_engine.command_line import COMMANDS, LazyGroup, run
 from imo_engine.commands.options import integers, model_options, redshift_option, weights_option
 from imo_engine.errors import ImoError
 from imo_engine.evaluators import EVALUATORS
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from imo_engine.model import OutlierModel
 
 __all__ = ["main", "serve"]
 
@@ -79,7 +86,7 @@ def serve(
 
     check_address(address, port, allow_origin)  # before minutes of scoring
     if spectra:
-        from imo_engine.commands.options import load_baselines, load_model, load_null, load_reference
+        from imo_engine.commands.options import load_baselines, load_model, load_null
         from imo_engine.devices import all_devices
 
         devices = all_devices(device)
@@ -94,7 +101,7 @@ def serve(
             null=lambda loaded: load_null(
                 loaded, model, published=autoencoder is not None, own_baselines=baselines is not None
             ),
-            ordinary=load_reference(outlier_model, model, published=autoencoder is not None),
+            ordinary=_ordinary(outlier_model, model, published=autoencoder is not None),
         )
         for row in range(len(survey.spectra)):
             if survey.spectra.problem[row]:
@@ -131,6 +138,17 @@ def serve(
         ahead=ahead,
         precomputed=precomputed,
     )
+
+
+def _ordinary(model: "OutlierModel", file: Path | None, *, published: bool) -> "NDArray[np.float32] | None":
+    """Return log p of the model's validation spectra; None, and one line that says why, if they cannot be had."""
+    from imo_engine.commands.options import load_reference
+
+    try:
+        return load_reference(model, file, published=published)
+    except ImoError as error:
+        click.echo(f"not compared with ordinary spectra: {error}")
+        return None
 
 
 def _devices_of_demo(name: str) -> "Sequence[str | None]":

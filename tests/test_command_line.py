@@ -10,6 +10,7 @@ import xarray
 from astropy.table import Table
 from browser import IMO, ROOT, write_desi_model
 from fits_files import GRID, write_coadd, write_redrock, write_sdss
+from safetensors.numpy import save_file
 
 from app.command_line import main
 from imo_engine.attribution import RECOMMENDED_WEIGHTING
@@ -22,6 +23,7 @@ from imo_engine.model import OutlierModel
 from imo_engine.occlusion import inverse_multiscale_occlusion
 from imo_engine.ranking import read_catalogue
 from imo_engine.readers import read_spectra
+from imo_engine.reference import REFERENCE_FILE
 
 GALAXY, Z = "39633345008634465", 0.36874355163716493
 """The DESI target among the shared files, and the redshift that redrock found."""
@@ -470,3 +472,37 @@ class TestExport:
         refused(imo("export", folder / "none.fits", *given), 1, "none.fits")
         refused(imo("export", folder / "spec-x.fits", "-o", tmp_path / "none" / "x.html", *model), 1, "no folder")
         assert list(tmp_path.iterdir()) == []
+
+
+class TestServe:
+    @pytest.fixture
+    def served(self, imo, folder, model, monkeypatch):
+        """Returns what the server would show, with some options, and what is printed."""
+        shown = []
+        monkeypatch.setattr("app.server.serve", lambda survey, settings, **options: shown.append((survey, settings)))
+
+        def run(*options):
+            code, out, errors = imo("serve", "--spectra", folder / "spec-x.fits", *options, *model)
+            assert (code, errors) == (0, "")
+            return *shown.pop(), out
+
+        return run
+
+    def test_weights_are_equal_unless_told_otherwise(self, served):
+        assert served()[1].weights == RECOMMENDED_WEIGHTING
+        assert served("--weights", "inverse_variance")[1].weights == "inverse_variance"
+
+    def test_few_spectra_are_compared_with_ordinary_ones_if_these_are_known(self, served, folder):
+        assert served()[0].ordinary is None
+        beside = folder / REFERENCE_FILE
+        try:
+            scorer = OutlierModel.load(folder / "narrow.safetensors", device="cpu")
+            values = np.array([-3.0, -9.0, -1.0], np.float32)
+            save_file({"log_prob": values}, beside, {"model": scorer.fingerprint})
+            np.testing.assert_array_equal(served()[0].ordinary, [-9, -3, -1])
+            save_file({"log_prob": values}, beside, {"model": "another"})
+            survey, _, out = served()
+            assert survey.ordinary is None
+            assert "not compared with ordinary spectra: " in out and REFERENCE_FILE in out
+        finally:
+            beside.unlink(missing_ok=True)

@@ -46,12 +46,13 @@ class LocalExact(Evaluator):
     def _latents(
         self, chunks: Chunks, should_stop: Callable[[], bool] | None, on_batch: Callable[[int], None] | None
     ) -> Tensor:
-        parts, places = [], []
+        latents, places = [], []
         size = int((chunks.stop - chunks.start).max())
         done = 0
         for update, mine, rows in self._shares(chunks):
             self.check()
             window = update.window(size)
+            pooled = update.base.new_empty(len(mine), update.weight.shape[2])
             phase = window.phases(torch.from_numpy(mine.start)).numpy()
             order: NDArray[np.int64] = np.lexsort((mine.start, mine.row, phase))
             edges = np.searchsorted(phase[order], np.arange(phase.max() + 2))
@@ -64,15 +65,17 @@ class LocalExact(Evaluator):
                     if on_batch is not None:
                         on_batch(before + count)
 
-                parts.append(self._one_phase(window, mine[part], value, should_stop, report))
-                places.append(rows[part])
+                found = self._one_phase(window, mine[part], value, should_stop, report)
+                pooled[torch.from_numpy(part).to(pooled.device)] = found.to(pooled)
                 done += len(part)
+            lost = torch.nonzero(pooled.isnan().any(dim=1))[:, 0]
+            if len(lost):
+                pooled[lost] = self._whole(update, mine[lost.cpu().numpy()]).to(pooled)
+            # at once: what the attention leaves of all chunks of all inputs would be much more than their latents
+            latents.append(self.head(pooled))
+            places.append(rows)
         back = torch.from_numpy(np.argsort(np.concatenate(places)))
-        pooled = torch.cat(parts)[back.to(parts[0].device)]
-        lost = torch.nonzero(pooled.isnan().any(dim=1))[:, 0]
-        if len(lost):
-            self._send_whole(pooled, chunks, lost.cpu().numpy())
-        return self.head(pooled)
+        return torch.cat(latents)[back.to(latents[0].device)]
 
     def _shares(self, chunks: Chunks) -> Iterator[tuple[LocalUpdate, Chunks, NDArray[np.int64]]]:
         """Yield each group of inputs that has chunks, its chunks by row of the group, and their places, (n,)."""
@@ -82,30 +85,17 @@ class LocalExact(Evaluator):
                 mine = chunks[rows]
                 yield update, Chunks(mine.row - number * self.inputs_at_once, mine.start, mine.stop), rows
 
-    def _send_whole(self, pooled: Tensor, chunks: Chunks, lost: NDArray[np.int64]) -> None:
-        """Fill in the rows ``lost`` of ``pooled``, (n, width), by convolving whole spectra."""
-        model = self.replacement.model
-        for update, mine, rows in self._shares(chunks):
-            chosen = np.flatnonzero(np.isin(rows, lost))
-            if not len(chosen):
-                continue
-            row, start, stop = mine[chosen].on(pooled.device)
-            pixel = torch.arange(update.n_pixel, device=pooled.device)
+    def _whole(self, update: LocalUpdate, chunks: Chunks) -> Tensor:
+        """Return what the attention leaves, (n, width), by convolving whole spectra."""
+        row, start, stop = chunks.on(update.base.device)
+        pixel = torch.arange(update.n_pixel, device=update.base.device)
 
-            def batch(
-                a: int,
-                b: int,
-                update: LocalUpdate = update,
-                where: tuple[Tensor, Tensor, Tensor] = (row, start, stop),
-                pixel: Tensor = pixel,
-            ) -> Tensor:
-                row, start, stop = (one[a:b] for one in where)
-                inside = (pixel >= start[:, None]) & (pixel < stop[:, None])
-                spectra = torch.where(inside, update.changed[row], update.base[row])
-                return LocalUpdate(update.net, spectra, spectra).pooled
+        def batch(a: int, b: int) -> Tensor:
+            inside = (pixel >= start[a:b, None]) & (pixel < stop[a:b, None])
+            spectra = torch.where(inside, update.changed[row[a:b]], update.base[row[a:b]])
+            return LocalUpdate(update.net, spectra, spectra).pooled
 
-            found = run_in_batches(batch, len(chosen), model.batch_size(self.memory_budget))
-            pooled[torch.from_numpy(rows[chosen]).to(pooled.device)] = found.to(pooled)
+        return run_in_batches(batch, len(chunks), self.replacement.model.batch_size(self.memory_budget))
 
     def _one_phase(
         self,
