@@ -21,7 +21,7 @@ from imo_engine.evaluators.local import LocalExact
 from imo_engine.evaluators.local_encoder import WindowUpdate
 from imo_engine.evaluators.low_rank import LowRank
 from imo_engine.evaluators.replacement import Replacement
-from imo_engine.evaluators.side_by_side import side_by_side
+from imo_engine.evaluators.side_by_side import Prepared, side_by_side
 
 EVERY = [(name, norm) for name in EVALUATORS for norm in ("none", "instance")]
 
@@ -79,6 +79,17 @@ class TestGrouping:
         monkeypatch.setattr(adaptive, "_KEPT_BYTES", 1)  # every input's fields are made again for the next
         for name, expected in whole.items():
             assert choose_evaluator(name, case).log_prob(chunks) == pytest.approx(expected, abs=1e-9)
+
+    @pytest.mark.parametrize(("most_bytes", "times", "left"), [(30, 1, 3), (29, 2, 2)])
+    def test_what_is_prepared_stays_only_if_there_is_room_for_all(self, most_bytes, times, left):
+        made = []
+        prepared = Prepared(
+            lambda number: made.append(number) or number, lambda _: 10, count=3, most_bytes=most_bytes, at_once=2
+        )
+        for number in (0, 1, 2, 0, 1, 2):
+            assert prepared[number] == number
+        assert len(made) == 3 * times
+        assert len(prepared._kept) == left
 
 
 class TestMemory:

@@ -26,7 +26,7 @@ _STRONG = 0.15
 _SAFETY = 2.4
 """By how much chunks that were not checked may be worse than those that were."""
 _SAMPLES = ((1, 300), (4, 100), (16, 80), (64, 60))
-_KEPT_BYTES = 1 << 30  # of what is prepared for all inputs
+_KEPT_BYTES = 1 << 30  # of what is prepared for all inputs; if that takes more, nothing is kept
 _UNPREPARED = 40  # chunks for which it does not pay to prepare quick passes
 _PART = 1024  # chunks whose statistics are kept together
 _FEW = 200  # chunks below which all are computed exactly: wide chunks change too much for the cheap way
@@ -70,8 +70,10 @@ class Adaptive(Evaluator):
                 self.stages.append(InstanceStages(encoder, base, changed, net=net, fourier=fourier))
             latents = self.head(torch.cat([stages.finish(stages.raw3[None]) for stages in self.stages]))
             self.own_log_prob = self.flow_log_prob(latents)
-        self.passes = Prepared(self._make_passes, attrgetter("bytes"), most_bytes=_KEPT_BYTES)
-        self.fields = Prepared(self._make_fields, attrgetter("bytes"), most_bytes=_KEPT_BYTES)
+        at_once = torch.get_num_threads() if replacement.base.device.type == "cpu" else 1
+        few = {"count": len(self.stages), "most_bytes": _KEPT_BYTES, "at_once": at_once}
+        self.passes = Prepared(self._make_passes, attrgetter("bytes"), **few)
+        self.fields = Prepared(self._make_fields, attrgetter("bytes"), **few)
 
     @property
     def name(self) -> str:  # type: ignore[override]

@@ -38,11 +38,22 @@ def side_by_side(work: Callable[[int], T], count: int, device: torch.device) -> 
 
 
 class Prepared(Generic[T]):
-    """What is prepared for each input when first needed; where memory is short the oldest goes and is made again."""
+    """What is prepared for each input when first needed, and kept for the next time if there is room for all."""
 
-    def __init__(self, make: Callable[[int], T], size: Callable[[T], int], *, most_bytes: int) -> None:
-        """Keep what ``make`` returns for a number as long as the ``size`` of all stays below ``most_bytes``."""
+    def __init__(
+        self, make: Callable[[int], T], size: Callable[[T], int], *, count: int, most_bytes: int, at_once: int
+    ) -> None:
+        """Keep what ``make`` returns for a number.
+
+        Args:
+            make: Returns what is prepared for an input; all take about as much memory.
+            size: Returns bytes.
+            count: How many inputs there are, taken in turns.
+            most_bytes: Where all of them take more, each would be gone before its next turn: then none is kept.
+            at_once: How many are in use at a time; these stay.
+        """
         self._make, self._size, self._most = make, size, most_bytes
+        self._count, self._at_once = count, at_once
         self._kept: OrderedDict[int, T] = OrderedDict()
         self._lock = Lock()
 
@@ -53,6 +64,7 @@ class Prepared(Generic[T]):
         made = self._make(number)
         with self._lock:
             self._kept[number] = made
-            while len(self._kept) > 1 and sum(map(self._size, self._kept.values())) > self._most:
-                self._kept.popitem(last=False)
+            if self._count * self._size(made) > self._most:
+                while len(self._kept) > self._at_once:
+                    self._kept.popitem(last=False)
         return made
