@@ -158,6 +158,7 @@ class GroupDesk(param.Parameterized):
         self._submit, self._schedule = submit, schedule
         self._lock = threading.Lock()
         self._stale = self._closed = False
+        self._turn = self._shown = 0
         self.known = 0
 
     def learned(self) -> None:
@@ -183,6 +184,8 @@ class GroupDesk(param.Parameterized):
     def _work(self, targets: frozenset[str]) -> None:
         with self._lock:
             self._stale = False
+            self._turn += 1
+            turn = self._turn
         known = {name: one for name, one in self._findings.all().items() if name in targets}
         try:
             groups = find_groups(known)
@@ -191,7 +194,8 @@ class GroupDesk(param.Parameterized):
             return
 
         def show() -> None:
-            if not self._closed:
+            if not self._closed and turn > self._shown:  # one that began earlier may end later
+                self._shown = turn
                 self.known = len(known)
                 self.groups = groups
 

@@ -113,6 +113,25 @@ class TestGroups:
         desk.learned()
         assert work == []
 
+    def test_the_latest_look_stands_whichever_ends_last(self, findings):
+        work, scheduled, seen = [], [], []
+        desk = GroupDesk(findings, lambda: TARGETS, submit=work.append, schedule=scheduled.append)
+        everything, findings.all = findings.all, lambda: seen.pop(0)()
+
+        def looked_again():
+            desk.learned()  # while the first one looks, it is told of more
+            seen.append(everything)
+            work.pop()()
+            return {}
+
+        desk.learned()
+        seen.append(looked_again)
+        work.pop()()
+        assert len(scheduled) == 2 and work == []
+        for show in scheduled:
+            show()
+        assert desk.known == len(everything().keys() & set(TARGETS)) > 0 and desk.groups
+
     def test_are_written_with_their_members(self, findings):
         groups = find_groups(findings.all())
         html = groups_html(groups, findings, 5, 300)

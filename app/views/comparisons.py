@@ -60,7 +60,7 @@ class Comparisons:
         self._similar = SimilarDesk(survey, lambda: triage.targets, findings, workspace.latents, **way)
         self._groups = GroupDesk(findings, lambda: triage.targets, **way)
         self.latent = LatentView(survey, workspace.latents, triage, desk, **way)
-        self.groups = GroupsDialog(self._groups, triage, findings)
+        self.groups = GroupsDialog(self._groups, triage, findings, schedule)
         self.mark = SubsetMark(triage, self.latent.forget_lasso)
         self.similar = SimilarPanel(self._similar, survey, findings, desk.label_of, self._group_name, schedule)
         self._bridge = Bridge()

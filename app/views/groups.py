@@ -21,21 +21,27 @@ _WIDTH, _HEIGHT = 170.0, 30.0
 class GroupsDialog(pn.viewable.Viewer):
     """Follows the desk; a button of each group filters the table."""
 
-    def __init__(self, desk: GroupDesk, triage: Triage, findings: Findings) -> None:
-        """Build the dialog, closed."""
+    def __init__(
+        self,
+        desk: GroupDesk,
+        triage: Triage,
+        findings: Findings,
+        schedule: Callable[[Callable[[], None]], object],
+    ) -> None:
+        """Build the dialog, closed; it changes in turn with everything else (see ``ProgressStrip``)."""
         super().__init__()
-        self._desk, self._triage, self._findings = desk, triage, findings
+        self._desk, self._triage, self._findings, self._schedule = desk, triage, findings, schedule
         self.list = pn.pane.HTML("", sizing_mode="stretch_width", stylesheets=[_STYLE], margin=0)
         close = pmui.Button(label="Close", size="small", variant="outlined", margin=(10, 0, 0, 0), on_click=self._close)
         self.dialog = pmui.Dialog(
             self.list, close, title="Outliers with the same cause", title_variant="h6", close_on_click=True,
             width_option="md",
         )  # fmt: skip
-        desk.param.watch(lambda _: self._update(), "groups")
+        desk.param.watch(lambda _: schedule(self._update), "groups")
 
     def open(self) -> None:
         """Show the dialog."""
-        self._write()
+        self._schedule(self._write)
         self.dialog.open = True
 
     def show(self, number: str) -> None:
