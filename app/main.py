@@ -100,7 +100,7 @@ def explorer_page(workspace: Workspace) -> pn.viewable.Viewable:
 
     table = RankedTable(survey, triage, desk, workspace.reasons.brief)
     filters = TableFilters(survey, triage, desk)
-    later = partial(document.add_timeout_callback, timeout_milliseconds=1500)
+    soon, later = (partial(document.add_timeout_callback, timeout_milliseconds=wait) for wait in (300, 1500))
     comparisons = Comparisons(workspace, lambda: session.survey, triage, desk, table.explain, schedule, later)
     comparisons.attach(document, stack.axes.wavelength)
     add, compare = CandidateDialog(candidates), CompareDialog(desk, triage)
@@ -115,7 +115,7 @@ def explorer_page(workspace: Workspace) -> pn.viewable.Viewable:
     }
     column = {"sizing_mode": "stretch_both", "margin": 0}
     left = pmui.Column(filters, comparisons.mark, table, styles=LEFT, **column)
-    about = TargetStrip(session, state, schedule), ProgressStrip(session, schedule)
+    about = TargetStrip(session, state, schedule), ProgressStrip(session, schedule, soon)
     strip = pn.Row(*about, sizing_mode="stretch_width", margin=0)
     plots = pn.pane.Bokeh(stack.layout, sizing_mode="stretch_both", margin=0, min_height=420)
     middle = pmui.Column(

@@ -45,12 +45,12 @@ def measure(targets: int) -> tuple[list[float], list[float]]:
     """
     with serving("--no-ahead") as server, chromium() as browser:
         seen = visit(browser, server.url)
-        seen.wait_for_status("done", timeout=600)
+        seen.wait_for_status("done")
         order = [seen.shown_target()]
         for _ in range(targets - 1):
             seen.page.keyboard.press("n")
             seen.page.locator(".strip .id").filter(has_not_text=order[-1]).wait_for()
-            seen.wait_for_status("done", timeout=600)
+            seen.wait_for_status("done")
             order.append(seen.shown_target())
         spectra, everything = [], []
         for key, path in (("b", order[-2::-1]), ("n", order[1:])):

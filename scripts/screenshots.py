@@ -24,7 +24,7 @@ SETTLED = """
 def methods(browser: Browser, url: str, folder: Path) -> None:
     """Write compare.png and explainer.png: the analogue of the paper's outlier 4."""
     seen = visit(browser, f"{url}?target={OUTLIER_FOUR}&compare={METHODS}")
-    seen.wait_for_status("done", timeout=900)
+    seen.wait_for_status("done")
     seen.page.wait_for_function(SETTLED, timeout=900_000)
     seen.page.wait_for_timeout(1000)
     small(seen.page, folder / "compare.png")
@@ -51,7 +51,7 @@ def main(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with serving() as server, chromium() as browser:
         page = visit(browser, server.url)
-        page.wait_for_status("done", timeout=900)
+        page.wait_for_status("done")
         page.page.wait_for_timeout(3000)
         page.page.screenshot(path=folder / "light.png")
         page.page.locator('button[data-value="halpha"]').click()
@@ -59,7 +59,7 @@ def main(folder: Path) -> None:
         page.page.screenshot(path=folder / "halpha.png")
         methods(browser, server.url, folder)
         dark = visit(browser, f"{server.url}?theme=dark")
-        dark.wait_for_status("done", timeout=900)
+        dark.wait_for_status("done")
         dark.page.wait_for_timeout(3000)
         dark.page.screenshot(path=folder / "dark.png")
 

@@ -38,14 +38,14 @@ class FilesDialog(pn.viewable.Viewer):
         ``schedule`` runs a function in turn with everything else that changes the page (see ``ProgressStrip``).
         """
         super().__init__()
-        self._session, self._desk = session, desk
+        self._session, self._desk, self._schedule = session, desk, schedule
         name = exchange.vi_file_name(session.survey.title, desk.scanner)
         style = {"size": "small", "variant": "outlined", "margin": (4, 6, 4, 0)}
         self.csv = pmui.FileDownload(callback=self._csv, filename=name, label="Labels, CSV", **style)
         self.ecsv = pmui.FileDownload(
             callback=self._ecsv, filename=f"{name.removesuffix('.csv')}.ecsv", label="Labels, ECSV", **style
         )
-        self.object = ObjectDownloads(session, desk, methods, repairs, dark, schedule, style)
+        self.object = ObjectDownloads(session, desk, methods, repairs, dark, schedule, lambda: self.dialog.open, style)
         limits = UploadLimits(files=1, bytes=exchange.MAX_BYTES)
         self.upload = BoundedFileInput(
             limits, label="Import labels (CSV)", variant="outlined", size="small", margin=(4, 0)
@@ -79,6 +79,7 @@ class FilesDialog(pn.viewable.Viewer):
     def open(self) -> None:
         """Show the dialog."""
         self.words.object = ""
+        self._schedule(self.object.update)
         self.dialog.open = True
 
     def _close(self, event: object) -> None:

@@ -39,11 +39,13 @@ class ObjectDownloads(pn.viewable.Viewer):
         repairs: RepairDesk,
         dark: Callable[[], bool],
         schedule: Callable[[Callable[[], None]], object],
+        seen: Callable[[], bool],
         style: dict[str, Any],
     ) -> None:
         """Build the buttons in the given style; files have the methods and the repair that are complete on the page.
 
-        They change in turn with everything else that is scheduled (see ``ProgressStrip``).
+        They change in turn with everything else that is scheduled (see ``ProgressStrip``), and only while they are
+        ``seen``; :meth:`update` before they are.
         """
         super().__init__()
         self._session, self._desk, self._methods, self._repairs, self._dark = session, desk, methods, repairs, dark
@@ -59,9 +61,10 @@ class ObjectDownloads(pn.viewable.Viewer):
             )
             for label, make, ending in kinds
         }
-        session.param.watch(lambda _: schedule(self._update), "status")
+        session.param.watch(lambda _: schedule(self.update) if seen() else None, "status")
 
-    def _update(self) -> None:
+    def update(self) -> None:
+        """Let them be pressed if the attribution is complete, and name the files after the target."""
         ready = self._session.attribution is not None
         for ending, button in self.buttons.items():
             if button.disabled == ready:

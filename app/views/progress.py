@@ -14,13 +14,25 @@ __all__ = ["ProgressStrip"]
 class ProgressStrip(pn.viewable.Viewer):
     """Follows ``session.status``."""
 
-    def __init__(self, session: Session, schedule: Callable[[Callable[[], None]], object]) -> None:
+    def __init__(
+        self,
+        session: Session,
+        schedule: Callable[[Callable[[], None]], object],
+        soon: Callable[[Callable[[], None]], object],
+    ) -> None:
         """Build the strip; it changes in turn with everything else that is scheduled.
 
         Panel sends what is changed outside of its document's turn as it was then, later: after what was changed since.
+
+        Args:
+            session: Whose status it shows.
+            schedule: Runs a function soon where the page may be changed.
+            soon: The same a moment later. The button comes only then: what is known already needs none, and a button
+                that comes or goes makes the browser lay the whole page out again, which takes longer than the plots.
         """
         super().__init__()
-        self._session = session
+        self._session, self._soon = session, soon
+        self._coming = False
         self.text = pn.pane.HTML(_bar(session.status), sizing_mode="stretch_width", stylesheets=[_STYLE], margin=0)
         self.button = pmui.Button(
             label="Cancel",
@@ -34,15 +46,28 @@ class ProgressStrip(pn.viewable.Viewer):
         session.param.watch(lambda _: schedule(self._show), "status")
 
     def _show(self) -> None:
+        self.text.object = _bar(self._session.status)
+        if self.button.visible or not self._label():
+            self._show_button()
+        elif not self._coming:
+            self._coming = True
+            self._soon(self._show_button)
+
+    def _show_button(self) -> None:
+        self._coming, label = False, self._label()
+        if label:
+            self.button.label = label
+        self.button.visible = bool(label)
+
+    def _label(self) -> str:
+        """Return what the button does now; empty if there is nothing to do."""
         status = self._session.status
-        self.text.object = _bar(status)
-        running = status.refining or status.kind in ("queued", "computing")
-        again = status.kind in ("stopped", "failed")
-        self.button.label = "Cancel" if running else "Compute again"
-        self.button.visible = running or again
+        if status.refining or status.kind in ("queued", "computing"):
+            return "Cancel"
+        return "Compute again" if status.kind in ("stopped", "failed") else ""
 
     def _on_click(self, event: object) -> None:
-        if self._session.status.refining or self._session.status.kind in ("queued", "computing"):
+        if self._label() == "Cancel":
             self._session.cancel()
         else:
             self._session.retry()

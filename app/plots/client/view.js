@@ -23,12 +23,14 @@ function fitSpectrum(panel, data, from, to, room) {
   const {shown, upper} = data
   const values = finite(shown, from, to)
   if (!values.length) return
-  let low = quantile(values, 0.01), high = quantile(values, 0.99)
+  const usual = [quantile(values, 0.01), quantile(values, 0.99)]
+  let [low, high] = usual
   for (let i = from; i <= to; i++) {
     const sigma = upper[i] - shown[i]
     if (!(sigma > 0)) continue  // masked or on a sky line
-    high = Math.max(high, shown[i] - 3 * sigma)
-    low = Math.min(low, shown[i] + 3 * sigma)
+    // whole if they are certain
+    if (shown[i] - 3 * sigma > high) high = shown[i] - (shown[i] - 6 * sigma > usual[1] ? 0 : 3 * sigma)
+    if (shown[i] + 3 * sigma < low) low = shown[i] + (shown[i] + 6 * sigma < usual[0] ? 0 : 3 * sigma)
   }
   setRange(panel.y_range, low, high + headroom(panel, room) * (high - low), false)
 }
