@@ -23,14 +23,15 @@ function fitSpectrum(panel, data, from, to, room) {
   const {shown, upper} = data
   const values = finite(shown, from, to)
   if (!values.length) return
-  const usual = [quantile(values, 0.01), quantile(values, 0.99)]
-  let [low, high] = usual
+  const middle = quantile(values, 0.5)
+  let low = quantile(values, 0.01), high = quantile(values, 0.99)
   for (let i = from; i <= to; i++) {
     const sigma = upper[i] - shown[i]
     if (!(sigma > 0)) continue  // masked or on a sky line
-    // whole if they are certain
-    if (shown[i] - 3 * sigma > high) high = shown[i] - (shown[i] - 6 * sigma > usual[1] ? 0 : 3 * sigma)
-    if (shown[i] + 3 * sigma < low) low = shown[i] + (shown[i] + 6 * sigma < usual[0] ? 0 : 3 * sigma)
+    // whole if they are no noise
+    const sure = Math.abs(shown[i] - middle) > 8 * sigma
+    high = Math.max(high, sure ? shown[i] : shown[i] - 3 * sigma)
+    low = Math.min(low, sure ? shown[i] : shown[i] + 3 * sigma)
   }
   setRange(panel.y_range, low, high + headroom(panel, room) * (high - low), false)
 }
