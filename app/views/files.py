@@ -38,7 +38,7 @@ class FilesDialog(pn.viewable.Viewer):
         ``schedule`` runs a function in turn with everything else that changes the page (see ``ProgressStrip``).
         """
         super().__init__()
-        self._session, self._desk, self._schedule = session, desk, schedule
+        self._session, self._desk = session, desk
         name = exchange.vi_file_name(session.survey.title, desk.scanner)
         style = {"size": "small", "variant": "outlined", "margin": (4, 6, 4, 0)}
         self.csv = pmui.FileDownload(callback=self._csv, filename=name, label="Labels, CSV", **style)
@@ -79,7 +79,7 @@ class FilesDialog(pn.viewable.Viewer):
     def open(self) -> None:
         """Show the dialog."""
         self.words.object = ""
-        self._schedule(self.object.update)
+        self.object.update()  # first: one that changes while it is being drawn stays as it was
         self.dialog.open = True
 
     def _close(self, event: object) -> None:
