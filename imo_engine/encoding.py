@@ -5,6 +5,7 @@ are kept of it: normalisation and activation keep the order of values. Its mean 
 pixels under the kernel. The wide convolutions after it go through Fourier transforms where that is faster.
 """
 
+from collections.abc import Callable
 from functools import partial
 from threading import Lock
 
@@ -36,12 +37,15 @@ class QuickEncoder:
             weight.shape[0] * weight.shape[1] >= _WIDE and weight.device.type == "cpu" for weight in self.net.weights
         ]
 
-    def fourier(self, stage: int) -> FourierConvolution:
-        """Return the second (1) or third (2) convolution through Fourier transforms, prepared when first needed."""
+    def fourier(self, stage: int, check: Callable[[], None] = lambda: None) -> FourierConvolution:
+        """Return the second (1) or third (2) convolution through Fourier transforms, prepared when first needed.
+
+        ``check`` is called while it is prepared, and may raise.
+        """
         with self._lock:
             if stage not in self._transformed:
                 weight = self.net.weights[stage]
-                self._transformed[stage] = FourierConvolution(weight, positions=self._positions[stage - 1])
+                self._transformed[stage] = FourierConvolution(weight, positions=self._positions[stage - 1], check=check)
             return self._transformed[stage]
 
     def __call__(self, flux: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ Transforms this short are quickest as matrix products, which leave every array a
 """
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -12,19 +13,26 @@ from torch.nn.functional import pad
 __all__ = ["FourierConvolution"]
 
 _LONGEST = 160
+_PARTS = 4  # that weights are transformed in
 
 
 class FourierConvolution:
     """Same as ``conv1d`` with odd kernels, padding to the same length and no bias."""
 
-    def __init__(self, weight: Tensor, *, positions: int) -> None:
-        """Transform ``weight``, (out, in, k); the transforms' length is chosen for inputs of ``positions``."""
+    def __init__(self, weight: Tensor, *, positions: int, check: Callable[[], None] = lambda: None) -> None:
+        """Transform ``weight``, (out, in, k); the transforms' length is chosen for inputs of ``positions``.
+
+        ``check`` is called now and then, and may raise.
+        """
         n_out, n_in, self.size = weight.shape
         self.block = block = _best_block(n_out, n_in, self.size, positions)
-        # conv1d correlates: the kernel is turned round
-        spectrum = torch.fft.rfft(weight.flip(2), n=block).permute(2, 1, 0)  # (frequency, in, out)
-        # a complex product from three real ones, (a + bi)(c + di): ac, bd and (a + b)(c + d)
-        self.spectrum = torch.cat([spectrum.real, spectrum.imag, spectrum.real + spectrum.imag])
+        self.spectrum = weight.new_empty(3 * (block // 2 + 1), n_in, n_out)
+        for some in torch.arange(n_in).split(max(1, n_in // _PARTS)):
+            check()
+            # conv1d correlates: the kernel is turned round
+            spectrum = torch.fft.rfft(weight[:, some].flip(2), n=block).permute(2, 1, 0)  # (frequency, in, out)
+            # a complex product from three real ones, (a + bi)(c + di): ac, bd and (a + b)(c + d)
+            self.spectrum[:, some] = torch.cat([spectrum.real, spectrum.imag, spectrum.real + spectrum.imag])
         frequency, position = torch.arange(block // 2 + 1).double(), torch.arange(block).double()
         angle = 2 * math.pi / block * frequency[:, None] * position
         cosine, sine = torch.cos(angle), torch.sin(angle)

@@ -28,6 +28,7 @@ _SAFETY = 2.4
 _SAMPLES = ((1, 300), (4, 100), (16, 80), (64, 60))
 _KEPT_BYTES = 1 << 30  # of what is prepared for all inputs; if that takes more, nothing is kept
 _UNPREPARED = 40  # chunks for which it does not pay to prepare quick passes
+_AT_ONCE = 256  # chunks between two questions whether to go on
 _PART = 1024  # chunks whose statistics are kept together
 _FEW = 200  # chunks below which all are computed exactly: wide chunks change too much for the cheap way
 
@@ -63,7 +64,7 @@ class Adaptive(Evaluator):
             net, fourier = replacement.model.quick_encoder.net, []
             for stage in (1, 2):
                 self.check()
-                fourier.append(replacement.model.quick_encoder.fourier(stage))
+                fourier.append(replacement.model.quick_encoder.fourier(stage, self.check))
             self.stages = []
             for base, changed in zip(replacement.base, replacement.changed, strict=True):
                 self.check()
@@ -246,7 +247,7 @@ class _Row:
             def batch(a: int, b: int, part: LowRank = part, mine: Tensor = mine) -> Tensor:
                 return part.latents(mine[a:b], self.parent.head, way)
 
-            size = batch_size_for(part.bytes_per_chunk, self.parent.memory_budget, rows.device)
+            size = min(_AT_ONCE, batch_size_for(part.bytes_per_chunk, self.parent.memory_budget, rows.device))
             found = run_in_batches(batch, len(mine), size, should_stop=self.should_stop)
             if not len(latents):
                 latents = found.new_empty(len(rows), found.shape[1])
