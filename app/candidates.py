@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from app.survey import RankRange, Survey
 from imo_engine.embedded import embedded_file
 from imo_engine.errors import ImoError, InputError
+from imo_engine.reference import REFERENCE_FILE, read_reference, share_as_low
 from imo_engine.spectra import Spectra, concatenate, normalise
 
 if TYPE_CHECKING:
@@ -125,9 +126,6 @@ def score_candidates(
         one = ranking.spectra[[row]]
         name = str(one.target_id[0])
         one = replace(one, target_id=np.array([f"{name}~{_checksum(one)}"]))
-        quantile = None
-        if known is not None and len(known) and np.isfinite(log_prob):
-            quantile = float(np.searchsorted(known, log_prob, side="right") / len(known))
         found.append(
             Candidate(
                 target_id=str(one.target_id[0]),
@@ -135,7 +133,7 @@ def score_candidates(
                 spectra=one,
                 log_prob=log_prob,
                 rank=survey.rank_range(log_prob),
-                quantile=quantile,
+                quantile=share_as_low(known, log_prob),
                 n_reference=0 if known is None else len(known),
                 model=ranking.model,
             )
@@ -166,8 +164,6 @@ def _checksum(one: Spectra) -> str:
 
 def _reference(model: "OutlierModel") -> NDArray[np.float32] | None:
     """Return log p of the validation spectra of the embedded model if that is the one."""
-    from imo_engine.reference import REFERENCE_FILE, read_reference
-
     try:
         return read_reference(embedded_file(REFERENCE_FILE), model)
     except ImoError:  # another model: nothing is known of its validation spectra

@@ -16,6 +16,7 @@ from imo_engine.embedded import DEMO_SPECTRA, embedded_file
 from imo_engine.errors import ImoError
 from imo_engine.ranking import read_catalogue
 from imo_engine.readers import read_spectra
+from imo_engine.reference import share_as_low
 from imo_engine.spectra import Spectra, concatenate
 
 __all__ = ["Engine", "RankRange", "Survey", "demo_survey", "survey_of_files"]
@@ -161,9 +162,7 @@ class Survey:
 
     def ordinary_share(self, log_prob: float) -> float | None:
         """Return the share of the model's validation spectra with a log p as low as this; None where not known."""
-        if self.ordinary is None or not len(self.ordinary) or not np.isfinite(log_prob):
-            return None
-        return float(np.searchsorted(self.ordinary, log_prob, side="right") / len(self.ordinary))
+        return share_as_low(self.ordinary, log_prob)
 
     def with_candidates(self, spectra: Spectra, log_prob: NDArray[np.float64]) -> "Survey":
         """Return the survey with spectra that are no part of it after its own; those it has already are left out.

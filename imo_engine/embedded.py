@@ -4,7 +4,7 @@ from pathlib import Path
 
 from imo_engine.errors import ImoError
 
-__all__ = ["DEMO_SPECTRA", "EMBEDDED_MODEL", "NULL_DISTRIBUTION", "embedded_file"]
+__all__ = ["DEMO_SPECTRA", "EMBEDDED_MODEL", "NULL_DISTRIBUTION", "embedded_file", "model_or_embedded"]
 
 EMBEDDED_MODEL = "model.safetensors"
 NULL_DISTRIBUTION = "null.safetensors"
@@ -22,3 +22,12 @@ def embedded_file(name: str) -> Path:
         if (folder / name).is_file():
             return folder / name
     raise ImoError(f"{name}: this installation of IMO Explorer lacks its embedded data")
+
+
+def model_or_embedded(model: Path | None) -> Path:
+    """Return the model file that is meant: the embedded one unless another is given.
+
+    Raises:
+        ImoError: the installation lacks it.
+    """
+    return embedded_file(EMBEDDED_MODEL) if model is None else model

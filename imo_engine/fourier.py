@@ -27,8 +27,10 @@ class FourierConvolution:
         n_out, n_in, self.size = weight.shape
         self.block = block = _best_block(n_out, n_in, self.size, positions)
         self.spectrum = weight.new_empty(3 * (block // 2 + 1), n_in, n_out)
-        for some in torch.arange(n_in).split(max(1, n_in // _PARTS)):
+        step = max(1, n_in // _PARTS)
+        for first in range(0, n_in, step):
             check()
+            some = slice(first, first + step)
             # conv1d correlates: the kernel is turned round
             spectrum = torch.fft.rfft(weight[:, some].flip(2), n=block).permute(2, 1, 0)  # (frequency, in, out)
             # a complex product from three real ones, (a + bi)(c + di): ac, bd and (a + b)(c + d)

@@ -8,14 +8,14 @@ import safetensors.numpy
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
-from imo_engine.embedded import EMBEDDED_MODEL, embedded_file
+from imo_engine.embedded import model_or_embedded
 from imo_engine.errors import ImoError, InputError, ModelFileError
 
 if TYPE_CHECKING:
     from imo_engine.baselines import BaselinePool
     from imo_engine.model import OutlierModel
 
-__all__ = ["ORDINARY_QUANTILE", "REFERENCE_FILE", "ordinary_log_prob", "read_reference"]
+__all__ = ["ORDINARY_QUANTILE", "REFERENCE_FILE", "ordinary_log_prob", "read_reference", "share_as_low"]
 
 REFERENCE_FILE = "reference.safetensors"
 """What ``imo train`` writes beside the model."""
@@ -43,6 +43,13 @@ def read_reference(path: Path, model: "OutlierModel") -> NDArray[np.float32]:
     return np.sort(values)
 
 
+def share_as_low(reference: NDArray[np.floating] | None, log_prob: float) -> float | None:
+    """Return the share of ``reference``, log p ascending, that is as low as a log p; None where nothing is known."""
+    if reference is None or not len(reference) or not np.isfinite(log_prob):
+        return None
+    return float(np.searchsorted(reference, log_prob, side="right") / len(reference))
+
+
 def ordinary_log_prob(
     model: "OutlierModel",
     pool: "BaselinePool",
@@ -62,8 +69,7 @@ def ordinary_log_prob(
         raise InputError(f"'quantile' is {quantile:g}; expected a number between 0 and 1")
     values: NDArray[np.floating] = pool.log_prob
     try:
-        beside = embedded_file(EMBEDDED_MODEL) if model_file is None else model_file
-        values = read_reference(beside.with_name(REFERENCE_FILE), model)
+        values = read_reference(model_or_embedded(model_file).with_name(REFERENCE_FILE), model)
     except ImoError:
         pass  # published weights come without one
     return float(np.quantile(values, quantile))

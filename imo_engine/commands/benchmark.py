@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from imo_engine.commands.options import check_output, integers
-from imo_engine.embedded import EMBEDDED_MODEL, embedded_file
+from imo_engine.embedded import model_or_embedded
 
 if TYPE_CHECKING:
     from imo_engine.benchmark import WayTiming
@@ -57,7 +57,7 @@ def benchmark(
         check_output(output)
     if published_architecture and model is not None:
         raise InputError("--model and --published-architecture exclude each other")
-    chosen = None if published_architecture else str(embedded_file(EMBEDDED_MODEL) if model is None else model)
+    chosen = None if published_architecture else str(model_or_embedded(model))
     what = Subject(chosen, device)
     subject = what.load()
     machine = describe_machine(subject.device)

@@ -48,11 +48,10 @@ def evaluate_attribution(
     """Score all attribution methods on the outliers of SURVEY, a folder of imo simulate with a large --outliers.
 
     Run it again to continue after an interruption. OUTPUT receives a file for each outlier, scores.ecsv and
-    scores.json. Beside the model, baselines.safetensors is read, and
-    null.safetensors if there is one.
+    scores.json. Beside the model, baselines.safetensors is read, and null.safetensors if there is one.
     """
     from imo_engine.commands.options import check_output
-    from imo_engine.embedded import EMBEDDED_MODEL, NULL_DISTRIBUTION, embedded_file
+    from imo_engine.embedded import NULL_DISTRIBUTION, model_or_embedded
     from imo_engine.evaluation.files import write_summary, write_table
     from imo_engine.evaluation.page import write_page
     from imo_engine.evaluation.runner import Plan, prepare_results, run_tasks
@@ -64,7 +63,7 @@ def evaluate_attribution(
     for path in (page, summary):
         if path is not None:
             check_output(path)
-    file = embedded_file(EMBEDDED_MODEL) if model is None else model
+    file = model_or_embedded(model)
     plan = Plan(
         survey=survey,
         model=file,

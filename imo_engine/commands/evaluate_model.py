@@ -29,7 +29,7 @@ def evaluate_model(
     """
     from imo_engine.baselines import BaselinePool
     from imo_engine.commands.options import load_model
-    from imo_engine.embedded import EMBEDDED_MODEL, embedded_file
+    from imo_engine.embedded import model_or_embedded
     from imo_engine.figure_files import check_figure, write_figure
     from imo_engine.figures import draw_attribution
     from imo_engine.reference import REFERENCE_FILE, read_reference
@@ -40,7 +40,7 @@ def evaluate_model(
     if figure is not None:
         check_figure(figure)
     network = load_model(model, None, None, device)
-    folder = (embedded_file(EMBEDDED_MODEL) if model is None else model).parent
+    folder = model_or_embedded(model).parent
     reference = read_reference(folder / REFERENCE_FILE, network)
     pool = BaselinePool.load(folder / "baselines.safetensors", network)
     page = Page(network, np.asarray(reference, float))

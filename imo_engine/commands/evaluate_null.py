@@ -60,13 +60,13 @@ def evaluate_null(
 
     Beside the model, baselines.safetensors is read. About four seconds a spectrum on a free core.
     """
-    from imo_engine.embedded import EMBEDDED_MODEL, embedded_file
+    from imo_engine.embedded import model_or_embedded
     from imo_engine.null_distribution import NullSettings
     from imo_engine.training.null_fit import fit_null, smallest_p, smallest_p_in_turns
     from imo_engine.training.null_sample import explain_survey
 
     check_output(output)
-    model_file = embedded_file(EMBEDDED_MODEL) if model is None else model
+    model_file = model_or_embedded(model)
     settings = NullSettings(windows, n_baselines)
 
     def explained(of: Path, count: int) -> "NullSample":

@@ -51,14 +51,14 @@ def evaluate_repair(
     """
     from imo_engine.baselines import BaselinePool
     from imo_engine.commands.options import load_model
-    from imo_engine.embedded import EMBEDDED_MODEL, embedded_file
+    from imo_engine.embedded import model_or_embedded
     from imo_engine.reference import ordinary_log_prob
     from imo_engine.training import repair_evaluation
 
     if output is not None:
         check_output(output)
     network = load_model(model, None, None, device)
-    file = embedded_file(EMBEDDED_MODEL) if model is None else model
+    file = model_or_embedded(model)
     pool = BaselinePool.load(file.with_name("baselines.safetensors"), network)
     target, below = (ordinary_log_prob(network, pool, quantile=q, model_file=file) for q in (quantile, odd))
     with click.progressbar(length=100, label=network.device_name, show_eta=True) as bar:

@@ -10,7 +10,7 @@ import click
 import numpy as np
 
 from imo_engine.attribution import RECOMMENDED_WEIGHTING, WEIGHTINGS
-from imo_engine.embedded import EMBEDDED_MODEL, NULL_DISTRIBUTION, embedded_file
+from imo_engine.embedded import NULL_DISTRIBUTION, model_or_embedded
 from imo_engine.errors import InputError, ModelFileError
 from imo_engine.evaluators import EVALUATORS
 
@@ -107,7 +107,7 @@ def load_model(model: Path | None, autoencoder: Path | None, flow: Path | None, 
         if model is not None:
             raise InputError("give either --model or --autoencoder with --flow, not both")
         return OutlierModel.from_published(autoencoder, flow, device=device)
-    return OutlierModel.load(embedded_file(EMBEDDED_MODEL) if model is None else model, device=device)
+    return OutlierModel.load(model_or_embedded(model), device=device)
 
 
 def load_baselines(
@@ -122,7 +122,7 @@ def load_baselines(
     from imo_engine.baselines import BaselinePool
 
     if baselines is None and not published:
-        beside = (embedded_file(EMBEDDED_MODEL) if model_file is None else model_file).with_name(_POOL)
+        beside = model_or_embedded(model_file).with_name(_POOL)
         baselines = beside if beside.is_file() else None
     if baselines is None:
         usable = spectra[spectra.scorable]
@@ -155,7 +155,7 @@ def load_null(
 
     if published or own_baselines:
         return None
-    beside = (embedded_file(EMBEDDED_MODEL) if model_file is None else model_file).with_name(NULL_DISTRIBUTION)
+    beside = model_or_embedded(model_file).with_name(NULL_DISTRIBUTION)
     return NullDistribution.load(beside, model.fingerprint) if beside.is_file() else None
 
 
@@ -169,7 +169,7 @@ def load_reference(model: "OutlierModel", model_file: Path | None, *, published:
 
     if published:
         return None
-    beside = (embedded_file(EMBEDDED_MODEL) if model_file is None else model_file).with_name(REFERENCE_FILE)
+    beside = model_or_embedded(model_file).with_name(REFERENCE_FILE)
     return read_reference(beside, model) if beside.is_file() else None
 
 

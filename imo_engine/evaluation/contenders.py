@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from imo_engine.attribution import Attribution, combination_weights, combine
+from imo_engine.attribution import WEIGHTINGS, Attribution, combination_weights, combine
 from imo_engine.baselines import BaselinePool
 from imo_engine.evaluation.cases import Case
 from imo_engine.evaluation.ceilings import oracle_block
@@ -82,11 +82,8 @@ def _signal_to_scatter(attribution: Attribution) -> NDArray[np.float64]:
 
 
 COMBINATIONS: dict[str, tuple[str, Callable[[Attribution], NDArray[np.float64]]]] = {
-    "imo_inverse_variance": ("IMO, 1/variance (paper)", _weighted("inverse_variance")),
-    "imo_inverse_standard_deviation": ("IMO, 1/standard deviation", _weighted("inverse_standard_deviation")),
-    "imo_uniform": ("IMO, equal weights", _weighted("uniform")),
-    "imo_equal_scale": ("IMO, equal scale", _weighted("equal_scale")),
-    "imo_largest_signal_to_scatter": ("IMO, window of largest signal/scatter", _weighted("largest_signal_to_scatter")),
+    **{f"imo_{name}": (f"IMO, {words}", _weighted(name)) for name, words in WEIGHTINGS.items()},
+    REFERENCE: (f"IMO, {WEIGHTINGS['inverse_variance']} (paper)", _weighted("inverse_variance")),
     "imo_signal_to_scatter": ("IMO, largest signal/scatter itself", _signal_to_scatter),
 }
 """Name: label, and from an attribution with all window sizes to a map, (N,), NaN where not valid."""
@@ -189,8 +186,12 @@ def compute_maps(
     if probable is None:
         refused |= dict.fromkeys(map(_probable, _OF_PROBABLE), "no baselines were drawn from the more probable ones")
     else:
-        others, _ = inverse_maps(model, case, probable, window_sizes)
-        maps |= {_probable(name): others[name] for name in _OF_PROBABLE}
+        began = time.process_time()
+        attribution = inverse_multiscale_occlusion(
+            model, case.flux, case.redshift, probable, window_sizes, valid=case.valid
+        )
+        cost = time.process_time() - began, int(attribution.provenance["evaluations"]) + 2 * len(probable)
+        maps |= {_probable(name): Map(COMBINATIONS[name][1](attribution), *cost) for name in _OF_PROBABLE}
     for contender in OTHERS:
         if contender.absolute:
             source = maps.get(contender.name.removesuffix("_absolute"))
