@@ -78,6 +78,8 @@ class Stage:
     def __init__(self, survey):
         self.said = queue.Queue()
         self.threads = []
+        self.go = threading.Event()  # what is submitted waits for it
+        self.go.set()
         self.desk = HybridDesk(
             lambda: survey,
             SETTINGS,
@@ -89,7 +91,7 @@ class Stage:
         )
 
     def _submit(self, work):
-        thread = threading.Thread(target=work)
+        thread = threading.Thread(target=lambda: self.go.wait(PATIENCE) and work())
         self.threads.append(thread)
         thread.start()
 
@@ -161,8 +163,10 @@ class TestDesk:
         assert stage.said.qsize() < 10
 
     def test_another_target_takes_the_stage(self, stage):
+        stage.go.clear()
         stage.desk.show(FIRST)
         stage.desk.show(SECOND)
+        stage.go.set()
         assert stage.hear("stage").target_id == SECOND
         stage.join()
         assert stage.said.empty()
