@@ -11,7 +11,7 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
-from browser import Browser, Page, chromium, serving, visit  # noqa: E402 - the tests' own server and browser
+from browser import Browser, Page, Visit, chromium, serving, visit  # noqa: E402 - the tests' own server and browser
 
 OUTLIER_FOUR = "39628000001010487"
 METHODS = "integrated_gradients,expected_gradients,feature_ablation,occlusion"
@@ -28,15 +28,21 @@ def methods(browser: Browser, url: str, folder: Path) -> None:
     seen.page.wait_for_function(SETTLED, timeout=900_000)
     seen.page.wait_for_timeout(1000)
     small(seen.page, folder / "compare.png")
+    sweep(seen)
+    small(seen.page, folder / "explainer.png")
+    seen.page.close()
+
+
+def sweep(seen: Visit) -> None:
+    """Let the live explanation play, then put its window on the peaks of the analogue of the paper's outlier 4."""
     seen.page.keyboard.press("E")
     seen.page.locator("[data-hybrid][data-ready]").wait_for(timeout=60_000)
+    seen.page.evaluate("() => window.imoHybrid.size(64)")
     seen.page.locator("[data-play]").click()
     seen.page.wait_for_function("() => !window.imoHybrid.state.playing", timeout=300_000)
     seen.page.keyboard.press("PageUp")  # nothing but the focus
-    seen.page.evaluate("() => window.imoHybrid.size(64, 6336)")
+    seen.page.evaluate("() => window.imoHybrid.moveTo(6336)")
     seen.page.wait_for_timeout(1500)
-    small(seen.page, folder / "explainer.png")
-    seen.page.close()
 
 
 def small(page: Page, path: Path) -> None:

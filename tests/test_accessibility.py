@@ -47,11 +47,40 @@ def test_nothing_serious(seen, theme):
         seen.page.locator(".mui-dark").first.wait_for(state="attached")
     seen.painted()  # colours fade
     assert findings(seen.page) == []
-    for name in ("Files", "Edit …"):
-        seen.page.get_by_role("button", name=name).click()
+    for name in ("Add spectrum", "Files", "Disagreements", "Groups", "Edit …"):
+        seen.page.get_by_role("button", name=name, exact=True).click()
         dialog = seen.page.get_by_role("dialog")
         dialog.get_by_role("button", name="Close").wait_for()
         seen.painted()
         assert findings(seen.page) == [], name
         dialog.get_by_role("button", name="Close").click()
         dialog.wait_for(state="detached")
+    seen.page.keyboard.press("p")
+    seen.page.locator("#imo-show").wait_for()
+    seen.painted()
+    assert findings(seen.page) == [], "menu"
+    seen.page.keyboard.press("Escape")
+    seen.page.keyboard.press("?")
+    seen.page.get_by_role("dialog").wait_for()
+    seen.painted()
+    assert findings(seen.page) == [], "keys"
+    seen.page.keyboard.press("Escape")
+    seen.page.get_by_role("dialog").wait_for(state="detached")
+
+
+def test_nothing_serious_in_what_stands_over_the_panels(seen):
+    page = seen.page
+    page.get_by_role("button", name="Latent space", exact=True).click()
+    page.get_by_text("principal components").wait_for()
+    seen.painted()
+    assert findings(page) == [], "latent space"
+    page.get_by_role("button", name="Latent space", exact=True).click()
+    page.keyboard.press("M")
+    page.locator("[data-methods]").wait_for()
+    seen.painted()
+    assert findings(page) == [], "other methods"
+    page.keyboard.press("M")
+    page.keyboard.press("E")
+    page.locator("[data-hybrid][data-ready]").wait_for()
+    seen.painted()
+    assert findings(page) == [], "explanation"

@@ -229,8 +229,7 @@ class TestSelecting:
         rows = page.page.locator(".tabulator-row")
         everything = rows.count()
         search = page.page.locator(".imo-search input")
-        search.fill(FAR)
-        search.press("Enter")
+        search.press_sequentially(FAR)  # as it is typed
         page.page.wait_for_function(COUNT_ROWS, arg=1)
         page.show(FAR)
         assert page.column("z", "z")[0] == pytest.approx(REDSHIFT[FAR])

@@ -165,9 +165,9 @@ class TestSurveyOfFiles:
             return re.sub("<[^>]+>", "", view.html(shown.spectra.target_id[shown.order()[0]]))
 
         share = survey.ordinary_share(float(np.nanmin(survey.log_prob)))
-        assert f"{100 * share:.2g} % of ordinary spectra are as low" in strip(survey)
+        assert f"{100 * share:.2g} % of ordinary as low" in strip(survey)
         none = replace(survey, ordinary=np.arange(400.0))
-        assert "under 0.3 % of ordinary spectra are as low" in strip(none)
+        assert "under 0.3 % of ordinary as low" in strip(none)
         assert "ordinary" not in strip(replace(survey, ordinary=None))
 
     def test_several_files_are_named_in_the_title(self, coadd, tmp_path):

@@ -163,9 +163,9 @@ class PlotStack:
         self._repair = RepairMarks(panel, sources.repair, layers)
         legend = {
             "spectrum": [flux],
-            "± 1 σ noise": [noise],
-            "baselines at this redshift": [singles],
-            "model reconstruction": [model],
+            "± 1 σ": [noise],
+            "baselines": [singles],
+            "model": [model],
             "repaired": [self._repair.curve],
         }
         add_legend(panel, legend)
@@ -208,9 +208,7 @@ class PlotStack:
         line = panel.line("x", "combined", source=source, name="combined", tags=["curve"])
         self.significant.fade(band, line)
         self.significant.add_line(panel, "combined", colour="combined")
-        add_legend(
-            panel, {f"combined, {WEIGHTINGS[self._weighting]}: nat / pixel": [line], "scatter over baselines": [band]}
-        )
+        add_legend(panel, {f"combined, {WEIGHTINGS[self._weighting]}: nat / pixel": [line], "scatter": [band]})
         add_zero(panel)
         return panel
 

@@ -47,7 +47,8 @@ def explanation_html(window_sizes: Sequence[int]) -> str:
         '<input type="range" min="0" max="7780" aria-label="Where the window begins, pixel" '
         'oninput="window.imoHybrid.moveTo(Number(this.value))">'
         '<div class="where" data-fact="where"></div>'
-        f'<dl aria-live="off"><div class="head">log p of the</div>{rows}</dl>'
+        '<div class="head" id="imo-facts">log p of the</div>'
+        f'<dl aria-live="off" aria-labelledby="imo-facts">{rows}</dl>'
         '<div class="bar" data-bar aria-hidden="true"><span></span></div>'
         '<div class="each" data-fact="each"></div><div class="meaning" data-fact="meaning"></div>'
         '<p class="keys">Outlier <span data-fact="id"></span>: log p <span data-fact="own"></span>. Drag the window; '
@@ -78,7 +79,7 @@ button:focus-visible, select:focus-visible, input:focus-visible { outline: 2px s
 input[type="range"] { width: 100%; margin: 6px 0 0; accent-color: var(--imo-accent); }
 .where, .each, .keys, .head { color: var(--imo-muted); }
 .where, .each { white-space: nowrap; min-height: 1.45em; }
-dl { margin: 6px 0 4px; }
+dl { margin: 2px 0 4px; }
 dl div { display: flex; justify-content: space-between; align-items: baseline; }
 dt { color: var(--imo-muted); } dd { margin: 0; font-weight: 600; font-size: 1.15em; }
 dl .big { border-top: 1px solid var(--imo-line); }

@@ -48,7 +48,7 @@ class TableFilters(pn.viewable.Viewer):
             stylesheets=[SMALL_FIELDS],
         )
         self.words = pn.pane.HTML("", sizing_mode="stretch_width", margin=0, stylesheets=[_STYLE])
-        self.search.param.watch(lambda event: triage.param.update(search=event.new or ""), "value")
+        self.search.param.watch(lambda event: triage.param.update(search=event.new or ""), ["value", "value_input"])
         self.only.param.watch(lambda event: triage.param.update(only=event.new or ALL), "value")
         self.first.param.watch(lambda event: triage.param.update(unlabelled_first=event.new), "value")
         triage.param.watch(lambda event: self._say(event.new), "words")

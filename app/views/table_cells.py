@@ -60,6 +60,7 @@ TABLE_STYLE = """
   font-size: calc(12.5px * min(var(--imo-type, 1), 1.1)); }
 :host .tabulator .tabulator-row .tabulator-cell:focus-visible { outline: 2px solid var(--imo-accent); }
 .id { display: block; font-weight: 500; overflow: hidden; text-overflow: ellipsis; }
+@media (max-width: 1400px) { .id { font-size: 12.5px; } }  /* whole: the last digits tell them apart */
 .brief { display: block; color: var(--imo-muted); font-size: calc(11.5px * var(--imo-type, 1)); overflow: hidden;
   text-overflow: ellipsis; white-space: nowrap; }
 .said { display: block; height: 17px; }

@@ -63,7 +63,7 @@ def _ordinary(share: float, count: int) -> str:
     unit = 10 ** math.floor(math.log10(100 / count))
     text = f"{100 * share:.2g} %" if share else f"under {math.ceil(100 / count / unit) * unit:.1g} %"
     tip = f"Share of the model's {count:,} validation spectra with a log p as low as this"
-    return f'<span class="fact" title="{tip}">{text} <span class="name">of ordinary spectra are as low</span></span>'
+    return f'<span class="fact" title="{tip}">{text} <span class="name">of ordinary as low</span></span>'
 
 
 _STYLE = """
