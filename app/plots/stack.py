@@ -228,7 +228,7 @@ class PlotStack:
         return panel
 
     def _scale_map(self) -> figure:
-        panel = empty_panel(self.axes, "map", "W / pixel")
+        panel = empty_panel(self.axes, "map", "W / px")
         wave, sizes = self.sources.wavelength, self.sources.window_sizes[::-1]
         step = float(wave[1] - wave[0])
         place = {"x": float(wave[0]) - step / 2, "y": -0.5, "dw": step * len(wave), "dh": len(sizes)}

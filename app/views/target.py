@@ -47,15 +47,15 @@ class TargetStrip(pn.viewable.Viewer):
             if share is not None and survey.ordinary is not None:
                 parts.append(_ordinary(share, len(survey.ordinary)))
         if np.isfinite(survey.spectra.redshift[row]):
-            parts.append(_fact("z", f"{survey.spectra.redshift[row]:.5f}"))
+            parts.append(_fact("z", f"{survey.spectra.redshift[row]:.5f}", "wide"))  # it is in the toolbar, too
         return f'<div class="strip">{"".join(parts)}</div>'
 
     def __panel__(self) -> pn.viewable.Viewable:
         return self.pane
 
 
-def _fact(name: str, value: str) -> str:
-    return f'<span class="fact"><span class="name">{name}</span> {value}</span>'
+def _fact(name: str, value: str, kind: str = "") -> str:
+    return f'<span class="fact {kind}"><span class="name">{name}</span> {value}</span>'
 
 
 def _ordinary(share: float, count: int) -> str:
@@ -63,7 +63,8 @@ def _ordinary(share: float, count: int) -> str:
     unit = 10 ** math.floor(math.log10(100 / count))
     text = f"{100 * share:.2g} %" if share else f"under {math.ceil(100 / count / unit) * unit:.1g} %"
     tip = f"Share of the model's {count:,} validation spectra with a log p as low as this"
-    return f'<span class="fact" title="{tip}">{text} <span class="name">of ordinary as low</span></span>'
+    words = '<span class="name"><span class="wide">of ordinary </span>as low</span>'
+    return f'<span class="fact" title="{tip}">{text} {words}</span>'
 
 
 _STYLE = """
@@ -72,4 +73,5 @@ _STYLE = """
   font-variant-numeric: tabular-nums; color: var(--imo-text); }
 .id { font-size: calc(16px * var(--imo-type, 1)); font-weight: 600; user-select: all; }
 .name, .quiet { color: var(--imo-muted); }
+@media (max-width: 1500px) { .wide { display: none; } }  /* what is being computed stands beside it */
 """
