@@ -6,7 +6,8 @@ The states of a computation are shown with SPECTRA, files or folders, and left o
 
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -126,36 +127,32 @@ def of_the_methods(seen: Visit, shoot: Shoot) -> None:
     shoot("explainer")
 
 
-def demo(browser: Browser, looks: Iterator[tuple], folder: Path) -> None:
+def demo(browser: Browser, looks: list[tuple], folder: Path) -> None:
     """Look at everything that the embedded survey shows."""
     with tempfile.TemporaryDirectory() as kept, serving(*_places(Path(kept)), "--no-ahead") as server:
         _label(Path(kept), [OUTLIER_FOUR, COSMIC_RAY])
         for theme, width, height in looks:
             end = f"-{width}-{theme}.png"
-
-            def look(query: str, *views: Callable[[Visit, Shoot], None], path: str = "", end: str = end) -> None:
-                at = f"{server.url}{path}?theme={theme}{query}"  # noqa: B023 - is called at once
-                seen = visit(browser, at, width=width, height=height)  # noqa: B023
-                if not path:
-                    seen.wait_for_status("done")
-
-                def shoot(name: str) -> None:
-                    seen.painted()
-                    seen.page.wait_for_timeout(900)
-                    small(seen.page, folder / f"{name}{end}")
-
-                for view in views:
-                    view(seen, shoot)
+            for query, view in [
+                (f"&target={OUTLIER_FOUR}", of_the_page),
+                ("", of_the_dialogs),
+                ("", of_a_candidate),
+                (f"&target={COSMIC_RAY}", of_a_repair),
+                (f"&target={OUTLIER_FOUR}&compare={METHODS}", of_the_methods),
+            ]:
+                seen = visit(browser, f"{server.url}?theme={theme}{query}", width=width, height=height)
+                seen.wait_for_status("done")
+                view(seen, partial(_shoot, seen, folder, end))
                 for error in seen.errors:
                     print(f"{end}: {error}")
                 seen.page.close()
-
-            look(f"&target={OUTLIER_FOUR}", of_the_page)
-            look("", of_the_dialogs)
-            look("", of_a_candidate)
-            look(f"&target={COSMIC_RAY}", of_a_repair)
-            look(f"&target={OUTLIER_FOUR}&compare={METHODS}", of_the_methods)
             print(f"demo{end} done", flush=True)
+
+
+def _shoot(seen: Visit, folder: Path, end: str, name: str) -> None:
+    seen.painted()
+    seen.page.wait_for_timeout(900)
+    small(seen.page, folder / f"{name}{end}")
 
 
 def of_a_repair(seen: Visit, shoot: Shoot) -> None:
@@ -165,7 +162,7 @@ def of_a_repair(seen: Visit, shoot: Shoot) -> None:
     shoot("repair")
 
 
-def states(browser: Browser, looks: Iterator[tuple], folder: Path, spectra: list[str]) -> None:
+def states(browser: Browser, looks: list[tuple], folder: Path, spectra: list[str]) -> None:
     """Look at a computation that waits, that goes on, and that ends, and at a server that went away."""
     for theme, width, height in looks:
         end = f"-{width}-{theme}.png"
@@ -210,9 +207,9 @@ def main(folder: Path, spectra: list[str]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     looks = [(theme, *size) for size in SIZES for theme in THEMES]
     with chromium() as browser:
-        demo(browser, iter(looks), folder)
+        demo(browser, looks, folder)
         if spectra:
-            states(browser, iter(looks), folder, spectra)
+            states(browser, looks, folder, spectra)
 
 
 if __name__ == "__main__":
