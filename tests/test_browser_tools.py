@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from browser import CHROMIUM, ROOT, Visit, chromium, visit
+from browser import CHROMIUM, ROOT, SHOWN, Visit, chromium, visit
 from tools_page import MASKED, RECONSTRUCTIONS, REDSHIFTS, SPECTRA, WINDOWS
 
 from app.plots.keys import KEYS
@@ -70,6 +70,17 @@ COUNT_PAINTS = """
 }
 """
 
+
+LONG_WAITS = """
+() => {
+  const {setTimeout} = window
+  window.shortWaits = setTimeout
+  window.setTimeout = (then, ms, ...rest) => setTimeout(then, ms >= 40 && ms <= 300 ? 1000 * ms : ms, ...rest)
+}
+"""
+
+# The window has that height and what is in it needs no more
+FITS = "(height) => innerHeight === height && document.documentElement.scrollHeight <= innerHeight + 1"
 
 MARK = """
 (name) => {
@@ -222,6 +233,7 @@ def whole(served):
 @pytest.fixture
 def page(whole):
     """That page with the first spectrum, everything as at first, and the mouse aside."""
+    whole.page.mouse.up()  # should a test have ended while it was down
     whole.page.mouse.move(5, 5)
     whole.page.evaluate(
         """(layers) => {
@@ -326,15 +338,14 @@ class TestPanels:
     @pytest.mark.parametrize(("width", "height"), [(1280, 720), (1440, 900), (1920, 1080)])
     def test_fill_the_window_and_no_more(self, page, width, height):
         page.page.set_viewport_size({"width": width, "height": height})
-        page.painted()
-        page.pause(200)  # it is arranged anew 150 ms after the last change
+        # it is arranged anew 150 ms after the last change
+        page.until(lambda: page.page.evaluate(FITS, height))
         tools = page.at_rest(page.tools)
-        assert page.page.evaluate("() => document.documentElement.scrollHeight <= innerHeight + 1")
+        assert page.page.evaluate(FITS, height)
         for name, one in tools.items():
             assert one["height"] >= 40 or not one["visible"], name
         page.page.set_viewport_size({"width": 1440, "height": 900})
-        page.painted()
-        page.pause(200)
+        page.until(lambda: page.page.evaluate(FITS, 900))
 
 
 class TestLayers:
@@ -488,14 +499,16 @@ class TestRange:
         def told():
             return [value for kind, value in page.heard()[before.heard :] if kind == "brush"]
 
+        def told_of(end):
+            for shake in (0, 1):  # it is told at most every 150 ms, and only when the mouse moves
+                page.page.mouse.move(box["x"] + end * box["width"], y + shake)
+            reached = low + end * (high - low)
+            return told() and told()[-1][1] == pytest.approx(reached, abs=0.01 * (high - low))
+
         page.page.mouse.move(box["x"] + 0.2 * box["width"], y)
         page.page.mouse.down()
         for share in (0.3, 0.4):
-            known = len(told())
-            page.page.mouse.move(box["x"] + share * box["width"], y, steps=2)
-            page.pause(200)  # it is told every 150 ms
-            page.page.mouse.move(box["x"] + share * box["width"] + 2, y)
-            page.until(lambda known=known: len(told()) > known)
+            page.until(lambda share=share: told_of(share))
         told = told()
         page.page.mouse.up()
         assert all(one[0] == pytest.approx(low + 0.2 * (high - low), abs=0.01 * (high - low)) for one in told)
@@ -614,16 +627,28 @@ class TestView:
         page.key("*")
         page.wait_for_values("w1")
 
-    def test_each_panel_is_painted_at_most_twice_a_target(self, page):
-        """Once with the spectrum, once with what was computed; more is what people wait for."""
-        page.page.evaluate(COUNT_PAINTS)
-        page.target(1)
+    def test_panels_are_not_painted_for_every_message(self, page):
+        """But once with the spectrum and once with what was computed; more is what people wait for.
+
+        Panels wait for data that is on its way, for a time; that time does not end here, on any machine.
+        """
         page.mark()
+        page.page.evaluate(COUNT_PAINTS)
+        page.page.evaluate(LONG_WAITS)
+        try:
+            page.key("n")
+            page.page.wait_for_function(SHOWN, arg="made-1")
+            page.wait_for_values("model")
+            page.wait_for_values("w1")
+            page.mark()
+        finally:
+            page.page.evaluate("() => { window.setTimeout = window.shortWaits; window.imoExplorer.data(true) }")
         page.painted()
         painted = page.page.evaluate("() => window.painted")
         shown = {name for name, one in page.tools().items() if one["visible"]}
         assert set(painted) == shown
-        assert max(painted.values()) <= 3, painted  # one more where a frame falls between two messages
+        # between two messages the model and the features may be painted into the spectrum, and the last wait's end
+        assert painted["spectrum"] <= 4 and max(painted.values()) <= 3, painted
 
     def test_keys_zoom_and_move_within_the_spectrum(self, page):
         everything = page.range()
