@@ -1,12 +1,14 @@
 """axe-core finds nothing serious on the page, light and dark, nor in its dialogs."""
 
+import time
+
 import pytest
 from browser import chromium, serving, visit, write_desi_model
 from fits_files import write_coadd, write_redrock
 
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +27,15 @@ def seen(tmp_path_factory):
 
 
 def findings(page):
-    """Return what axe-core calls serious or critical: rule, help and the elements.
+    """Return what axe-core calls serious or critical and what does not pass by itself, as a colour that fades does."""
+    deadline = time.monotonic() + 30
+    while (found := found_now(page)) and time.monotonic() < deadline:
+        page.wait_for_timeout(500)
+    return found
+
+
+def found_now(page):
+    """Return rule, help and the elements of what axe-core calls serious or critical.
 
     One is left out: Tabulator makes the scrolling part of its grid an element that the keyboard can reach, which is
     of use, but no row.

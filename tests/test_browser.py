@@ -97,6 +97,15 @@ def write_galaxies(folder):
     return write_coadd(folder / "coadd-galaxies.fits", [int(target) for target in ids], data)
 
 
+# Where panels that are shown end, in pixels from the window's upper edge
+BOTTOMS = """
+() => [...Bokeh.documents[0]._all_models.values()]
+  .filter((m) => m.type === "Figure" && m.name?.startsWith("imo-") && m.visible)
+  .map((m) => Bokeh.index.find_one(m)?.el.getBoundingClientRect()).filter((box) => box?.height)
+  .map((box) => Math.round(box.bottom))
+"""
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("survey")
@@ -359,6 +368,22 @@ class TestViews:
         page.press("view", "halpha")
         page.show(FAR)
         assert page.x_range() == whole
+
+    def test_more_panels_and_large_type_fit_a_small_projector(self, page):
+        page.show(FULL)
+        page.page.set_viewport_size({"width": 1280, "height": 720})
+        try:
+            page.page.keyboard.press("e")  # with the residual and the second view
+            page.page.keyboard.press("g")
+            page.until(lambda: "residual" in page.figures())
+            page.until(lambda: max(page.page.evaluate(BOTTOMS)) <= 720)
+            page.page.keyboard.press("T")
+            page.page.locator('button[aria-pressed="true"]', has_text="Large type").wait_for()
+            page.until(lambda: max(page.at_rest(lambda: page.page.evaluate(BOTTOMS))) <= 720)
+        finally:
+            page.page.set_viewport_size({"width": 1440, "height": 900})
+            for key in "egT":
+                page.page.keyboard.press(key)
 
     def test_a_view_outside_the_spectrum_says_so(self, page):
         page.show(FAR)

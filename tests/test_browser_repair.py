@@ -3,7 +3,7 @@
 import pytest
 from browser import chromium, serving, visit
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.browser
 
 COSMIC_RAY = "39628000001001386"
 """An injected cosmic ray of the demo survey, rest 3600 Angstrom; its attribution ships."""

@@ -7,7 +7,7 @@ from fits_files import arms, write_coadd, write_redrock
 
 from app.asking import range_words
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.browser
 
 TARGETS = [str(39628000000002000 + k) for k in range(8)]
 

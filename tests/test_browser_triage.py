@@ -16,7 +16,7 @@ from fits_files import arms, write_coadd, write_redrock
 from app.labels import LabelStore, exchange
 from imo_engine.attribution_table import read_attribution_table
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.browser
 
 TARGETS = [str(39628000000001000 + k) for k in range(22)]
 USER = "ann"

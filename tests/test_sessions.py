@@ -23,7 +23,6 @@ from app.result_cache import ResultCache
 from app.workspace import Workspace
 
 pytestmark = [
-    pytest.mark.timeout(600),
     pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::PendingDeprecationWarning"),  # in Panel and Bokeh
 ]
 

@@ -23,6 +23,7 @@ _MAP_LIMIT = 5.0
 _FONT = "system-ui, 'Segoe UI', Roboto, Helvetica, Arial, sans-serif"
 _SHARES = {"spectrum": 6.6, "residual": 2.2, "combined": 2.6, "map": 2.1}
 _WINDOW_SHARE = 1.7
+_LEAST_HEIGHT = 420  # pixels of all panels together
 _FOLDED = ("residual",)
 
 
@@ -73,7 +74,10 @@ class PlotStack:
             sizing_mode="stretch_both",
             syncable=False,
         )
-        self.layout = Row(children=[self.grid, self.second.layout], spacing=0, sizing_mode="stretch_both")
+        # with a least height of its own it gives way where panels need more room than there is, and they shrink
+        self.layout = Row(
+            children=[self.grid, self.second.layout], spacing=0, sizing_mode="stretch_both", min_height=_LEAST_HEIGHT
+        )
         self.browser = BrowserCode(self, shares)
         self.paint(LIGHT)
 
@@ -135,7 +139,8 @@ class PlotStack:
         self._bar.background_fill_color = colours.background
         self._bar.major_label_text_color = self._bar.title_text_color = colours.text
         self._bar.major_tick_line_color = colours.text
-        self._bar.major_label_text_font_size = self._bar.title_text_font_size = f"{letters.small}px"
+        self._bar.major_label_text_font_size = f"{letters.small}px"
+        self._bar.title_text_font_size = f"{NORMAL.small}px"  # written along a low panel, larger would be cut
 
     def _add_panels(self, panels: list[figure]) -> None:
         """Let panels of methods do and look like the others."""

@@ -28,7 +28,7 @@ _SAFETY = 2.4
 _SAMPLES = ((1, 300), (4, 100), (16, 80), (64, 60))
 _KEPT_BYTES = 1 << 30  # of what is prepared for all inputs; if that takes more, nothing is kept
 _UNPREPARED = 40  # chunks for which it does not pay to prepare quick passes
-_AT_ONCE = 256  # chunks between two questions whether to go on
+_AT_ONCE = 128  # chunks between two questions whether to go on
 _PART = 1024  # chunks whose statistics are kept together
 _FEW = 200  # chunks below which all are computed exactly: wide chunks change too much for the cheap way
 

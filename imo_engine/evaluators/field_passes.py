@@ -51,6 +51,7 @@ class FieldPasses:
         check()
         ordered, self.order = normal.T.contiguous().sort(dim=1)  # (C1, L1)
         self.ordered = ordered
+        check()
         self.zero = torch.searchsorted(ordered, torch.zeros(width, 1, device=normal.device, dtype=normal.dtype))[:, 0]
         self.kernel = net.weights[1].flip(2).permute(1, 2, 0).contiguous()  # (C1, size, C2)
         # rows of the second stage with room for the pooling's and the kernel's margins
@@ -64,7 +65,9 @@ class FieldPasses:
         self.centred = centred.flatten()
         spread = stages.raw2.new_zeros(len(both), self.rows, stages.raw2.shape[1])
         self.fields = spread[:, self.front : self.front + length]
+        check()
         self.fields.copy_(torch.cat(fields))
+        check()
         self.spread = spread.flatten(1)
         self.bytes_per_pass = 2 * self.rows * len(self.mean) * self.spread.element_size()
 

@@ -40,7 +40,7 @@ class Fields:
             rank: Fields of the second stage's statistics; what they leave out goes through gradients.
             check: Called now and then; may raise.
         """
-        self._check = check
+        self.check = check
         self.stages = stages = passes.stages
         net = stages.net
         self.gate1 = passes.gate
@@ -84,7 +84,7 @@ class Fields:
         basis = leading_directions(weights @ (vectors * root), _PRECISION3)
         self.combine3 = (vectors * root) @ basis.T  # (q, r)
         self.fields3 = ((basis / root) @ vectors.T).to(fields) @ fields
-        self._check()
+        self.check()
         self.far = FarField(self.stages, self.fields3)
 
     def _differentiate(self, fields: Tensor) -> None:
@@ -96,7 +96,7 @@ class Fields:
             latents = stages.encoder.mlp(stages.finish(raw3))[0]
             rows = []
             for value in latents:
-                self._check()
+                self.check()
                 rows.append(torch.autograd.grad(value, cells, retain_graph=True)[0])
         self.gradient = torch.stack(rows, dim=2)  # (L2, C2, S)
         by_scale = torch.einsum("lcs,lc->cs", self.gradient, stages.cells2)
@@ -268,6 +268,7 @@ class LowRank:
         moved = moved * ((place >= 0) & (place < length))[..., None]
         pooled = []
         for few in torch.arange(len(part), device=part.device).split(_FEW):
+            self.fields.check()
             raw3 = torch.addmm(stages.raw3.flatten(), weight[few], self.fields.fields3)
             row = place[few].clamp(0, length - 1) + length * torch.arange(len(few), device=part.device)[:, None]
             raw3.view(-1, width).index_add_(0, row.flatten(), moved[few].flatten(0, 1))
