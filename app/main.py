@@ -19,7 +19,7 @@ from app.plots.colours import DARK, LIGHT
 from app.plots.sources import PlotSources
 from app.plots.stack import PlotStack
 from app.repairing import RepairDesk, RepairState
-from app.schedule import in_order
+from app.schedule import in_turn, page_schedule
 from app.session import Session
 from app.state import AppState
 from app.triage import Triage
@@ -56,7 +56,7 @@ def explorer_page(workspace: Workspace) -> pn.viewable.Viewable:
     """
     document = pn.state.curdoc
     document.theme = own_theme()
-    schedule = in_order(document.add_next_tick_callback)
+    schedule = page_schedule(document)
     survey, settings = workspace.survey, workspace.settings
     place = place_in(pn.state.session_args)
     state = AppState()
@@ -65,7 +65,11 @@ def explorer_page(workspace: Workspace) -> pn.viewable.Viewable:
     sources = PlotSources(survey.spectra.wavelength, settings.window_sizes, settings.n_baselines)
     stack = PlotStack(sources, settings.weights)
     stack.attach(document)
-    act = partial(on_key, triage, desk, state)
+
+    def act(action: str) -> None:
+        with in_turn(document):
+            on_key(triage, desk, state, action)
+
     stack.on_key(act)
     classes = ClassDialog(
         ClassDesk(workspace.store, submit=workspace.saving.submit, schedule=schedule, edited=desk.reload)
@@ -117,7 +121,7 @@ def explorer_page(workspace: Workspace) -> pn.viewable.Viewable:
     left = pmui.Column(filters, comparisons.mark, table, styles=LEFT, **column)
     about = TargetStrip(session, state, schedule), ProgressStrip(session, schedule, soon)
     strip = pn.Row(*about, sizing_mode="stretch_width", margin=0)
-    plots = pn.pane.Bokeh(stack.layout, sizing_mode="stretch_both", margin=0, min_height=420)
+    plots = pn.pane.Bokeh(stack.layout, sizing_mode="stretch_both", margin=0)
     middle = pmui.Column(
         strip,
         toolbar(settings.window_sizes),
@@ -181,7 +185,7 @@ def explorer_page(workspace: Workspace) -> pn.viewable.Viewable:
     paint()
     page.param.watch(on_look, "dark_theme")
     state.param.watch(on_look, "large_type")
-    state.param.watch(lambda event: table.show(event.new), "target_id")
+    state.param.watch(lambda event: schedule(partial(table.show, event.new)), "target_id")  # the spectrum comes first
     for choice in ("details", "compare"):  # two columns of plots need the width
         state.param.watch(lambda _: right.param.update(visible=state.details and not state.compare), choice)
     state.param.watch(lambda event: comparisons.follow(event.new), "target_id")

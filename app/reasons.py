@@ -55,6 +55,12 @@ class Reasons:
         finding = self.findings.get(target_id)
         return "" if finding is None else finding.brief
 
+    def known(self, target_id: str, attribution: Attribution) -> Reason | None:
+        """Return why a target is odd if that was worked out before, from values that are as exact."""
+        with self._lock:
+            reason, exact = self._found.get(target_id, (None, False))
+            return reason if exact == attribution.exact else None
+
     def of(self, survey: Survey, target_id: str, attribution: Attribution) -> Reason:
         """Return why a target is odd; takes about a tenth of a second when it is not known yet.
 

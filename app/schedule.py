@@ -1,14 +1,54 @@
 """What threads hand to a page is done in the order in which it was handed over."""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 
-__all__ = ["in_order"]
+from bokeh.document import Document
+from tornado.ioloop import IOLoop
+
+__all__ = ["in_order", "in_turn", "page_schedule"]
 
 Callback = Callable[[], object]
 
 
-def in_order(schedule: Callable[[Callback], object]) -> Callable[[Callback], object]:
+def page_schedule(document: Document) -> Callable[[Callback], object]:
+    """Return what runs a function soon where a page may be changed, in order; call it from any thread.
+
+    Call this in the thread of the server's loop.
+    """
+    loop = IOLoop.current()
+
+    def add(callback: Callback) -> None:
+        context = document.session_context
+        if context is None or not context.destroyed:  # else nobody is left to see it
+            document.add_next_tick_callback(callback)
+
+    # by way of the loop: one that another thread adds just when the document lets go of what it holds may be lost
+    return in_order(lambda callback: loop.add_callback(add, callback), partial(in_turn, document))
+
+
+@contextmanager
+def in_turn(document: Document) -> Iterator[None]:
+    """Let Bokeh send what is changed within, in order, when it is left.
+
+    Else Panel (1.9) writes to the socket itself, and where Bokeh is writing just then, its message may stay behind
+    until the next one: the last word, such as "done", does not arrive.
+    """
+    if document.callbacks.hold_value:
+        yield
+        return
+    document.hold("collect")
+    try:
+        yield
+    finally:
+        document.unhold()
+
+
+def in_order(
+    schedule: Callable[[Callback], object], around: Callable[[], AbstractContextManager[object]] = nullcontext
+) -> Callable[[Callback], object]:
     """Return a way to schedule callbacks that are run first come, first served; safe to use from any thread.
 
     A document's own callbacks are not (Bokeh 3.9): those added while it holds changes back wait, and when it lets
@@ -16,6 +56,7 @@ def in_order(schedule: Callable[[Callback], object]) -> Callable[[Callback], obj
 
     Args:
         schedule: Runs a function soon where the page may be changed, such as ``Document.add_next_tick_callback``.
+        around: Makes the context in which each callback is run.
 
     >>> later, done = [], []
     >>> put = in_order(later.append)
@@ -29,7 +70,9 @@ def in_order(schedule: Callable[[Callback], object]) -> Callable[[Callback], obj
     waiting: deque[Callback] = deque()
 
     def run() -> None:
-        waiting.popleft()()
+        callback = waiting.popleft()
+        with around():
+            callback()
 
     def put(callback: Callback) -> object:
         waiting.append(callback)

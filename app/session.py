@@ -24,6 +24,7 @@ from app.plots.sources import PlotSources
 from app.reasons import Reason, Reasons, in_brief
 from app.refinement import Refined, Refinement, in_detail, within
 from app.state import AppState
+from app.status_words import duration_words, finished_words, progress_words
 from app.survey import Survey
 from imo_engine.attribution import Attribution
 from imo_engine.errors import ImoError
@@ -32,8 +33,6 @@ from imo_engine.significance import significance_or_why
 __all__ = ["Session", "Status"]
 
 log = logging.getLogger(__name__)
-
-_CANCELLED = 2.0  # local share from which on its number says less than words
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,7 @@ class Session(param.Parameterized):
         state: AppState,
         explainer: Explainer,
         sources: PlotSources,
-        schedule: Callable[[Callable[[], None]], object],
+        schedule: Callable[[Callable[[], object]], object],
         settings: Settings | None = None,
         *,
         alive: Callable[[], bool] = lambda: True,
@@ -164,13 +163,18 @@ class Session(param.Parameterized):
             self.status = Status("unscored", f"Not scored: {problem}")
             return
         self.status = Status("queued", "Waiting for the engine", None)
+        asking = True
 
         def listener(event: Event) -> None:
-            self._schedule(partial(self._apply, generation, event))
+            apply: Callable[[], object] = partial(self._apply, generation, event)
+            if asking and isinstance(event, Finished):  # known at once: after what others do about the new target
+                apply = partial(self._schedule, apply)
+            self._schedule(apply)
 
         self._ticket = self._explainer.request(
             target_id, listener, self._settings, session=self.name, alive=self._alive
         )
+        asking = False
 
     def _show_spectrum(self, generation: int, row: int) -> None:
         if generation == self._generation:
@@ -187,16 +191,24 @@ class Session(param.Parameterized):
                 sources.show_baselines(baselines, valid)
                 self.status = Status("computing", f"{len(baselines)} baselines aligned", 0.0)
             case WindowReady():
-                sources.show_window(event.window_size, event.values)
                 sources.show_combination(event.combined, event.combined_scatter)
+                sources.show_window(event.window_size, event.values)  # its arrival makes the browser paint
             case Progress():
-                self.status = Status("computing", _progress_text(event), event.done / event.total)
+                self.status = Status("computing", progress_words(event), event.done / event.total)
             case Finished(attribution):
-                sources.show_attribution(attribution, *significance_or_why(attribution, self.survey.engine.null()))
+                reason = None if self._reasons is None else self._reasons.known(self._state.target_id, attribution)
+                if reason is not None:  # before the attribution, whose arrival makes the browser paint
+                    self._draw_reason(reason, attribution)
+                    sources.show_attribution(attribution, reason.significance, reason.why_not)
+                else:
+                    sources.show_attribution(attribution, *significance_or_why(attribution, self.survey.engine.null()))
                 self.attribution = attribution
                 rough = not attribution.exact
-                self.status = Status("done", _finished_text(attribution), 1.0, rough, in_detail(attribution))
-                self._explain_reason(generation, attribution)
+                self.status = Status("done", finished_words(attribution), 1.0, rough, in_detail(attribution))
+                if reason is not None:
+                    self.reason = reason
+                else:
+                    self._explain_reason(generation, attribution)
                 self._look_ahead(attribution)
             case Failed(message):
                 self.status = Status("failed", f"Could not be explained: {message}")
@@ -221,15 +233,15 @@ class Session(param.Parameterized):
         sources, about = self._sources, within(attribution)
         if refined.window_size is not None:
             index = attribution.window_sizes.index(refined.window_size)
-            sources.show_window(refined.window_size, attribution.values[index].astype(np.float32))
             sources.show_combination(attribution.combined, attribution.combined_scatter)
+            sources.show_window(refined.window_size, attribution.values[index].astype(np.float32))
         elif (progress := refined.progress) is not None:
-            left = "follow" if progress.seconds_left is None else f"in {_duration(progress.seconds_left)}"
-            detail = f"{in_detail(attribution)}; exact values: {_progress_text(progress)}"
+            left = "follow" if progress.seconds_left is None else f"in {duration_words(progress.seconds_left)}"
+            detail = f"{in_detail(attribution)}; exact values: {progress_words(progress)}"
             self.status = Status("done", f"{about} · exact values {left}", progress.done / progress.total, True, detail)
         elif refined.ended == "exact":
             sources.show_attribution(attribution, *significance_or_why(attribution, self.survey.engine.null()))
-            self.status = Status("done", _finished_text(attribution), 1.0, detail=in_detail(attribution))
+            self.status = Status("done", finished_words(attribution), 1.0, detail=in_detail(attribution))
             self._explain_reason(self._generation, attribution)
         else:
             why = f": {refined.message}" if refined.message else ""
@@ -249,50 +261,21 @@ class Session(param.Parameterized):
             except Exception:
                 log.exception("why target %s is odd", target_id)
             else:
-                self._schedule(partial(self._show_reason, generation, reason))
+                self._schedule(partial(self._show_reason, generation, reason, attribution))
 
         self._think(work)
 
-    def _show_reason(self, generation: int, reason: Reason) -> None:
+    def _show_reason(self, generation: int, reason: Reason, attribution: Attribution) -> None:
         if generation != self._generation:
             return
-        self._sources.show_reconstruction(reason.reconstruction)
-        self._sources.show_features([(*one.observed, in_brief([one]), one.verdict) for one in reason.features])
+        self._draw_reason(reason, attribution)
         self.reason = reason
+
+    def _draw_reason(self, reason: Reason, attribution: Attribution) -> None:
+        marks = [(*one.observed, in_brief([one]), one.verdict) for one in reason.features]
+        self._sources.show_reconstruction(reason.reconstruction)
+        self._sources.show_features(marks, attribution.combined)
 
     def _computable(self, target_ids: list[str]) -> list[str]:
         spectra = self.survey.spectra
         return [target for target in target_ids if not spectra.problem[spectra.row(target)]]
-
-
-def _progress_text(progress: Progress) -> str:
-    left = progress.seconds_left
-    rest = "" if left is None else f" · {_duration(left)} left"
-    return f"W = {progress.window_size} on {progress.device} · {progress.done:,} of {progress.total:,}{rest}"
-
-
-def _finished_text(attribution: Attribution) -> str:
-    note = attribution.provenance
-    about = f"{len(attribution.baselines)} baselines · {note['evaluations']:,} evaluations"
-    if "rounding" in note:
-        return f"Precomputed, ±{note['rounding']} · {about}"
-    follow = "" if attribution.exact else " · exact values follow"
-    first = f"{within(attribution)}{follow}{_local(attribution)}"
-    return f"{first} · {about} in {note['seconds']:.1f} s on {note['device']}"
-
-
-def _local(attribution: Attribution) -> str:
-    """Say in a few words how much of the signal is local, where the network lets it be anything else."""
-    shares = [one.local_share for one in attribution.facts if one.local_share is not None]
-    if not shares or all(share == 1 for share in shares):
-        return ""
-    if max(shares) > _CANCELLED:
-        return " · pattern and statistics cancel"
-    low, high = (f"{100 * one:.0f}" for one in (min(shares), max(shares)))
-    return f" · {low} % local" if low == high else f" · {low} to {high} % local"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    return f"{round(seconds / 60)} min"

@@ -14,25 +14,39 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 from browser import chromium, serving, visit  # noqa: E402 - the tests' own server and browser
 
-# Milliseconds from a key to the frames after which another target's spectrum and its whole attribution are painted
+# Milliseconds from a key to the end of the frames in which another target's spectrum, and its whole attribution, are
+# painted. Asks for no frames of its own: each costs the page a layout.
 PRESS = """
 (key) => new Promise((resolve) => {
   const models = [...Bokeh.documents[0]._all_models.values()]
   const having = (...names) => models.find((m) => m.data?.rank === undefined && names.every((n) => m.data?.[n]))
   const target = having("z", "id"), drawn = having("shown"), attribution = having("x", "combined")
-  const before = target.data.id[0], shown = drawn.data.shown, began = performance.now()
-  const late = began + 30000
-  let painted = null
-  const look = () => {
-    const other = target.data.id[0] !== before
-    if (painted === null && other && drawn.data.shown !== shown) painted = performance.now() - began
-    const whole = painted !== null && attribution.data.combined.some(Number.isFinite)
-    if (whole) setTimeout(() => resolve([target.data.id[0], painted, performance.now() - began]))
-    else if (performance.now() > late) resolve([before, NaN, NaN])
-    else requestAnimationFrame(look)
+  const shown = models.filter((m) => m.type === "Figure" && m.name?.startsWith("imo-") && m.visible)
+  const before = [target.data.id[0], drawn.data.shown], began = performance.now()
+  const slots = [], waiting = new Set(shown)
+  let spectrum = null
+  const end = (whole) => {
+    clearTimeout(late)
+    for (const [signal, slot] of slots) signal.disconnect(slot)
+    resolve([target.data.id[0], spectrum, whole])
+  }
+  const late = setTimeout(() => end(NaN), 30000)
+  for (const panel of shown) {
+    const {repainted} = Bokeh.index.find_one(panel)
+    const slot = () => {
+      if (target.data.id[0] === before[0] || drawn.data.shown === before[1]) return
+      if (spectrum === null && panel.name === "imo-spectrum") {
+        spectrum = NaN
+        setTimeout(() => { spectrum = performance.now() - began })
+      }
+      if (!attribution.data.combined.some(Number.isFinite)) return
+      waiting.delete(panel)
+      if (waiting.size === 0) setTimeout(() => end(performance.now() - began))
+    }
+    repainted.connect(slot)
+    slots.push([repainted, slot])
   }
   window.dispatchEvent(new KeyboardEvent("keydown", {key, bubbles: true}))
-  requestAnimationFrame(look)
 })
 """
 

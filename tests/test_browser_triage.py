@@ -1,6 +1,7 @@
 """Triage in a real Chromium with a real server, which is killed in the middle."""
 
 import os
+import random
 import re
 import signal
 import socket
@@ -347,6 +348,16 @@ def test_nothing_is_written_while_the_next_target_is_on_its_way(page, folder, ha
     with LabelStore(folder / "labels.sqlite") as store:
         assert store.get(after, USER).label.comment == "here"
         assert store.get(before, USER).label.comment == ""
+
+
+def test_quick_keys_end_at_what_is_finished(page):
+    """The last message of each target arrives, however many cross."""
+    rng = random.Random(1)
+    for _ in range(25):
+        for _ in range(rng.randint(1, 3)):
+            page.page.keyboard.press(rng.choice("nnnb"))
+            page.page.wait_for_timeout(rng.choice((0, 50, 150, 400)))
+        page.wait_for_status("done")
 
 
 def test_a_comment_stays_with_the_target_that_was_shown(page, folder, halted, unused):

@@ -22,9 +22,8 @@ from app.main import explorer_page
 from app.result_cache import ResultCache
 from app.workspace import Workspace
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::PendingDeprecationWarning"),  # in Panel and Bokeh
-]
+# in Panel and Bokeh
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::PendingDeprecationWarning")
 
 SETTINGS = Settings(window_sizes=(4, 1), n_baselines=4)
 SESSIONS = 10

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["CLIENT_FILES", "BrowserCode", "client_code"]
 
 CLIENT_FILES = (
+    "bokeh",
     "page",
     "view",
     "spectrum",
@@ -123,13 +124,14 @@ class BrowserCode:
         axes.wavelength.js_on_change("end", moved)
         sources.target.js_on_change("data", CustomJS(code="window.imoExplorer?.target()"))
         sources.spectrum.js_on_change("data", CustomJS(code="window.imoExplorer?.spectrum()"))
-        refit = CustomJS(code="window.imoExplorer?.data()")
-        for source in (sources.attribution, sources.singles, sources.features):
-            source.js_on_change("data", refit)
-        sources.scale_map.js_on_change("data", CustomJS(code="window.imoExplorer?.data(true)"))
+        computed = {
+            "attribution": sources.attribution, "singles": sources.singles, "features": sources.features,
+            "methods": stack.methods.values, "map": sources.scale_map,
+        }  # fmt: skip
+        for name, source in computed.items():
+            source.js_on_change("data", CustomJS(code=f"window.imoExplorer?.data('{name}')"))
         sources.significance.js_on_change("data", CustomJS(code="window.imoExplorer?.significance()"))
         sources.repair.js_on_change("data", CustomJS(code="window.imoExplorer?.repaired()"))
-        stack.methods.values.js_on_change("data", refit)
         stack.methods.listed.js_on_change("data", CustomJS(code="window.imoExplorer?.methods()"))
         full = CustomJS(code="window.imoExplorer?.view('full')")
         for panel in stack.every_panel:

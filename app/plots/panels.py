@@ -22,7 +22,7 @@ from bokeh.plotting import figure
 
 from app.plots.colours import Colours
 
-__all__ = ["LARGE", "NORMAL", "Axes", "Type", "add_legend", "add_zero", "empty_panel", "paint_panel"]
+__all__ = ["LARGE", "NORMAL", "Axes", "Type", "add_legend", "add_zero", "empty_panel", "paint_panel", "set_borders"]
 
 _SHORT_NUMBERS = """
 if (tick === 0) return "0"
@@ -123,9 +123,10 @@ def empty_panel(axes: Axes, name: str, y_label: str, *, prefix: str = "imo") -> 
             )
             panel.add_layout(of_place[frame], place)
     for axis in panel.yaxis:
-        axis.axis_label = y_label
+        # words at a fixed place give the axis one width, whatever its numbers: Bokeh lays out every panel of the page
+        # anew when one axis changes its width
+        axis.update(axis_label=y_label or " ", axis_label_standoff_mode="axis", syncable=False)
         axis.axis_label_text_font_style = "normal"
-        axis.axis_label_standoff = 2
         axis.ticker.update(desired_num_ticks=4, syncable=False)  # the browser asks for as many as there is room for
         axis.formatter = CustomJSTickFormatter(code=_SHORT_NUMBERS)
     return panel
@@ -167,7 +168,7 @@ def paint_panel(panel: figure, colours: Colours, letters: Type) -> None:
     """Use a set of colours and sizes; glyphs are named after their colours."""
     palette = asdict(colours)
     panel.outline_line_color = colours.grid
-    panel.min_border_left, panel.min_border_right = letters.left, letters.right
+    set_borders(panel, letters, letters.left, letters.right)
     for axis in panel.axis:
         axis.axis_line_color = axis.major_tick_line_color = colours.muted
         axis.minor_tick_line_color = None
@@ -191,6 +192,13 @@ def paint_panel(panel: figure, colours: Colours, letters: Type) -> None:
                 setattr(glyph, kind, colour)
         if "curve" in glyph.tags:
             glyph.line_width = letters.line * _WIDTHS.get(renderer.name or "", 1.0)
+
+
+def set_borders(panel: figure, letters: Type, left: int, right: int) -> None:
+    """Keep as many pixels free beside the panel; the words of its axis stand at the outer edge of them."""
+    panel.min_border_left, panel.min_border_right = left, right
+    for axis in panel.yaxis:
+        axis.axis_label_standoff = left - round(1.5 * letters.axis)
 
 
 _WIDTHS = {"combined": 1.3, "window": 1.2}

@@ -8,7 +8,7 @@ from bokeh.plotting import figure
 
 from app.plots.colours import Colours
 from app.plots.layers import LayerModels, mark_lines, shade
-from app.plots.panels import Axes, Type, add_legend, add_zero, empty_panel, paint_panel
+from app.plots.panels import Axes, Type, add_legend, add_zero, empty_panel, paint_panel, set_borders
 from app.plots.sources import PlotSources
 from imo_engine.spectral_lines import line_view
 
@@ -39,7 +39,7 @@ class SecondView:
         """Use a set of colours and sizes."""
         for panel in self.panels.values():
             paint_panel(panel, colours, letters)
-            panel.min_border_left, panel.min_border_right = letters.left - 22, 10
+            set_borders(panel, letters, letters.left - 22, 10)
 
     def arguments(self) -> dict[str, Any]:
         """Return what the browser's code needs."""

@@ -112,12 +112,15 @@ class PlotSources:
         """Show the combination, (N,), with its scatter over baselines, (N,)."""
         self.attribution.data.update(_combination_columns(combined, scatter))
 
-    def show_features(self, features: Sequence[tuple[float, float, str, str]]) -> None:
+    def show_features(
+        self, features: Sequence[tuple[float, float, str, str]], combined: NDArray[np.floating] | None = None
+    ) -> None:
         """Mark features of the combination, numbered from 1 in the given order.
 
         Args:
             features: First and last wavelength (observed frame, Angstrom), words, and what it may come from:
                 "source", "instrument" or "unclear". They stay until a spectrum is shown.
+            combined: The combination, (N,), if it is shown only after them.
 
         Raises:
             ValueError: If a verdict is none of these.
@@ -125,7 +128,8 @@ class PlotSources:
         for *_, verdict in features:
             if verdict not in VERDICTS:
                 raise ValueError(f"'{verdict}' is no verdict; expected one of {', '.join(VERDICTS)}")
-        self.features.data = _feature_columns(features, self.attribution.data["combined"], self.wavelength)
+        heights = self.attribution.data["combined"] if combined is None else combined
+        self.features.data = _feature_columns(features, heights, self.wavelength)
 
     def show_repair(self, regions: Sequence[tuple[int, int]], flux: NDArray[np.floating]) -> None:
         """Mark the regions of a repair, [start, stop) pixels each, and draw the repaired flux, (N,), within them.
@@ -201,7 +205,7 @@ def _combination_columns(combined: NDArray[np.float64], scatter: NDArray[np.floa
 
 
 def _feature_columns(
-    features: Sequence[tuple[float, float, str, str]], combined: NDArray[np.float32], wavelength: NDArray[np.float64]
+    features: Sequence[tuple[float, float, str, str]], combined: NDArray[np.floating], wavelength: NDArray[np.float64]
 ) -> dict[str, Any]:
     peaks = []
     for low, high, *_ in features:

@@ -107,10 +107,10 @@ class RankedTable(pn.viewable.Viewer):
 
     def _on_selection(self, event: object) -> None:
         chosen = list(self.widget.selection)
-        if chosen:
-            self._triage.select(self._ids[chosen[0]])
-        else:  # a second click on the row: it stays selected
+        if not chosen:  # a second click on the row: it stays selected
             self.show(self._triage.selected)
+        elif self._ids[chosen[0]] != self._triage.selected:  # and not marked by show(), whose words would be lost
+            self._triage.select(self._ids[chosen[0]])
 
     def _on_sorters(self, event: object) -> None:
         self._triage.sorted_as([str(one) for one in self.widget.current_view.index] if self.widget.sorters else None)

@@ -1,6 +1,8 @@
 // Panels that fold, axes outside the first and last of them, and layers that are switched.
 const AXIS_ROOM = 34  // pixels of a wavelength axis with its words
 
+const panelNamed = (name) => panels[name] ?? methodPanels[Number(name.slice("method".length))]
+
 function arrange() {
   const names = Object.keys(panels)
   const shown = names.filter((name) => state.panels[name])
@@ -16,17 +18,23 @@ function arrange() {
   })
   const seen = new Set(placed.flat().map(({key}) => key))
   for (const [name, {above, below}] of Object.entries(axisModels)) {
-    const panel = panels[name] ?? methodPanels[Number(name.slice("method".length))]
-    panel.visible = seen.has(name)
-    if (!(name in panels)) methodBoxes[Number(name.slice("method".length))].visible = seen.has(name)
+    const panel = panelNamed(name)
     const other = state.frame === "rest" ? "observed" : "rest"
     for (const frame of ["observed", "rest"]) {
       above[frame].visible = tops.includes(name) && frame === other
       below[frame].visible = bottoms.includes(name) && frame === state.frame
     }
+    put(panel, seen.has(name))
+    if (!(name in panels)) methodBoxes[Number(name.slice("method".length))].visible = seen.has(name)
   }
   if (comparing()) placeBeside(placed)
   else placeBelow(rows)
+}
+
+// Bokeh lays a hidden panel out anew at every change, for its axes ask for room in vain: they are hidden with it.
+function put(panel, shown) {
+  for (const axis of panel.left) axis.visible = shown
+  panel.visible = shown
 }
 
 // What the axes mean for this target: without a redshift there is no rest frame, and nothing to normalise by.

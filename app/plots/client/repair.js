@@ -22,6 +22,7 @@ const stopRepair = () => forward("repair-stop")
 
 function repaired() {
   blank = false
+  emptied.delete("repair")
   legendOfRepair()
   const count = repairs.data.low.length
   if (announcing) lookAtRepair()

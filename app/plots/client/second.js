@@ -31,19 +31,20 @@ function fitSecond() {
 
 function frameSecond() {
   const other = state.frame === "rest" ? "observed" : "rest"
+  for (const panel of Object.values(secondView.panels)) put(panel, state.second)
   for (const name of ["observed", "rest"]) {
-    secondView.below[name].visible = name === state.frame
-    secondView.above[name].visible = name === other
+    secondView.below[name].visible = state.second && name === state.frame
+    secondView.above[name].visible = state.second && name === other
     for (const model of secondView.grids[name]) model.visible = name === state.frame
   }
 }
 
 function second(shown) {
   state.second = shown
+  frameSecond()  // axes first: Bokeh lays out and paints what becomes visible at once
   secondView.layout.visible = shown
   check("second", "halpha", shown)
   if (!shown) return
-  frameSecond()
   followSecond()
   schedule()
   if (!known()) say("second view: the redshift is not known")

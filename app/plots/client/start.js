@@ -3,8 +3,12 @@ let fluxBefore = spectrum.data.flux
 let blank = false
 
 // What was computed belongs to the spectrum before; the server has forgotten it too.
+const ofAttribution = {attribution, singles, map: scaleMap, features, repair: repairs, methods: methodValues}
+const emptied = new Set()  // those of them whose panels have not heard of it yet
+
 function empty() {
   if (blank) return
+  blank = true
   for (const [name, values] of Object.entries(attribution.data)) {
     if (name !== "x") attribution.data[name] = new Float32Array(values.length).fill(NaN)
   }
@@ -17,25 +21,31 @@ function empty() {
   significance.data.bits[0] = new Int32Array(0)
   significance.data.why_not[0] = "known when all window sizes are computed"
   drawSignificant()
+  for (const name of Object.keys(ofAttribution)) emptied.add(name)
 }
 
 function newSpectrum() {
-  if (spectrum.data.flux !== fluxBefore) {  // and not only the reconstruction
-    fluxBefore = spectrum.data.flux
-    empty()
-    if (!blank) for (const source of [attribution, singles, scaleMap, features, repairs, methodValues]) source.change.emit()
-    blank = true
-    legendOfRepair()
-  }
+  const another = spectrum.data.flux !== fluxBefore  // and not only the reconstruction
+  fluxBefore = spectrum.data.flux
+  if (another) empty()
   derive()
-  release()
+  if (!another) return
+  legendOfRepair()
+  for (const name of ["singles", "repair"]) {  // drawn into the spectrum's panel, which waits no longer
+    ofAttribution[name].change.emit()
+    emptied.delete(name)
+  }
+  fit()
+  hold(false, [panels.spectrum, panels.residual])
+  gather(1000, allPanels().filter((panel) => panel !== panels.spectrum && panel !== panels.residual))
+  fade()
 }
 
 // Several sources change one after the other: the panels are painted when the last one is there.
 let gathering = null
 
-function gather(longest) {
-  if (gathering === null) hold(true)
+function gather(longest, waiting = allPanels()) {
+  hold(true, waiting)
   clearTimeout(gathering)
   gathering = setTimeout(release, longest)
 }
@@ -43,19 +53,49 @@ function gather(longest) {
 function release() {
   clearTimeout(gathering)
   gathering = null
+  for (const name of emptied) ofAttribution[name].change.emit()
+  emptied.clear()
   fit()
   hold(false)
 }
 
-function hold(on) {
-  for (const panel of allPanels()) panel.hold_render = on
+// A panel paints the whole of itself when it hears that it was held, and else only what has changed.
+function hold(on, which = allPanels()) {
+  for (const panel of which) {
+    if (panel.hold_render === on) continue
+    panel.setv({hold_render: on}, {silent: true})
+    if (!on) viewOf(panel)?.schedule_paint()
+  }
 }
 
-function computed(complete) {
+const viewsOfPanels = new WeakMap()  // to look for one takes milliseconds
+
+function viewOf(panel) {
+  if (!viewsOfPanels.get(panel)?.el.isConnected) viewsOfPanels.set(panel, Bokeh.index.find_one(panel))
+  return viewsOfPanels.get(panel)
+}
+
+// Panels that wait for their new values are seen to: what they show belongs to another spectrum.
+const fading = new WeakSet()
+
+function fade() {
+  for (const panel of allPanels().filter((one) => one.hold_render)) {
+    const view = viewOf(panel)
+    if (!view) continue
+    view.el.style.opacity = 0.25
+    if (fading.has(view)) continue
+    fading.add(view)
+    view.repainted.connect(() => { view.el.style.opacity = "" })
+  }
+}
+
+function computed(name) {
   blank = false
-  gather(40)
+  emptied.delete(name)
+  gather(emptied.size ? 300 : 40)
+  if (name !== "map") return  // it comes last
   if (state.significant) drawSignificant()
-  if (complete) release()
+  release()
 }
 
 function newTarget() {  // back to the whole spectrum, and to the label's redshift
@@ -87,13 +127,15 @@ window.imoExplorer = {
   significance: drawSignificant,
   target() { empty(); gather(300); newTarget() },  // its spectrum follows
   spectrum: newSpectrum,
-  data: (complete = false) => computed(complete),
+  data: computed,
   stop() {
     window.removeEventListener("keydown", onKey)
     window.removeEventListener("resize", onResize)
   },
 }
+lighten()
 derive()
+frameSecond()
 legendOfRepair()
 newTarget()
 listMethods()

@@ -69,10 +69,21 @@ function tick(panel) {
   }
 }
 
+// Numbers of a wavelength axis stand apart: each takes four letters, five if it is far in the red.
+function tickWavelengths(panel, {below}) {
+  const letters = parseFloat(below.observed.major_label_text_font_size) || 11
+  const most = Math.max(2, Math.min(12, Math.floor((panel.inner_width || 800) / (4.6 * letters))))
+  for (const {ticker} of Object.values(below)) if (ticker.desired_num_ticks !== most) ticker.desired_num_ticks = most
+}
+
 function fit() {
   if (pending !== null) cancelAnimationFrame(pending)
   pending = null
   for (const name of Object.keys(panels)) if (state.panels[name]) tick(panels[name])
+  for (const [name, axes] of Object.entries(axisModels)) {
+    const panel = panelNamed(name)
+    if (panel.visible) tickWavelengths(panel, axes)
+  }
   const from = pixel(wavelength.start), to = pixel(wavelength.end)
   if (state.panels.spectrum) fitSpectrum(panels.spectrum, drawn.data, from, to, 58)
   if (state.panels.residual) fitResidual(panels.residual, from, to)
