@@ -69,8 +69,8 @@ def explorer_page(workspace: Workspace) -> pn.viewable.Viewable:
     def act(action: str) -> None:
         with in_turn(document):
             on_key(triage, desk, state, action)
+            repairs.on_key(action)
 
-    stack.on_key(act)
     classes = ClassDialog(
         ClassDesk(workspace.store, submit=workspace.saving.submit, schedule=schedule, edited=desk.reload)
     )
@@ -95,7 +95,7 @@ def explorer_page(workspace: Workspace) -> pn.viewable.Viewable:
     )
     repairs = RepairDesk(state, session, workspace.explainer, schedule, settings, alive=partial(_has_browser, document))
     repairs.param.watch(lambda event: _draw_repair(sources, event.new), "state")
-    stack.on_key(repairs.on_key)
+    stack.on_key(act)
     candidates = CandidateDesk(
         workspace.explainer, workspace.shelf, submit=workspace.thinking.submit, schedule=schedule
     )

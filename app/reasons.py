@@ -15,7 +15,7 @@ from imo_engine.attribution import Attribution
 from imo_engine.features import Feature, find_features, sentence
 from imo_engine.significance import Significance, significance_or_why
 
-__all__ = ["Reason", "Reasons", "in_brief"]
+__all__ = ["Reason", "Reasons", "in_brief", "marks"]
 
 log = logging.getLogger(__name__)
 
@@ -88,6 +88,11 @@ class Reasons:
                 self._found.popitem(last=False)
         self.findings.learn({target_id: Finding.of(attribution, features, in_brief(features))})
         return reason
+
+
+def marks(features: Sequence[Feature]) -> list[tuple[float, float, str, str]]:
+    """Return what to mark on the panels: first and last observed wavelength (Angstrom), words, and the verdict."""
+    return [(*one.observed, in_brief([one]), one.verdict) for one in features]
 
 
 def in_brief(features: Sequence[Feature]) -> str:

@@ -54,9 +54,11 @@ def in_order(
     A document's own callbacks are not (Bokeh 3.9): those added while it holds changes back wait, and when it lets
     go of them, those that other threads add meanwhile pass them by.
 
+    All that wait are run in one turn, and what they change is sent together. One that returns True ends the turn.
+
     Args:
         schedule: Runs a function soon where the page may be changed, such as ``Document.add_next_tick_callback``.
-        around: Makes the context in which each callback is run.
+        around: Makes the context of a turn.
 
     >>> later, done = [], []
     >>> put = in_order(later.append)
@@ -70,9 +72,10 @@ def in_order(
     waiting: deque[Callback] = deque()
 
     def run() -> None:
-        callback = waiting.popleft()
         with around():
-            callback()
+            for _ in range(len(waiting)):  # and not what they schedule in turn
+                if waiting.popleft()() is True:
+                    break
 
     def put(callback: Callback) -> object:
         waiting.append(callback)

@@ -13,6 +13,7 @@ from app.explainer import Explainer, Settings
 from app.labels import LabelStore
 from app.labels.records import check_name
 from app.main import explorer_page
+from app.messages import send_together
 from app.precomputed import Layers, Precomputed
 from app.result_cache import AttributionStore, ResultCache
 from app.scores_page import scores_page
@@ -68,6 +69,7 @@ def serve(
         logging.getLogger(chatty).setLevel(logging.WARNING)
     logging.getLogger("asyncio").addFilter(_not_a_closed_browser)
     pn.extension("tabulator", reconnect=True, notifications=False)
+    send_together()
     place = default_labels(survey) if labels is None else labels
     if labels is None:
         Path(place).parent.mkdir(parents=True, exist_ok=True)

@@ -21,7 +21,7 @@ from app.events import (
 )
 from app.explainer import Explainer, Ticket
 from app.plots.sources import PlotSources
-from app.reasons import Reason, Reasons, in_brief
+from app.reasons import Reason, Reasons, marks
 from app.refinement import Refined, Refinement, in_detail, within
 from app.state import AppState
 from app.status_words import duration_words, finished_words, progress_words
@@ -84,7 +84,8 @@ class Session(param.Parameterized):
             state: The session's choices.
             explainer: The process's queue.
             sources: The session's plots.
-            schedule: Runs a function soon where the document may be changed; called from any thread.
+            schedule: Runs a function soon where the document may be changed; called from any thread. What follows one
+                that returns True may be run after that was sent.
             settings: How targets are explained.
             alive: Whether a browser is connected.
             reasons: Works out why a finished target is odd; by default nobody does.
@@ -154,35 +155,34 @@ class Session(param.Parameterized):
             self._explainer.release(self._ticket)
             self._ticket = None
         self._refinement.leave()
-        self.attribution, self.reason = None, None
         survey = self.survey
         row = survey.spectra.row(target_id)
         self._schedule(partial(self._show_spectrum, generation, row))
+        self.attribution, self.reason = None, None
         problem = str(survey.spectra.problem[row])
         if problem:
             self.status = Status("unscored", f"Not scored: {problem}")
             return
         self.status = Status("queued", "Waiting for the engine", None)
-        asking = True
 
         def listener(event: Event) -> None:
-            apply: Callable[[], object] = partial(self._apply, generation, event)
-            if asking and isinstance(event, Finished):  # known at once: after what others do about the new target
-                apply = partial(self._schedule, apply)
-            self._schedule(apply)
+            self._schedule(partial(self._apply, generation, event))
 
         self._ticket = self._explainer.request(
             target_id, listener, self._settings, session=self.name, alive=self._alive
         )
-        asking = False
 
-    def _show_spectrum(self, generation: int, row: int) -> None:
+    def _show_spectrum(self, generation: int, row: int) -> bool:
         if generation == self._generation:
             self._sources.show_spectrum(self.survey.spectra, row)
+        return True  # send it before all else
 
-    def _apply(self, generation: int, event: Event) -> None:
-        if generation != self._generation:
-            return
+    def _apply(self, generation: int, event: Event) -> bool:
+        if generation == self._generation:
+            self._show(generation, event)
+        return isinstance(event, Finished)  # then send it
+
+    def _show(self, generation: int, event: Event) -> None:
         sources = self._sources
         match event:
             case Queued():
@@ -272,9 +272,8 @@ class Session(param.Parameterized):
         self.reason = reason
 
     def _draw_reason(self, reason: Reason, attribution: Attribution) -> None:
-        marks = [(*one.observed, in_brief([one]), one.verdict) for one in reason.features]
         self._sources.show_reconstruction(reason.reconstruction)
-        self._sources.show_features(marks, attribution.combined)
+        self._sources.show_features(marks(reason.features), attribution.combined)
 
     def _computable(self, target_ids: list[str]) -> list[str]:
         spectra = self.survey.spectra

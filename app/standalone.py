@@ -15,7 +15,7 @@ from app.plots.colours import DARK, LIGHT
 from app.plots.keys import KEYS
 from app.plots.sources import PlotSources
 from app.plots.stack import PlotStack
-from app.reasons import Reason, in_brief
+from app.reasons import Reason, marks
 from app.refinement import within
 from app.repairing import Repaired, repair_words
 from app.views.look import variables
@@ -83,7 +83,7 @@ def standalone_html(shown: StandaloneObject, *, dark: bool = False) -> str:
     else:
         sources.show_attribution(attribution, shown.reason.significance, shown.reason.why_not)
         sources.show_reconstruction(shown.reason.reconstruction)
-        sources.show_features([(*one.observed, in_brief([one]), one.verdict) for one in shown.reason.features])
+        sources.show_features(marks(shown.reason.features))
     if shown.repaired is not None:
         repair = shown.repaired.repair
         sources.show_repair([(one.start, one.stop) for one in repair.regions], repair.flux)

@@ -18,12 +18,13 @@ _PATIENT = {"connect_timeout": 300, "request_timeout": 300}
 
 @dataclass
 class RawSession:
-    """One open session; what the server sends is read and thrown away."""
+    """One open session; of what the server sends, the changes in each message are kept, without their buffers."""
 
     socket: WebSocketClientConnection
     token: str
     session_id: str
     received: list[int] = field(default_factory=list)
+    patches: list[list[dict[str, Any]]] = field(default_factory=list)
     reader: asyncio.Task | None = None
 
     async def send(self, *events: dict[str, Any]) -> None:
@@ -71,6 +72,8 @@ async def connect(url: str, token: str) -> RawSession:
     async def read() -> None:
         while (message := await socket.read_message()) is not None:
             session.received.append(len(message))
+            if isinstance(message, str) and message.startswith('{"events"'):
+                session.patches.append(json.loads(message)["events"])
 
     session.reader = asyncio.create_task(read())
     return session

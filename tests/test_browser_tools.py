@@ -53,6 +53,30 @@ SECOND = """
 """
 
 
+# Points that are painted of a panel, and the extent of its curve as Bokeh knows it
+PAINTED_POINTS = """
+(name) => new Promise((resolve) => {
+  const panel = [...Bokeh.documents[0]._all_models.values()].find((m) => m.name === name)
+  const view = Bokeh.index.find_one(panel)
+  const {prototype} = CanvasRenderingContext2D
+  const {lineTo} = prototype
+  let points = 0
+  prototype.lineTo = function (x, y) { points++; lineTo.call(this, x, y) }
+  const done = () => {
+    view.repainted.disconnect(done)
+    prototype.lineTo = lineTo
+    const mean = panel.renderers.find((r) => r.name === "window")
+    const {bbox} = view.views.find_one(mean).glyph.index
+    const values = [...mean.data_source.data[name.slice(4)]].filter(Number.isFinite)
+    resolve({points, width: panel.inner_width, low: bbox.y0, high: bbox.y1,
+      expected: [Math.min(...values), Math.max(...values)]})
+  }
+  view.repainted.connect(done)
+  view.request_paint()
+  view.schedule_paint()
+})
+"""
+
 NOTHING_COMPUTED = """
 () => [...Bokeh.documents[0]._all_models.values()]
   .some((m) => m.data?.combined !== undefined && !m.data.combined.some(Number.isFinite))
@@ -789,3 +813,14 @@ def test_nothing_went_wrong_meanwhile(whole):
     assert whole.errors == []
     for line in whole.output:
         assert "Traceback" not in line and "ERROR" not in line, "".join(whole.output)
+
+
+def test_a_curve_is_thinned_when_the_screen_has_fewer_pixels_and_only_then(page):
+    whole = page.page.evaluate(PAINTED_POINTS, "imo-w1")
+    page.press("view", "halpha")
+    zoomed = page.page.evaluate(PAINTED_POINTS, "imo-w1")
+    curves = 1 + 8  # the mean, and single baselines
+    assert 0 < whole["points"] < 3 * curves * whole["width"]
+    assert zoomed["points"] > 0.9 * curves * 7781
+    for panel in (whole, zoomed):
+        assert [panel["low"], panel["high"]] == pytest.approx(panel["expected"])

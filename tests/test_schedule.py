@@ -2,6 +2,7 @@
 
 import random
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 from app.schedule import in_order
 
@@ -28,6 +29,23 @@ def test_one_that_breaks_takes_only_itself():
         except ZeroDivisionError:
             done.append("broken")
     assert done == ["broken", "second"]
+
+
+def test_all_that_wait_share_a_turn_until_one_ends_it():
+    later, turns = [], []
+
+    @contextmanager
+    def around():
+        turns.append([])
+        yield
+
+    put = in_order(later.append, around)
+    for name, ends in (("first", None), ("second", True), ("third", 1), ("fourth", False)):
+        put(lambda name=name, ends=ends: (turns[-1].append(name), ends)[1])
+    put(lambda: put(lambda: turns[-1].append("put by the fifth")))
+    while later:
+        later.pop(0)()
+    assert [turn for turn in turns if turn] == [["first", "second"], ["third", "fourth"], ["put by the fifth"]]
 
 
 def test_nothing_is_lost_between_threads():

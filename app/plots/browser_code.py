@@ -19,6 +19,7 @@ __all__ = ["CLIENT_FILES", "BrowserCode", "client_code"]
 
 CLIENT_FILES = (
     "bokeh",
+    "thin",
     "page",
     "view",
     "spectrum",

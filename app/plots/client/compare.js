@@ -66,7 +66,7 @@ function tracks(placed, height) {
 }
 
 let side = false  // whether the panels stand side by side
-const boxHeight = () => Bokeh.index.find_one(panelBox)?.el.clientHeight || 640
+const boxHeight = () => viewOf(panelBox)?.el.clientHeight || 640
 
 function placeBeside(placed) {
   const {places, edges} = tracks(placed, boxHeight())

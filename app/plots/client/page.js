@@ -33,21 +33,17 @@ function* roots(node) {  // Panel keeps each component in a shadow root
   for (const element of node.querySelectorAll("*")) if (element.shadowRoot) yield* roots(element.shadowRoot)
 }
 
+const kept = new Map()  // what a selector found: to look for it takes milliseconds
+
 function findAll(selector) {
-  return [...roots(document)].flatMap((root) => [...root.querySelectorAll(selector)])
+  const before = kept.get(selector) ?? []
+  if (before.length && before.every((element) => element.isConnected && element.matches(selector))) return before
+  const found = [...roots(document)].flatMap((root) => [...root.querySelectorAll(selector)])
+  kept.set(selector, found)
+  return found
 }
 
-const kept = new Map()  // elements that are looked for at every move of the mouse
-
-function find(selector) {
-  const before = kept.get(selector)
-  if (before?.isConnected && before.matches(selector)) return before
-  for (const root of roots(document)) {
-    const found = root.querySelector(selector)
-    if (found) { kept.set(selector, found); return found }
-  }
-  return null
-}
+const find = (selector) => findAll(selector)[0] ?? null
 
 function press(group, value) {
   for (const button of findAll(`button[data-group="${group}"]`)) {

@@ -1,7 +1,8 @@
 // Panels that fold, axes outside the first and last of them, and layers that are switched.
 const AXIS_ROOM = 34  // pixels of a wavelength axis with its words
 
-const panelNamed = (name) => panels[name] ?? methodPanels[Number(name.slice("method".length))]
+const slotOf = (name) => Number(name.slice("method".length))
+const panelNamed = (name) => panels[name] ?? methodPanels[slotOf(name)]
 
 function arrange() {
   const names = Object.keys(panels)
@@ -25,7 +26,7 @@ function arrange() {
       below[frame].visible = bottoms.includes(name) && frame === state.frame
     }
     put(panel, seen.has(name))
-    if (!(name in panels)) methodBoxes[Number(name.slice("method".length))].visible = seen.has(name)
+    if (!(name in panels)) methodBoxes[slotOf(name)].visible = seen.has(name)
   }
   if (comparing()) placeBeside(placed)
   else placeBelow(rows)

@@ -24,6 +24,13 @@ function empty() {
   for (const name of Object.keys(ofAttribution)) emptied.add(name)
 }
 
+function tell(names) {
+  for (const name of names) {
+    ofAttribution[name].change.emit()
+    emptied.delete(name)
+  }
+}
+
 function newSpectrum() {
   const another = spectrum.data.flux !== fluxBefore  // and not only the reconstruction
   fluxBefore = spectrum.data.flux
@@ -31,10 +38,7 @@ function newSpectrum() {
   derive()
   if (!another) return
   legendOfRepair()
-  for (const name of ["singles", "repair"]) {  // drawn into the spectrum's panel, which waits no longer
-    ofAttribution[name].change.emit()
-    emptied.delete(name)
-  }
+  tell(["singles", "repair"])  // drawn into the spectrum's panel, which waits no longer
   fit()
   hold(false, [panels.spectrum, panels.residual])
   gather(1000, allPanels().filter((panel) => panel !== panels.spectrum && panel !== panels.residual))
@@ -53,9 +57,9 @@ function gather(longest, waiting = allPanels()) {
 function release() {
   clearTimeout(gathering)
   gathering = null
-  for (const name of emptied) ofAttribution[name].change.emit()
-  emptied.clear()
+  tell([...emptied])
   fit()
+  requestAnimationFrame(unfade)  // in the frame of the paints, before them: each would find its styles changed
   hold(false)
 }
 
@@ -68,25 +72,28 @@ function hold(on, which = allPanels()) {
   }
 }
 
-const viewsOfPanels = new WeakMap()  // to look for one takes milliseconds
+const keptViews = new WeakMap()  // to look for one takes milliseconds
 
-function viewOf(panel) {
-  if (!viewsOfPanels.get(panel)?.el.isConnected) viewsOfPanels.set(panel, Bokeh.index.find_one(panel))
-  return viewsOfPanels.get(panel)
+function viewOf(model) {
+  if (!keptViews.get(model)?.el.isConnected) keptViews.set(model, Bokeh.index.find_one(model))
+  return keptViews.get(model)
 }
 
 // Panels that wait for their new values are seen to: what they show belongs to another spectrum.
-const fading = new WeakSet()
+const faded = new Set()
 
 function fade() {
   for (const panel of allPanels().filter((one) => one.hold_render)) {
     const view = viewOf(panel)
     if (!view) continue
     view.el.style.opacity = 0.25
-    if (fading.has(view)) continue
-    fading.add(view)
-    view.repainted.connect(() => { view.el.style.opacity = "" })
+    faded.add(view)
   }
+}
+
+function unfade() {
+  for (const view of faded) view.el.style.opacity = ""
+  faded.clear()
 }
 
 function computed(name) {
