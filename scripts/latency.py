@@ -22,7 +22,7 @@ PRESS = """
   const having = (...names) => models.find((m) => m.data?.rank === undefined && names.every((n) => m.data?.[n]))
   const target = having("z", "id"), drawn = having("shown"), attribution = having("x", "combined")
   const shown = models.filter((m) => m.type === "Figure" && m.name?.startsWith("imo-") && m.visible)
-  const before = [target.data.id[0], drawn.data.shown], began = performance.now()
+  const before = [target.data.id[0], drawn.data.shown]
   const slots = [], waiting = new Set(shown)
   let spectrum = null
   const end = (whole) => {
@@ -46,6 +46,7 @@ PRESS = """
     repainted.connect(slot)
     slots.push([repainted, slot])
   }
+  const began = performance.now()
   window.dispatchEvent(new KeyboardEvent("keydown", {key, bubbles: true}))
 })
 """

@@ -77,6 +77,22 @@ PAINTED_POINTS = """
 })
 """
 
+NOT_LAID_OUT = """
+() => {
+  const {unset} = Bokeh.loader["core/properties"]
+  const sizes = [...Bokeh.documents[0]._all_models.values()].filter((m) => m.name?.startsWith("imo-"))
+    .flatMap((panel) => ["inner_width", "inner_height"].map((name) => panel.property(name)))
+  const before = sizes.map((size) => size._value)
+  for (const size of sizes) size._value = unset
+  window.imoExplorer.view("halpha")
+  return new Promise((resolve) => setTimeout(() => {  // the panels follow within a few frames
+    const laid = sizes.some((size) => !size.is_unset)
+    sizes.forEach((size, i) => { if (size.is_unset) size._value = before[i] })
+    resolve(!laid)
+  }, 500))
+}
+"""
+
 NOTHING_COMPUTED = """
 () => [...Bokeh.documents[0]._all_models.values()]
   .some((m) => m.data?.combined !== undefined && !m.data.combined.some(Number.isFinite))
@@ -824,3 +840,9 @@ def test_a_curve_is_thinned_when_the_screen_has_fewer_pixels_and_only_then(page)
     assert zoomed["points"] > 0.9 * curves * 7781
     for panel in (whole, zoomed):
         assert [panel["low"], panel["high"]] == pytest.approx(panel["expected"])
+
+
+def test_panels_that_bokeh_has_not_laid_out_yet_are_no_error(page):
+    assert page.page.evaluate(NOT_LAID_OUT)  # else Bokeh has laid them out meanwhile
+    page.painted()
+    assert page.errors == []

@@ -16,6 +16,8 @@ function lighten() {
   instead("core/dom", "InlineStyleSheet", "_update", (update) => function (css) {
     if (this.el.textContent !== css) update.call(this, css)
   })
+  // it moves an element without content to where each curve lies, and the browser works out all styles again
+  instead("models/renderers/glyph_renderer", "GlyphRendererView", "update_position", () => () => {})
   // it picks values one by one though all are wanted
   instead("core/util/bitset", "BitSet", "select", (select) => function (values) {
     const all = this.size === values.length && this.count === this.size && values.slice

@@ -122,7 +122,7 @@ function fitMethods(from, to) {
     tick(panel)
     fitAttribution(panel, methodValues.data["m" + slot], from, to, 16)
     const axis = panel.left[0], unit = methodList.data.unit[slot + 1]
-    const height = panel.inner_height || 60
+    const height = sizeOf(panel, "inner_height", 60)
     // read upwards: what lies above zero is what makes the spectrum improbable
     axis.axis_label = unit === "" ? "" : height > 130 ? `${unit} · more anomalous →` : height > 66 ? `${unit} · odd →` : unit
     writeNote(methodNotes[slot], panel, methodList.data.note[slot + 1])
@@ -131,16 +131,16 @@ function fitMethods(from, to) {
 
 function writeNote(note, panel, words) {
   if (!words) { note.visible = false; return }
-  const letters = Math.max(20, Math.floor((panel.inner_width || 400) / 6.4) - 4)
+  const letters = Math.max(20, Math.floor(sizeOf(panel, "inner_width", 400) / 6.4) - 4)
   const lines = [""]
   for (const word of words.split(" ")) {
     const line = lines[lines.length - 1]
     if (line && line.length + word.length + 1 > letters) lines.push(word)
     else lines[lines.length - 1] = line ? `${line} ${word}` : word
   }
-  const most = Math.max(1, Math.floor(((panel.inner_height || 60) - 22) / 14))
+  const most = Math.max(1, Math.floor((sizeOf(panel, "inner_height", 60) - 22) / 14))
   if (lines.length > most) { lines.length = most; lines[most - 1] += " …" }
-  note.setv({text: lines.join("\n"), y: ((panel.inner_height || 60) - 16) / 2, visible: true})
+  note.setv({text: lines.join("\n"), y: (sizeOf(panel, "inner_height", 60) - 16) / 2, visible: true})
 }
 
 function chooseMethod(name) {

@@ -3,7 +3,7 @@ const NUDGE = 0.0001
 const NUMBER = 19  // pixels that the number of a feature takes
 
 function placeLabels() {
-  const width = panels.spectrum.inner_width || 800
+  const width = sizeOf(panels.spectrum, "inner_width", 800)
   const scale = width / (wavelength.end - wavelength.start)
   const letters = parseFloat(labels.text_font_size.value ?? labels.text_font_size) || 10.5
   const apart = 1.25 * letters
@@ -73,7 +73,7 @@ function useRedshift() {
 function placeFeatures() {
   const {middle, shift} = features.data
   if (!middle.length) return
-  const scale = (panels.combined.inner_width || 800) / (wavelength.end - wavelength.start)
+  const scale = sizeOf(panels.combined, "inner_width", 800) / (wavelength.end - wavelength.start)
   const order = [...middle.keys()].sort((a, b) => middle[a] - middle[b])
   const shifted = [...shift]
   for (let first = 0, next; first < order.length; first = next) {

@@ -45,6 +45,9 @@ function findAll(selector) {
 
 const find = (selector) => findAll(selector)[0] ?? null
 
+// Pixels of a panel, or another number while Bokeh has not laid it out: then it does not say.
+const sizeOf = (panel, name, otherwise) => panel.property(name).is_unset ? otherwise : panel[name] || otherwise
+
 function press(group, value) {
   for (const button of findAll(`button[data-group="${group}"]`)) {
     button.setAttribute("aria-pressed", String(button.dataset.value === value))

@@ -7,7 +7,8 @@ const panelNamed = (name) => panels[name] ?? methodPanels[slotOf(name)]
 function arrange() {
   const names = Object.keys(panels)
   const shown = names.filter((name) => state.panels[name])
-  const height = side ? boxHeight() : names.reduce((sum, name) => sum + (panels[name].visible ? panels[name].outer_height || 0 : 0), 0)
+  const tall = (name) => panels[name].visible ? sizeOf(panels[name], "outer_height", 0) : 0
+  const height = side ? boxHeight() : names.reduce((sum, name) => sum + tall(name), 0)
   const whole = shown.reduce((sum, name) => sum + shares[name], 0)
   const free = Math.max(200, (height || 640) - 2 * AXIS_ROOM)
   const placed = columns()

@@ -45,7 +45,7 @@ function standingMap(bits, half) {
 function fitSignificant() {
   const bits = state.significant ? significantBits() : null
   if (!bits || !state.panels.map) return
-  const half = Math.floor((wavelength.end - wavelength.start) / step / (panels.map.inner_width || 1000))
+  const half = Math.floor((wavelength.end - wavelength.start) / step / sizeOf(panels.map, "inner_width", 1000))
   if (half === spreadOver) return
   spreadOver = half
   const before = significantMap.data.image[0]

@@ -14,7 +14,7 @@ function setRange(range, low, high, zero) {
 
 // Room for legend and line labels, in pixels, as a share of the data's height.
 function headroom(panel, pixels) {
-  const share = Math.min(0.55, pixels / (panel.inner_height || 120))
+  const share = Math.min(0.55, pixels / sizeOf(panel, "inner_height", 120))
   return share / (1 - share)
 }
 
@@ -60,7 +60,7 @@ function fitAttribution(panel, values, from, to, room) {
 function tick(panel) {
   const axis = panel.left[0], {ticker} = axis
   const letters = parseFloat(axis.major_label_text_font_size) || 11
-  const room = Math.max(2, Math.floor((panel.inner_height || 60) / (1.7 * letters)))
+  const room = Math.max(2, Math.floor(sizeOf(panel, "inner_height", 60) / (1.7 * letters)))
   if (ticker.ticks === undefined) {  // numbers may be twice as many as are asked for
     ticker.desired_num_ticks = Math.min(5, Math.max(2, Math.round(room / 1.5)))
   } else {
@@ -72,7 +72,7 @@ function tick(panel) {
 // Numbers of a wavelength axis stand apart: each takes four letters, five if it is far in the red.
 function tickWavelengths(panel, {below}) {
   const letters = parseFloat(below.observed.major_label_text_font_size) || 11
-  const most = Math.max(2, Math.min(12, Math.floor((panel.inner_width || 800) / (4.6 * letters))))
+  const most = Math.max(2, Math.min(12, Math.floor(sizeOf(panel, "inner_width", 800) / (4.6 * letters))))
   for (const {ticker} of Object.values(below)) if (ticker.desired_num_ticks !== most) ticker.desired_num_ticks = most
 }
 
