@@ -54,14 +54,24 @@ class Convolutions:
             stage, conv1d(x.transpose(1, 2), self.weights[stage], padding=self.reach(stage)).transpose(1, 2)
         )
 
-    def spread(self, stage: int, move: Tensor) -> Tensor:
-        """Return the change of a convolution's output, (n, cell + size - 1, out), by changed cells, (n, cell, in)."""
+    def first(self, flux: Tensor) -> Tensor:
+        """Return the first convolution's output, (n, L - size + 1, out), of pixels, (n, L), that are all inside."""
+        n_out, _, size = self.weights[0].shape
+        # one matrix product: with the unfolded pixels as they are, torch makes one for each row
+        around = flux.unfold(1, size, 1).reshape(-1, size)
+        return torch.addmm(self.biases[0], around, self.weights[0][:, 0].T).view(len(flux), -1, n_out)
+
+    def spread(self, stage: int, move: Tensor, onto: Tensor) -> None:
+        """Add to a convolution's output, (n, cell + size - 1, out), what changed cells, (n, cell, in), change in it."""
         cells = move.shape[1]
-        if cells <= _SMALL:
-            moved = (move.flatten(1) @ self.toeplitz(stage, cells)).unflatten(1, (cells + 2 * self.reach(stage), -1))
-        else:
+        if cells > _SMALL:
             moved = conv1d(move.transpose(1, 2), self.weights[stage], padding=2 * self.reach(stage)).transpose(1, 2)
-        return self._scaled(stage, moved)
+            onto += self._scaled(stage, moved)
+        elif self.scales[stage] is None:
+            whole = onto.view(len(onto), -1)  # a matrix whose rows need not follow each other
+            torch.addmm(whole, move.flatten(1), self.toeplitz(stage, cells), out=whole)
+        else:
+            onto += self._scaled(stage, (move.flatten(1) @ self.toeplitz(stage, cells)).view(onto.shape))
 
     def _scaled(self, stage: int, raw: Tensor) -> Tensor:
         scale = self.scales[stage]
@@ -137,8 +147,11 @@ def _pools(encoder: SpectrumEncoder) -> tuple[int, int]:
 
 def rows_of(table: Tensor, count: int, baseline: Tensor, first: Tensor) -> Tensor:
     """Return ``count`` successive entries, (n, count, ...), of a table, (M, L, ...), from ``first``, (n,), on."""
-    row = (baseline * table.shape[1] + first)[:, None] + torch.arange(count, device=first.device)
-    return table.flatten(0, 1).index_select(0, row.flatten()).unflatten(0, (-1, count))
+    entries = table.flatten(0, 1)
+    size = entries[0].numel()
+    # what follows each entry, as one row: copied at once
+    runs = entries.flatten().as_strided((len(entries) - count + 1, count * size), (size, 1))
+    return runs.index_select(0, baseline * table.shape[1] + first).view(-1, count, *table.shape[2:])
 
 
 def pooled_cells(length: int, pool: int) -> int:

@@ -1,5 +1,9 @@
 """Batches: joined in order, halved when they do not fit, stopped when asked."""
 
+import platform
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -135,3 +139,26 @@ class TestFreeMemory:
         monkeypatch.setattr(torch.cuda, "mem_get_info", None)
         assert default_memory_budget(CPU) == 48 << 20
         assert default_memory_budget(torch.device("mps")) == 1 << 30
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc is told to keep freed memory")
+def test_the_system_is_not_asked_for_the_memory_of_each_batch_anew():
+    program = """
+import resource
+import torch
+from imo_engine.batching import hold_freed_memory
+
+def pages_of_batches():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(20):
+        [torch.ones(size << 20) for size in (1, 2, 3, 4)]
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+before = pages_of_batches()
+hold_freed_memory()
+print(before, pages_of_batches())
+"""
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    before, after = map(int, run.stdout.split())
+    once = (40 << 20) // 4096
+    assert after < once < before

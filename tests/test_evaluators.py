@@ -162,6 +162,21 @@ def test_what_is_left_when_a_chunk_that_drew_all_attention_is_gone(name, window)
         assert ours[gone] == pytest.approx(theirs[gone], rel=1e-4)
 
 
+@pytest.mark.parametrize("height", [30, 1e3, 1e4, 1e6])
+@pytest.mark.parametrize("window", [1, 16, 64])
+def test_a_chunk_that_draws_all_attention(height, window):
+    model = varied_model("none", dtype=torch.float32)
+    flux = random_flux(2, seed=4)
+    flux[1, 123] = height
+    tiling = tile(N, window)
+    replacement = Replacement.of(model, flux[:1], flux[1], np.ones(N, bool))
+    chunks = Chunks(np.zeros(len(tiling), int), tiling.starts, tiling.stops)
+    found = choose_evaluator("exact", replacement).log_prob(chunks)
+    expected = choose_evaluator("full_passes", replacement).log_prob(chunks)
+    assert np.isfinite(found).all()
+    assert found == pytest.approx(expected, rel=1e-4)
+
+
 class TestFrozenStatistics:
     def test_equals_a_network_whose_normalisations_hold_the_inputs_own_values(self):
         model = varied_model("instance", negative=True)

@@ -120,7 +120,7 @@ class InstanceStages:
         base, changed = pad(self.base, (margin, margin)), pad(self.changed, (margin, margin))
         inside = (pixel >= start[:, None]) & (pixel < stop[:, None])
         flux = torch.where(inside, changed[pixel + margin], base[pixel + margin])
-        raw = flux.unfold(1, 2 * reach + 1, 1) @ net.weights[0][:, 0].T + net.biases[0]
+        raw = net.first(flux)
         centre = pixel[:, reach : span - reach, None]
         outside = (centre < 0) | (centre >= len(self.base))
         high = raw.masked_fill(outside, -FAR).unflatten(1, (count, pool)).amax(2)

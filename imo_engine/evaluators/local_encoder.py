@@ -14,7 +14,8 @@ from imo_engine.convolutions import FAR, Convolutions, in_cells, rows_of
 __all__ = ["LocalUpdate", "WindowUpdate"]
 
 
-_LEAST = 1e-30  # of the attention before the change; the weights of what changes are in single precision
+_LEAST, _MOST = 1e-30, 1e30
+"""Sums of attention, in units of the input's largest, between which weights in single precision represent them."""
 
 
 class LocalUpdate:
@@ -91,7 +92,8 @@ class WindowUpdate:
     def pooled(self, baseline: Tensor, start: Tensor, stop: Tensor, phase: int) -> Tensor:
         """Return what the attention leaves, (n, width), of inputs ``baseline``, (n,), pixels [start, stop) replaced.
 
-        All chunks have the same ``phase``. NaN where a chunk that drew all attention of its input is replaced.
+        All chunks have the same ``phase``. NaN where a chunk draws nearly all attention, or did so and is replaced:
+        left to whole spectra.
         """
         net, update = self.net, self.update
         p1, p2 = net.pools
@@ -100,45 +102,41 @@ class WindowUpdate:
 
         # stage 1: the cells around the chunk, from the pixels around them
         span = p1 * self.n1 + 2 * reach1
-        pixel = (cell1 * p1 - p1 // 2 - reach1)[:, None] + torch.arange(span, device=start.device)
-        row = baseline[:, None] * self.base.shape[1] + pixel + self.edge0
-        inside = (pixel >= start[:, None]) & (pixel < stop[:, None])
-        flux = torch.where(inside, self.changed.flatten()[row], self.base.flatten()[row])
-        raw1 = flux.unfold(1, 2 * reach1 + 1, 1) @ net.weights[0][:, 0].T + net.biases[0]
+        first = cell1 * p1 - p1 // 2 - reach1
+        pixel = first[:, None] + torch.arange(span, device=start.device)
+        base, changed = (rows_of(flux, span, baseline, first + self.edge0) for flux in (self.base, self.changed))
+        raw1 = net.first(torch.where((pixel >= start[:, None]) & (pixel < stop[:, None]), changed, base))
         centre = pixel[:, reach1 : span - reach1]
         outside = (centre < 0) | (centre >= update.n_pixel)
-        raw1 = raw1.masked_fill(outside[..., None], -FAR)
-        new1 = net.pooled(0, raw1.unflatten(1, (self.n1, p1)))
+        new1 = net.pooled(0, raw1.masked_fill_(outside[..., None], -FAR).unflatten(1, (self.n1, p1)))
         move1 = self._move(new1, self.cells1, self.edge1, baseline, cell1, update.cells1.shape[1])
 
         # stage 2, aligned with its pooling cells
         span2 = self.n1 + 2 * reach2
         n2 = (phase + span2 - 1) // p2 + 1
         raw2 = rows_of(self.raw2, n2, baseline, cell2 + self.edge2).flatten(1, 2)
-        raw2[:, phase : phase + span2] += net.spread(1, move1)
+        net.spread(1, move1, raw2[:, phase : phase + span2])
         new2 = net.pooled(1, raw2.unflatten(1, (n2, p2)))
         move2 = self._move(new2, self.cells2, self.edge2, baseline, cell2, update.cells2.shape[1])
 
         # stage 3 and the weighted means
         span3 = n2 + 2 * reach3
         first3 = cell2 - reach3
-        stage3 = rows_of(self.raw3, span3, baseline, first3 + self.edge3)
-        stage3 += net.spread(2, move2)
-        value, attention = net.activate(2, stage3).chunk(2, dim=2)
-        place = first3[:, None] + torch.arange(span3, device=start.device)
-        outside = (place < 0) | (place >= update.cells2.shape[1])
-        attention = attention.masked_fill(outside[..., None], -FAR)
-        peak = torch.maximum(update.peak[baseline], attention.amax(dim=1))  # a chunk may draw all the attention
-        weight = torch.exp(attention - peak[:, None])
         at = first3 + self.edge3
+        raw3 = rows_of(self.raw3, span3, baseline, at)
+        net.spread(2, move2, raw3)
+        value, attention = net.activate(2, raw3).chunk(2, dim=2)
+        place = first3[:, None] + torch.arange(span3, device=start.device)
+        inside = (place >= 0) & (place < update.cells2.shape[1])
+        weight = attention.sub_(update.peak[baseline][:, None]).exp_().mul_(inside[..., None])
         # sums from both ends: a difference of sums would lose a small rest beside a chunk that draws all
         rest = self.before[baseline, at] + self.behind[baseline, at + span3]
-        fade = torch.exp((update.peak[baseline] - peak).to(rest.dtype))
         half = weight.shape[2]
-        numerator = rest[:, :half] * fade + (value * weight).sum(dim=1)
-        denominator = rest[:, half:] * fade + weight.sum(dim=1)
-        # a chunk that drew all attention and is gone leaves too little to be represented: left to whole spectra
-        return torch.where(denominator > _LEAST, numerator / denominator, torch.nan)
+        denominator = rest[:, half:] + weight.sum(dim=1)
+        pooled = (rest[:, :half] + value.mul_(weight).sum(dim=1)) / denominator
+        # more attention than single precision holds, or less than is left beside a chunk that drew all and is gone
+        right = (denominator > _LEAST) & (denominator < _MOST) & pooled.isfinite()
+        return torch.where(right, pooled, torch.nan)
 
     def _move(self, new: Tensor, old: Tensor, edge: int, baseline: Tensor, cell: Tensor, length: int) -> Tensor:
         """Return by how much pooled cells changed, (n, cell, channel); 0 outside."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from imo_engine.attribution import WindowFacts
-from imo_engine.batching import check_stop, default_memory_budget, run_in_batches
+from imo_engine.batching import check_stop, default_memory_budget, hold_freed_memory, run_in_batches
 from imo_engine.devices import full_precision, moved
 from imo_engine.model import OutlierModel
 
@@ -87,6 +87,7 @@ class Evaluator(ABC):
             Cancelled: ``should_stop`` returned True.
         """
         device = replacement.model.device
+        hold_freed_memory()
         self.replacement, self.should_stop = replacement, should_stop
         # found out once: asking a GPU waits for it
         self.memory_budget = default_memory_budget(device) if memory_budget is None else memory_budget
