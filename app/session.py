@@ -199,9 +199,7 @@ class Session(param.Parameterized):
                 reason = None if self._reasons is None else self._reasons.known(self._state.target_id, attribution)
                 if reason is not None:  # before the attribution, whose arrival makes the browser paint
                     self._draw_reason(reason, attribution)
-                    sources.show_attribution(attribution, reason.significance, reason.why_not)
-                else:
-                    sources.show_attribution(attribution, *significance_or_why(attribution, self.survey.engine.null()))
+                self._show_attribution(attribution, reason)
                 self.attribution = attribution
                 rough = not attribution.exact
                 self.status = Status("done", finished_words(attribution), 1.0, rough, in_detail(attribution))
@@ -214,6 +212,14 @@ class Session(param.Parameterized):
                 self.status = Status("failed", f"Could not be explained: {message}")
             case Stopped():
                 self.status = Status("stopped", "Stopped; the panels show what was finished", None)
+
+    def _show_attribution(self, attribution: Attribution, reason: Reason | None = None) -> None:
+        """Draw an attribution and how significant it is, which may be known with its reason."""
+        if reason is None:
+            known = significance_or_why(attribution, self.survey.engine.null())
+        else:
+            known = reason.significance, reason.why_not
+        self._sources.show_attribution(attribution, *known)
 
     def _look_ahead(self, attribution: Attribution) -> None:
         """Let those that may be next be computed, then this one exactly, then others."""
@@ -240,7 +246,7 @@ class Session(param.Parameterized):
             detail = f"{in_detail(attribution)}; exact values: {progress_words(progress)}"
             self.status = Status("done", f"{about} · exact values {left}", progress.done / progress.total, True, detail)
         elif refined.ended == "exact":
-            sources.show_attribution(attribution, *significance_or_why(attribution, self.survey.engine.null()))
+            self._show_attribution(attribution)
             self.status = Status("done", finished_words(attribution), 1.0, detail=in_detail(attribution))
             self._explain_reason(self._generation, attribution)
         else:

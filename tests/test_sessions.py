@@ -9,7 +9,6 @@ import numpy as np
 import panel as pn
 import psutil
 import pytest
-from bokeh.io.state import curstate
 from bokeh.models import ColumnDataSource
 from bokeh.server.connection import ServerConnection
 from raw_sessions import connect, open_session
@@ -149,12 +148,10 @@ def test_ten_sessions_at_once_each_get_their_own(run, workspace, caplog, capsys)
         """Threads may hold a session a little longer than its browser did."""
         for _ in range(100):
             gc.collect()
-            held = [document() for document in documents]
-            left = [one for one in held if one is not None and one is not curstate().document]  # Bokeh's current one
-            if not left:
+            if not any(document() for document in documents):
                 break
             await asyncio.sleep(0.1)
-        return left
+        return [document() for document in documents if document() is not None]
 
     left = run(what_is_left)
     with capsys.disabled():

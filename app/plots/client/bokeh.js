@@ -9,6 +9,9 @@ function instead(part, kind, name, make) {
   prototype[name] = Object.assign(make(own), {imoExplorer: true})
 }
 
+// How the parts that draw a curve are called.
+const CURVES = {line: "LineView", step: "StepView", varea: "VAreaView"}
+
 function lighten() {
   // it asks the browser for a CSS variable at each use of each colour; this page sets none
   instead("core/visuals/visual", "VisualProperties", "_get_css_value", () => () => "")
@@ -27,7 +30,7 @@ function lighten() {
   const plot = bokehPart("models/plots/plot_canvas").PlotView?.prototype
   if (plot && "base_font_size" in plot) Object.defineProperty(plot, "base_font_size", {configurable: true, get: () => null})
   // it sorts all points of a curve for pointers that nothing here looks for; its extent is what axes may ask for
-  for (const [part, kind] of [["line", "LineView"], ["step", "StepView"], ["varea", "VAreaView"]]) {
+  for (const [part, kind] of Object.entries(CURVES)) {
     const view = bokehPart(`models/glyphs/${part}`)[kind]?.prototype
     if (!view || !("_index_size" in view)) continue
     instead(`models/glyphs/${part}`, kind, "_index_data", (all) => {

@@ -53,7 +53,8 @@ function paintThinned() {
     this.visuals.fill.apply(ctx)
     this.visuals.hatch.apply(ctx)
   }
-  for (const [part, kind, paint] of [["line", "LineView", stroke], ["step", "StepView", stroke], ["varea", "VAreaView", fill]]) {
+  for (const [part, kind] of Object.entries(CURVES)) {
+    const paint = part === "varea" ? fill : stroke
     instead(`models/glyphs/${part}`, kind, "_paint", (whole) => function (ctx, indices, data) {
       const at = data ?? this
       if (at.sx?.length !== indices.length || this.parent.nonselection_glyph === this || !crowded(at.sx)) {
