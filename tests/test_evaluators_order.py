@@ -107,7 +107,7 @@ class TestMemory:
     )
     def test_a_batch_that_does_not_fit_is_halved_everywhere(self, case, monkeypatch, name, norm, where, method):
         replacement = case if norm == "instance" else replacement_of(varied_model("none"))
-        wide = name == "full_passes" or (name, where) == ("exact", InstanceStages)  # few chunks
+        wide = name == "full_passes" or where is InstanceStages  # few chunks
         chunks = all_chunks(replacement, 128 if wide else 4)
         expected = choose_evaluator(name, replacement).log_prob(chunks)
         whole = getattr(where, method)

@@ -255,7 +255,7 @@ class _Row:
         return latents
 
     def _exact(self, rows: Tensor, on_batch: Callable[[int], None] | None = None) -> Tensor:
-        prepared = len(rows) > _UNPREPARED
+        prepared = len(rows) > _UNPREPARED or self.row in self.parent.passes
         pooled, done = [], 0
         for part in rows.split(_PART):
             self.parent.check()

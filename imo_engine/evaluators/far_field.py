@@ -47,7 +47,7 @@ class FarField:
         flat = fields.double().unflatten(1, (self.length, width))
         self.field_mean = flat.mean(dim=1).to(raw)
         self.field_raw = 2 * (flat * self.centred).mean(dim=1).to(raw)
-        by_channel = flat.permute(2, 0, 1)
+        by_channel = flat.permute(2, 0, 1).contiguous()
         products = by_channel @ by_channel.transpose(1, 2) / self.length
         self.first, self.second = torch.triu_indices(len(fields), len(fields), device=raw.device)
         once = torch.where(self.first == self.second, 1.0, 2.0).to(products)
@@ -69,17 +69,18 @@ class FarField:
         low, high = max(first, 0), min(first + moved.shape[1], self.length)
         moved = moved[:, low - first : high - first]
         width = moved.shape[2]
-        spread = (weight @ self.fields[:, low * width : high * width]).unflatten(1, (-1, width))
-        now = self.centred[low:high] + spread + moved
+        whole = torch.addmm(self.centred[low:high].flatten(), weight, self.fields[:, low * width : high * width])
+        whole = whole.unflatten(1, (-1, width))
+        now = whole + moved
         mean = weight @ self.field_mean + moved.sum(dim=1) / self.length
         pairs = weight[:, self.first] * weight[:, self.second]
         square = weight @ self.field_raw + pairs @ self.field_products
-        square = square + (moved * (2 * now - moved)).sum(dim=1) / self.length
+        square = square + whole.add_(now).mul_(moved).sum(dim=1) / self.length
         variance = self.inverse**-2 + square - mean * mean
         inverse = torch.rsqrt(variance.clamp_min(self.stages.eps[2]))
-        placed = self.stages.placed(now.sub_(mean[:, None]).mul_(inverse[:, None]), slice(low, high))
-        value, attention = self.stages.net.activate(2, placed).chunk(2, dim=2)
-        share = torch.exp(attention - self.log_total)
+        normal = torch.addcmul((-mean * inverse)[:, None], now, inverse[:, None], out=now)
+        value, attention = self.stages.net.activate(2, self.stages.placed(normal, slice(low, high))).chunk(2, dim=2)
+        share = attention.sub_(self.log_total).exp_()
         scale, shift = inverse / self.inverse - 1, -mean * self.inverse
 
         def far(before: Tensor) -> Tensor:
@@ -90,7 +91,7 @@ class FarField:
         level, slope = far(self.by_statistics)
         moves = level * shift + slope * scale
         own_value, own_total = far(self.own).chunk(2)
-        numerator = own_value + by_field[:, :half] + moves[:, :half] + moves[:, half:] + (share * value).sum(dim=1)
+        numerator = own_value + by_field[:, :half] + moves[:, :half] + moves[:, half:] + value.mul_(share).sum(dim=1)
         level, slope = far(self.of_total)
         attended = level * shift[:, half:] + slope * scale[:, half:]
         return numerator / (own_total + by_field[:, half:] + attended + share.sum(dim=1))

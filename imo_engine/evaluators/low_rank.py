@@ -129,7 +129,7 @@ class Fields:
         self.field_mean = fields.mean(dim=1)
         self.field_raw = (fields * centred).sum(dim=1) / count
         r = len(fields)
-        by_channel = fields.permute(2, 0, 1)
+        by_channel = fields.permute(2, 0, 1).contiguous()
         self.field_products = (by_channel @ by_channel.transpose(1, 2) / count).permute(1, 2, 0).reshape(r * r, -1)
 
 

@@ -57,6 +57,9 @@ class Prepared(Generic[T]):
         self._kept: OrderedDict[int, T] = OrderedDict()
         self._lock = Lock()
 
+    def __contains__(self, number: int) -> bool:
+        return number in self._kept
+
     def __getitem__(self, number: int) -> T:
         with self._lock:
             if number in self._kept:
