@@ -50,6 +50,7 @@ class WayTiming:
         peak_bytes: Memory, see :func:`imo_engine.machine.peak_memory`.
         error: By window size the largest difference to float64 that was found.
         detail: What else is worth telling.
+        plain_seconds: Of the plain algorithm at that time, see :func:`imo_engine.benchmark_process.beside_plain`.
     """
 
     way: str
@@ -61,6 +62,12 @@ class WayTiming:
     peak_bytes: float
     error: dict[int, float]
     detail: str = ""
+    plain_seconds: float | None = None
+
+    @property
+    def gain(self) -> float:
+        """Return how many times as fast as the plain algorithm it is; NaN where that was not timed."""
+        return float("nan") if self.plain_seconds is None else self.plain_seconds / self.seconds
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""

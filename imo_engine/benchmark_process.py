@@ -1,7 +1,7 @@
 """Measurements in a process of their own, so that the memory of one is not that of those before it."""
 
 import multiprocessing
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
@@ -21,9 +21,10 @@ from imo_engine.benchmark import (
 from imo_engine.evaluators.replacement import Replacement
 from imo_engine.model import OutlierModel
 
-__all__ = ["Subject", "alone", "measure"]
+__all__ = ["Subject", "alone", "beside_plain", "measure"]
 
 T = TypeVar("T")
+_Measured = tuple[WayTiming, dict[int, NDArray[np.float64]]]
 
 
 @dataclass(frozen=True)
@@ -61,9 +62,7 @@ def alone(work: Callable[..., T], *arguments: Any) -> T:  # noqa: ANN401 - those
         return pool.submit(work, *arguments).result()
 
 
-def measure(
-    subject: Subject, way: str, n_baselines: int, windows: tuple[int, ...]
-) -> tuple[WayTiming, dict[int, NDArray[np.float64]]]:
+def measure(subject: Subject, way: str, n_baselines: int, windows: tuple[int, ...]) -> _Measured:
     """Time one way, one of the evaluators, "one at a time" or "captum"; also return an evaluator's values."""
     model = subject.load()
     base, flux = example_spectra(len(model.wavelength), n_baselines)
@@ -74,3 +73,24 @@ def measure(
         return time_captum(replacement, windows), {}
     reference = None if way == "frozen_statistics" else Reference(replacement)
     return time_evaluator(way, replacement, windows, reference)
+
+
+def beside_plain(subject: Subject, ways: list[str], n_baselines: int, windows: tuple[int, ...]) -> Iterator[_Measured]:
+    """Measure ways one after the other, each alone, and the plain algorithm before the first and after each.
+
+    A shared machine may be twice as fast a minute later. A way's ``plain_seconds`` is therefore the mean of what the
+    plain algorithm took right before and right after it.
+
+    Yields:
+        What :func:`measure` returns for each way, and in the end for the plain algorithm: the mean of all its times.
+    """
+    plain = [alone(measure, subject, "one at a time", n_baselines, windows)[0]]
+    for name in ways:
+        way, values = alone(measure, subject, name, n_baselines, windows)
+        plain.append(alone(measure, subject, "one at a time", n_baselines, windows)[0])
+        yield replace(way, plain_seconds=(plain[-2].seconds + plain[-1].seconds) / 2), values
+    seconds = sum(one.seconds for one in plain) / len(plain)
+    first_window = sum(one.first_window for one in plain) / len(plain)
+    peak_bytes = max(one.peak_bytes for one in plain)
+    mean = replace(plain[0], seconds=seconds, first_window=first_window, peak_bytes=peak_bytes, plain_seconds=seconds)
+    yield mean, {}

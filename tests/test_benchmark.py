@@ -11,10 +11,11 @@ from browser import write_desi_model
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imo_engine.benchmark import Reference, all_chunks, example_spectra, published_architecture
+from imo_engine import benchmark_process
+from imo_engine.benchmark import Reference, WayTiming, all_chunks, example_spectra, published_architecture
 from imo_engine.benchmark_growth import growth_rows
 from imo_engine.benchmark_precision import ALLOWED_ERROR, precision_errors, rounded
-from imo_engine.benchmark_process import Subject, alone, measure
+from imo_engine.benchmark_process import Subject, alone, beside_plain, measure
 from imo_engine.command_line import COMMANDS, LazyGroup, run
 from imo_engine.errors import InputError
 from imo_engine.evaluators.choice import choose_evaluator
@@ -48,6 +49,23 @@ def test_ways_agree_and_count_what_they_do(subject):
     assert exact.peak_bytes > 50e6 and exact.operations > 0
     plain, nothing = measure(subject, "one at a time", 2, (64, 256))
     assert (plain.evaluations, plain.extrapolated, nothing) == (exact.evaluations, True, {})
+
+
+def test_each_way_is_compared_with_the_plain_algorithm_right_before_and_after_it(monkeypatch):
+    def timing(way, seconds):
+        return WayTiming(way, 10, seconds, False, seconds / 10, 1.0, int(seconds), {}), {}
+
+    machine = iter([timing("plain", 100), timing("a", 5), timing("plain", 300), timing("b", 5), timing("plain", 200)])
+    asked = []
+    monkeypatch.setattr(benchmark_process, "alone", lambda work, *case: asked.append(case[1]) or next(machine))
+    found = [way for way, _ in beside_plain(Subject(None), ["a", "b"], 2, (64,))]
+    assert asked == ["one at a time", "a", "one at a time", "b", "one at a time"]
+    assert [(way.way, way.plain_seconds, way.gain) for way in found] == [
+        ("a", 200, 40),
+        ("b", 250, 50),
+        ("plain", 200, 1),
+    ]
+    assert (found[-1].seconds, found[-1].first_window, found[-1].peak_bytes) == (200, pytest.approx(20), 300)
 
 
 def test_growth_has_a_process_for_each_row(subject, monkeypatch):

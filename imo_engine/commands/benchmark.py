@@ -38,8 +38,9 @@ def benchmark(
     """Measure the engine: each way to the attribution of one spectrum, its accuracy, and how cost grows.
 
     Each row is a process of its own, so that its peak of memory is its own; Python and torch are part of it. Ways that
-    would take minutes are timed on some chunks of each window size; the table marks them with ~. Errors are relative
-    to a window's largest value of the float64 result.
+    would take minutes are timed on some chunks of each window size; the table marks them with ~. The plain algorithm is
+    timed before and after each other way, and "x plain" compares with the mean of these two times, because a shared
+    machine may be twice as fast a minute later. Errors are relative to a window's largest value of the float64 result.
     """
     import json
 
@@ -48,7 +49,7 @@ def benchmark(
     from imo_engine.benchmark import example_spectra
     from imo_engine.benchmark_growth import agreement, growth_rows, probe_seconds, scoring_rates
     from imo_engine.benchmark_precision import ALLOWED_ERROR, precision_errors
-    from imo_engine.benchmark_process import Subject, alone, measure
+    from imo_engine.benchmark_process import Subject, alone, beside_plain, measure
     from imo_engine.errors import InputError
     from imo_engine.evaluators.replacement import Replacement
     from imo_engine.machine import describe_machine, matrix_rate
@@ -69,10 +70,15 @@ def benchmark(
     base, flux = example_spectra(n_pixel, n_baselines)
     local = subject.encoder.config.normalisation == "none"
     names = ["exact"] if local else ["local_update", "exact", "frozen_statistics"]
+    if compare:
+        measured = beside_plain(what, [*names, "captum"], n_baselines, windows)
+        names += ["captum", "one at a time"]
+    else:
+        measured = (alone(measure, what, name, n_baselines, windows) for name in names)
     ways, values = [], {}
-    for name in names + ["one at a time", "captum"] * compare:
-        way, values[name] = alone(measure, what, name, n_baselines, windows)
+    for name, (way, found) in zip(names, measured, strict=True):
         ways.append(way)
+        values[name] = found
         click.echo(f"  {way.way}: {way.seconds:.2f} s")
     _print_ways(ways, rate)
     result: dict[str, Any] = {
@@ -108,16 +114,15 @@ def benchmark(
 
 
 def _print_ways(ways: "list[WayTiming]", rate: float) -> None:
-    slowest = next((way.seconds for way in ways if way.way == "one at a time"), float("nan"))
-    captum = next((way.seconds for way in ways if way.way.startswith("Captum")), float("nan"))
+    captum = next((way.gain for way in ways if way.way.startswith("Captum")), float("nan"))
     rows = [
         [
             way.way,
             f"{way.evaluations:,}",
             f"{'~' if way.extrapolated else ''}{way.seconds:.2f}",
             f"{'~' if way.extrapolated else ''}{way.first_window:.2f}",
-            f"{slowest / way.seconds:.1f}",
-            f"{captum / way.seconds:.1f}",
+            f"{way.gain:.1f}",
+            f"{way.gain / captum:.1f}",
             f"{way.operations / 1e9:,.0f}",
             f"{100 * way.operations / way.seconds / rate:.0f}",
             f"{way.peak_bytes / 2**20:.0f}",
