@@ -41,7 +41,7 @@ class Convolutions:
         self.weights, self.biases, self.slopes, self.pools = weights, biases, slopes, pools
         self.scales: list[Tensor | None] = [None, None, None]
         # where a slope is negative, the activation does not keep the order of values
-        self.monotone = [bool((slope >= 0).all()) for slope in slopes]
+        self.monotone = torch.stack([(slope >= 0).all() for slope in slopes]).tolist()
         self.toeplitz = cache(self._toeplitz)
 
     def reach(self, stage: int) -> int:

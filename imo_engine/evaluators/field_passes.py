@@ -115,7 +115,7 @@ class FieldPasses:
         if not total:
             return
         flat = count.flatten()
-        which = torch.repeat_interleave(torch.arange(len(flat), device=flat.device), flat)
+        which = torch.repeat_interleave(torch.arange(len(flat), device=flat.device), flat, output_size=total)
         nth = torch.arange(total, device=flat.device) - (flat.cumsum(0) - flat)[which]
         width = count.shape[1]
         chunk, channel = which // width, which % width
