@@ -80,6 +80,19 @@ class TestGrouping:
         for name, expected in whole.items():
             assert choose_evaluator(name, case).log_prob(chunks) == pytest.approx(expected, abs=1e-9)
 
+    @pytest.mark.parametrize("name", ["exact", "local_update"])
+    def test_wide_windows_do_not_use_what_narrow_ones_had_prepared(self, case, monkeypatch, name):
+        """The matrix that carries a chunk's cells on would grow with the square of the window size."""
+        net, asked = case.model.quick_encoder.net, []
+        whole = net.toeplitz
+        monkeypatch.setattr(net, "toeplitz", lambda *size: asked.append(size) or whole(*size))
+        evaluator = choose_evaluator(name, case)
+        evaluator.log_prob(all_chunks(case, 4))
+        narrow = set(asked)
+        assert narrow
+        evaluator.log_prob(all_chunks(case, 128))
+        assert set(asked) == narrow
+
     @pytest.mark.parametrize(("most_bytes", "times", "left"), [(30, 1, 3), (29, 2, 2)])
     def test_what_is_prepared_stays_only_if_there_is_room_for_all(self, most_bytes, times, left):
         made = []

@@ -255,7 +255,8 @@ class _Row:
         return latents
 
     def _exact(self, rows: Tensor, on_batch: Callable[[int], None] | None = None) -> Tensor:
-        prepared = len(rows) > _UNPREPARED or self.row in self.parent.passes
+        # few chunks use what others had prepared, but not of windows so wide that there are only few
+        prepared = len(rows) > _UNPREPARED or (len(self.start) > _UNPREPARED and self.row in self.parent.passes)
         pooled, done = [], 0
         for part in rows.split(_PART):
             self.parent.check()
