@@ -1,10 +1,13 @@
-"""A plain Bokeh server whose page changes at each press of a key; run with the name of how it changes.
+"""A server whose page changes at each press of a key; run with the name of how it changes.
 
 A process of its own: Bokeh keeps the last document it served in this thread, which other tests want freed.
 """
 
+import asyncio
 import sys
+from functools import partial
 
+import panel as pn
 from bokeh.application import Application
 from bokeh.application.handlers.function import FunctionHandler
 from bokeh.document import Document
@@ -12,6 +15,7 @@ from bokeh.models import ColumnDataSource, Div
 from bokeh.server.server import Server
 
 from app.messages import send_together
+from app.schedule import page_schedule
 
 
 def change_words(turn: int, words: list[Div], document: Document) -> None:
@@ -38,22 +42,45 @@ def break_once(turn: int, words: list[Div], document: Document) -> None:
         raise ValueError("broken")
 
 
-WAYS = {way.__name__: way for way in (change_words, add_a_word, break_once)}
+def use_the_socket_meanwhile(turn: int, pane: pn.pane.HTML, document: Document) -> None:
+    """Change a pane of Panel while something else is being written to the socket, and again in a turn soon after."""
+    schedule, loop = page_schedule(document), asyncio.get_running_loop()
+    (connection,) = document.session_context.session._subscribed_connections
+    in_use = connection._socket.write_lock
+    assert in_use.acquire().done()
+    pane.object = f"first of turn {turn}"
+    loop.call_later(0.03, schedule, lambda: pane.param.update(object=f"last of turn {turn}"))
+    loop.call_later(0.06, in_use.release)
+
+
+WAYS = {way.__name__: way for way in (change_words, add_a_word, break_once, use_the_socket_meanwhile)}
 
 
 def main() -> None:
     """Serve until killed; print where, and for each session the identifier of the source through which keys go."""
     change = WAYS[sys.argv[1]]
 
+    send_together()
+    keys_of = partial(ColumnDataSource, {"name": [], "count": []})
+
     def page(document: Document) -> None:
-        keys, words = ColumnDataSource({"name": [], "count": []}), [Div(), Div()]
+        keys, words = keys_of(), [Div(), Div()]
         for model in (keys, *words):
             document.add_root(model)
         keys.on_change("data", lambda attr, old, new: change(new["count"][0], words, document))
         print(keys.id, flush=True)
 
-    send_together()
-    server = Server(Application(FunctionHandler(page)), port=0, address="127.0.0.1")
+    def panel_page() -> pn.pane.HTML:
+        document, keys, pane = pn.state.curdoc, keys_of(), pn.pane.HTML("")
+        document.add_root(keys)
+        keys.on_change("data", lambda attr, old, new: change(new["count"][0], pane, document))
+        print(keys.id, flush=True)
+        return pane
+
+    if change is use_the_socket_meanwhile:
+        server = pn.serve(panel_page, port=0, address="127.0.0.1", show=False, start=False, verbose=False)
+    else:
+        server = Server(Application(FunctionHandler(page)), port=0, address="127.0.0.1")
     server.start()
     print(f"http://127.0.0.1:{server.port}/", flush=True)
     server.io_loop.start()

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from changing_page import add_a_word, break_once, change_words
+from changing_page import add_a_word, break_once, change_words, use_the_socket_meanwhile
 from raw_sessions import open_session
 
 TESTS = Path(__file__).parent
@@ -20,6 +20,7 @@ def received(tmp_path):
         async def scenario(said):
             session = await open_session(said.readline().strip())
             keys = said.readline().strip()
+            await session.ready()
             for number in (1, 2):
                 await session.press(keys, "next", number)
             async with asyncio.timeout(60):
@@ -61,3 +62,10 @@ def test_what_changed_before_an_error_is_not_lost(received):
     messages, log = received(break_once, 2)
     assert [event["new"] for message in messages for event in message] == ["turn 1", "turn 2"]
     assert "ValueError: broken" in log.read_text()
+
+
+def test_what_panel_changes_while_the_socket_is_in_use_is_not_passed_by(received):
+    """Or "Scoring ..." would come after the "done" of a candidate, and stay."""
+    messages, log = received(use_the_socket_meanwhile, 4)
+    words = [event["new"] for message in messages for event in message if event.get("attr") == "text"]
+    assert words == [f"{which} of turn {turn}" for turn in (1, 2) for which in ("first", "last")], log.read_text()

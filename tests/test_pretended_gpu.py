@@ -84,7 +84,7 @@ class TestEvaluators:
     @pytest.mark.parametrize("name", ["exact", "frozen_statistics", "full_passes"])
     def test_nothing_waits_between_batches(self, gpu, name):
         """A window size waits for its result, and to know whether whole spectra are needed for some chunks."""
-        few, many = (waits_of(gpu, name, "none", budget) for budget in (None, 2**14))
+        few, many = (waits_of(gpu, name, "none", budget) for budget in (None, 2**16))
         assert many[0] >= 4 * few[0]
         assert few[1] == many[1] == (1 if name == "full_passes" else 2)
 

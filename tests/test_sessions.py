@@ -11,6 +11,7 @@ import psutil
 import pytest
 from bokeh.models import ColumnDataSource
 from bokeh.server.connection import ServerConnection
+from panel.io import document as documents
 from raw_sessions import connect, open_session
 from test_survey import tiny_survey
 from tornado.web import create_signed_value
@@ -48,7 +49,12 @@ def workspace(tmp_path):
 @pytest.fixture
 def run(workspace, caplog, monkeypatch):
     """Run a coroutine function, given the server and its address, on the server's own loop."""
-    monkeypatch.setattr(ServerConnection, "send_patch_document", ServerConnection.send_patch_document)  # put it back
+    for place, names in (
+        (ServerConnection, ["send_patch_document"]),
+        (documents, ["write_events", "schedule_write_events"]),
+    ):
+        for name in names:
+            monkeypatch.setattr(place, name, getattr(place, name))  # put it back
     send_together()
     caplog.set_level(logging.WARNING, "panel")  # pytest keeps log records, and those of Panel hold models
     pn.extension("tabulator", reconnect=True, notifications=False)
@@ -164,22 +170,24 @@ def test_ten_sessions_at_once_each_get_their_own(run, workspace, caplog, capsys)
 
 
 def test_what_is_known_of_a_target_comes_in_two_messages_first_its_spectrum(run, workspace):
+    order = [str(target) for target in workspace.survey.spectra.target_id[workspace.survey.order()]]
+
     async def scenario(server, address):
         opened = await open_session(address)
         (served,) = server.get_sessions("/")
         keys = source_with(served.document, "name", "count")
-        combined = source_with(served.document, "x", "combined")
+        target, combined = source_with(served.document, "z", "id"), source_with(served.document, "x", "combined")
+        last = f"w{min(SETTINGS.window_sizes)}"
 
-        async def go(action, number):
+        async def go(action, number, wanted):
             opened.patches.clear()
             await opened.press(keys.id, action, number)
-            await asyncio.sleep(0.1)
-            await until(lambda: np.isfinite(combined.data["combined"]).any())
+            await until(lambda: target.data["id"][0] == wanted and np.isfinite(combined.data[last]).any())
             await asyncio.sleep(0.5)
 
-        await go("next", 1)
-        await go("next", 2)
-        await go("previous", 3)
+        await go("next", 1, order[0])
+        await go("next", 2, order[1])
+        await go("previous", 3, order[0])
         messages = [
             {column for event in message if event.get("attr") == "data" for column in event.get("cols") or ()}
             for message in opened.patches
