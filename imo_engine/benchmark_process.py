@@ -1,8 +1,6 @@
 """Measurements in a process of their own, so that the memory of one is not that of those before it."""
 
-import multiprocessing
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -20,6 +18,7 @@ from imo_engine.benchmark import (
 )
 from imo_engine.evaluators.replacement import Replacement
 from imo_engine.model import OutlierModel
+from imo_engine.processes import new_processes
 
 __all__ = ["Subject", "alone", "beside_plain", "measure"]
 
@@ -58,7 +57,7 @@ def alone(work: Callable[..., T], *arguments: Any) -> T:  # noqa: ANN401 - those
     Raises:
         Exception: what ``work`` raised.
     """
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+    with new_processes(1) as pool:
         return pool.submit(work, *arguments).result()
 
 

@@ -12,7 +12,7 @@ import imo_engine
 ROOT = Path(__file__).parents[1]
 
 LAYERS = [
-    {"errors", "instrument", "spectral_lines"},
+    {"errors", "instrument", "spectral_lines", "processes"},
     {"files", "window_facts", "embedded", "surroundings"},
     {"spectra"},
     {"readers", "simulation", "autoencoder", "flow"},

@@ -1,10 +1,9 @@
 """Score all cases in several processes; what is done is kept, so that a run can be interrupted and continued."""
 
 import json
-import multiprocessing
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +22,7 @@ from imo_engine.files import write_atomically
 from imo_engine.model import OutlierModel
 from imo_engine.null_distribution import NullDistribution
 from imo_engine.occlusion import PAPER_WINDOW_SIZES
+from imo_engine.processes import new_processes
 
 __all__ = ["Plan", "Task", "prepare_results", "read_results", "run_tasks"]
 
@@ -166,8 +166,7 @@ def _finished(plan: Plan, worker: "_Worker", tasks: list[Task], workers: int) ->
         for task in tasks:
             yield task, worker.try_to(task)
         return
-    spawn = multiprocessing.get_context("spawn")  # a fork would inherit torch's threads
-    executor = ProcessPoolExecutor(workers, mp_context=spawn, initializer=_start, initargs=(plan,))
+    executor = new_processes(workers, _start, plan)
     try:
         for future in as_completed([executor.submit(_do, task) for task in tasks]):
             yield future.result()

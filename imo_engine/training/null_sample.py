@@ -3,10 +3,9 @@
 import json
 import os
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import asdict
 from functools import cache
-from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zipfile import BadZipFile
@@ -21,6 +20,7 @@ from imo_engine.files import write_atomically
 from imo_engine.model import OutlierModel
 from imo_engine.null_distribution import NullSettings
 from imo_engine.occlusion import inverse_multiscale_occlusion
+from imo_engine.processes import new_processes
 from imo_engine.readers import read_spectra
 from imo_engine.training.null_fit import NullSample
 
@@ -93,7 +93,7 @@ def explain_survey(
         before = os.environ.get(_THREADS)
         os.environ[_THREADS] = "1"  # the new processes read it when they import torch
         try:
-            with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as executor:
+            with new_processes(processes) as executor:
                 jobs = [
                     executor.submit(_explain_one, model_file, pool_file, spectra[[rows[k]]], paths[k], settings, seed)
                     for k in waiting
