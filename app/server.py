@@ -86,7 +86,8 @@ def serve(
     if shipped is not None:
         workspace.thinking.submit(lambda: workspace.reasons.findings.learn(shipped.findings()))
     url = f"http://{'127.0.0.1' if local else address}:{port}/"
-    print(f"IMO Explorer: {survey.title}, {len(survey.spectra):,} spectra, at {url} (Ctrl-C stops it)", flush=True)
+    count = f"{len(survey.spectra):,} {'spectrum' if len(survey.spectra) == 1 else 'spectra'}"
+    print(f"IMO Explorer: {survey.title}, {count}, at {url} (Ctrl-C stops it)", flush=True)
     print(f"Labels of {workspace.user}: {workspace.store.name}", flush=True)
     if not local:
         print(
