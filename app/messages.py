@@ -32,13 +32,9 @@ def _write_events(
     document: Document, connections: Iterable[ServerConnection], events: Sequence[DocumentPatchedEvent]
 ) -> None:
     for connection in connections:
-        task = asyncio.ensure_future(_finish(_Sending(connection, events)))
+        task = asyncio.ensure_future(_Sending(connection, events))
         _tasks.add(task)
         task.add_done_callback(_tasks.discard)
-
-
-async def _finish(sending: Awaitable[None]) -> None:
-    await sending
 
 
 _tasks: set[asyncio.Task[None]] = set()  # a loop alone does not keep them

@@ -33,8 +33,8 @@ def page_schedule(document: Document) -> Callable[[Callback], object]:
 def in_turn(document: Document) -> Iterator[None]:
     """Let Bokeh send what is changed within, in order, when it is left.
 
-    Else Panel (1.9) writes to the socket itself, and where Bokeh is writing just then, its message may stay behind
-    until the next one: the last word, such as "done", does not arrive.
+    Else Panel (1.9) sends what its models change by itself. ``app.messages`` has it sent in order with all else where a
+    server uses that; this holds everywhere.
     """
     if document.callbacks.hold_value:
         yield

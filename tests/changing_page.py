@@ -5,7 +5,6 @@ A process of its own: Bokeh keeps the last document it served in this thread, wh
 
 import asyncio
 import sys
-from functools import partial
 
 import panel as pn
 from bokeh.application import Application
@@ -61,20 +60,22 @@ def main() -> None:
     change = WAYS[sys.argv[1]]
 
     send_together()
-    keys_of = partial(ColumnDataSource, {"name": [], "count": []})
+
+    def listen(document: Document, shown: list[Div] | pn.pane.HTML) -> None:
+        keys = ColumnDataSource({"name": [], "count": []})
+        document.add_root(keys)
+        keys.on_change("data", lambda attr, old, new: change(new["count"][0], shown, document))
+        print(keys.id, flush=True)
 
     def page(document: Document) -> None:
-        keys, words = keys_of(), [Div(), Div()]
-        for model in (keys, *words):
-            document.add_root(model)
-        keys.on_change("data", lambda attr, old, new: change(new["count"][0], words, document))
-        print(keys.id, flush=True)
+        words = [Div(), Div()]
+        listen(document, words)
+        for word in words:
+            document.add_root(word)
 
     def panel_page() -> pn.pane.HTML:
-        document, keys, pane = pn.state.curdoc, keys_of(), pn.pane.HTML("")
-        document.add_root(keys)
-        keys.on_change("data", lambda attr, old, new: change(new["count"][0], pane, document))
-        print(keys.id, flush=True)
+        pane = pn.pane.HTML("")
+        listen(pn.state.curdoc, pane)
         return pane
 
     if change is use_the_socket_meanwhile:

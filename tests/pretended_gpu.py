@@ -17,17 +17,7 @@ GPU = torch.device("cuda:0")
 _READS = {"__float__", "__int__", "__bool__", "__index__", "__contains__", "item", "tolist", "equal", "allclose"}
 _SHAPES = {"nonzero", "masked_select", "unique", "unique_consecutive", "bincount", "argwhere"}
 _SHAPES |= {"_return_output", "_return_inverse", "_return_counts"}  # torch.unique, by what it returns
-_NEW_ANYWAY = {
-    "to",
-    "cpu",
-    "cuda",
-    "copy_",
-    "__set__",
-    "__repr__",
-    "__format__",
-    "is_pinned",
-    "_has_compatible_shallow_copy_type",
-}
+_ANYWHERE = {"copy_", "__set__", "__repr__", "__format__", "is_pinned", "_has_compatible_shallow_copy_type"}
 
 
 class OnGpu(torch.Tensor):
@@ -91,7 +81,7 @@ class _Calls(TorchFunctionMode):
             raise TypeError("can't convert cuda:0 device type tensor to numpy")
         if name == "copy_" and len(on_gpu) == 1 and len(tensors) == 2 and isinstance(tensors[1], OnGpu):
             self.waits.note(name)
-        elif on_gpu and name not in _NEW_ANYWAY:
+        elif on_gpu and name not in _ANYWHERE:
             self._check(name, func, args, kwargs, tensors)
         device = kwargs.get("device")
         if device is not None:

@@ -120,7 +120,7 @@ def test_methods(model, gpu, name):
 
 
 def test_an_outlier_of_the_embedded_model(gpu):
-    """Attribution, significance, probe and repair, as the page asks for them."""
+    """Attribution, probe and repair, as the page asks for them."""
     model = OutlierModel.load(embedded_file(EMBEDDED_MODEL), device="cpu")
     pool = BaselinePool.load(embedded_file("baselines.safetensors"), model)
     target = ordinary_log_prob(model, pool)
