@@ -86,12 +86,10 @@ def with_redshift(spectra: Spectra, redshift: float) -> Spectra:
     """
     redshift = check_redshift(redshift)
     scale = np.where(np.isfinite(spectra.norm), spectra.norm, 1.0)[:, None]
-    # sky lines are measured but have no weight; normalise() takes it from them again
-    ivar = np.where(spectra.measured & (spectra.ivar == 0), 1.0, spectra.ivar / scale**2)
     return normalise(
         spectra.wavelength,
         spectra.flux * scale,
-        ivar,
+        spectra.ivar / scale**2,
         np.full(len(spectra), redshift),
         target_id=spectra.target_id.tolist(),
         measured=spectra.measured,
@@ -100,6 +98,9 @@ def with_redshift(spectra: Spectra, redshift: float) -> Spectra:
         problem=["" if text.startswith(_CURABLE) else text for text in spectra.problem.tolist()],
         note=["; ".join(filter(None, (text, "redshift given by hand"))) for text in spectra.note.tolist()],
         source=spectra.source.tolist(),
+        instrument=spectra.instrument.tolist(),
+        spectype=spectra.spectype.tolist(),
+        zwarn=spectra.zwarn,
     )
 
 

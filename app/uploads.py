@@ -44,8 +44,9 @@ _ARRAYS = {
     "ra": np.float64,
     "dec": np.float64,
     "norm": np.float64,
+    "zwarn": np.int64,
 }
-_TEXT_COLUMNS = ("target_id", "problem", "note", "source")
+_TEXT_COLUMNS = ("target_id", "problem", "note", "source", "instrument", "spectype")
 _PIXELS = ("flux", "ivar", "measured")
 
 

@@ -1,9 +1,11 @@
-"""The instrument's wavelength grid, its arms, and where night sky and atmosphere leave traces.
+"""The instruments that observed a spectrum: arms, resolution, and where night sky and atmosphere leave traces.
 
-All wavelengths are vacuum, observed frame, in Angstrom. The grid and the arms are DESI's
-(DESI Collaboration 2022, AJ 164, 207): 3600 to 9824 in steps of 0.8, 7781 pixels, arms B, R and Z.
+All wavelengths are vacuum, observed frame, in Angstrom. The common grid is DESI's (DESI Collaboration 2022,
+AJ 164, 207): 3600 to 9824 in steps of 0.8, 7781 pixels.
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
@@ -13,7 +15,9 @@ from numpy.typing import NDArray
 __all__ = [
     "ARMS",
     "ARM_OVERLAPS",
+    "INSTRUMENTS",
     "TELLURIC_BANDS",
+    "Instrument",
     "desi_wavelength",
     "sky_line_mask",
     "sky_lines",
@@ -36,6 +40,55 @@ TELLURIC_BANDS: tuple[tuple[str, float, float], ...] = (
     ("H2O", 8945.0, 9850.0),
 )
 """Absorption bands of the Earth's atmosphere: name, first and last wavelength."""
+
+
+@dataclass(frozen=True)
+class Instrument:
+    """A spectrograph on the ground.
+
+    Attributes:
+        name: What it is called in :attr:`imo_engine.spectra.Spectra.instrument`.
+        part: What its parts are called: "arm" or "camera".
+        arms: Wavelength range of each part, by its name.
+        overlaps: Ranges that two parts both cover, where their fluxes are combined, by the names of the two.
+        resolving_power: Wavelength over the full width at half maximum of an unresolved line, at some wavelengths in
+            ascending order; between them it is interpolated.
+    """
+
+    name: str
+    part: str
+    arms: Mapping[str, tuple[float, float]]
+    overlaps: Mapping[str, tuple[float, float]]
+    resolving_power: tuple[tuple[float, float], ...]
+
+    def resolution(self, wavelength: float) -> float:
+        """Return the full width at half maximum, Angstrom, of an unresolved line at an observed wavelength."""
+        at, power = zip(*self.resolving_power, strict=True)
+        return wavelength / float(np.interp(wavelength, at, power))
+
+
+INSTRUMENTS: dict[str, Instrument] = {
+    one.name: one
+    for one in (
+        Instrument("DESI", "arm", ARMS, ARM_OVERLAPS, ((3600.0, 2000.0), (9824.0, 5458.0))),
+        Instrument(
+            "SDSS",
+            "camera",
+            {"blue": (3800.0, 6150.0), "red": (5800.0, 9220.0)},
+            {"blue/red": (5800.0, 6150.0)},
+            ((3800.0, 1850.0), (9220.0, 2200.0)),
+        ),
+        Instrument(
+            "BOSS",
+            "camera",
+            {"blue": (3560.0, 6350.0), "red": (5650.0, 10400.0)},
+            {"blue/red": (5650.0, 6350.0)},
+            ((3700.0, 1560.0), (6000.0, 2000.0), (9000.0, 2650.0)),
+        ),
+    )
+}
+"""Spectrographs by name. DESI: 1.8 Angstrom in all arms (DESI Collaboration 2022, AJ 164, 207). SDSS and BOSS: two
+cameras behind a dichroic at about 6000 Angstrom, ranges and resolving power from Smee et al. (2013, AJ 146, 32)."""
 
 
 @cache

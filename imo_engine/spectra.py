@@ -1,9 +1,10 @@
 """Normalised spectra of a survey, one row a target, all on one wavelength grid.
 
-The published autoencoders expect flux divided by its median at rest frame 5300 to 5850 Angstrom over
-pixels with ivar > 0, ivar multiplied by the square of that median, and ivar = 0 around bright sky
-lines (Melchior et al. 2023, AJ 166, 74). :func:`normalise` does this, and says in words which
-spectra it cannot be done for.
+The published autoencoders expect flux divided by its median at rest frame 5300 to 5850 Angstrom, over
+pixels that are measured and on no bright sky line, and ivar multiplied by the square of that median
+(Melchior et al. 2023, AJ 166, 74). :func:`normalise` does this, and says in words which spectra it
+cannot be done for. What the models were trained with besides, ivar = 0 around bright sky lines, is
+:attr:`Spectra.weight`: the noise of a spectrum is that of its file.
 """
 
 from collections.abc import Iterator, Sequence
@@ -41,9 +42,10 @@ class Spectra:
     flux: NDArray[np.float32]
     """(n, N) flux over ``norm``; 0 where nothing was measured."""
     ivar: NDArray[np.float32]
-    """(n, N) inverse variance of ``flux``; 0 where masked, not measured, or on a sky line."""
+    """(n, N) inverse variance of ``flux`` as the file gives it, sky lines included; 0 where nothing was measured,
+    and everywhere where the file says nothing of the noise."""
     measured: NDArray[np.bool_]
-    """(n, N) whether the file has good data for the pixel, sky lines included."""
+    """(n, N) whether the file has good data for the pixel."""
     redshift: NDArray[np.float64]
     """(n,) NaN where unknown."""
     target_id: NDArray[np.str_]
@@ -60,6 +62,12 @@ class Spectra:
     """(n,) remarks that do not prevent scoring (a missing arm, a redshift warning)."""
     source: NDArray[np.str_]
     """(n,) name of the file it came from."""
+    instrument: NDArray[np.str_]
+    """(n,) what observed it, a name of :data:`imo_engine.instrument.INSTRUMENTS`; empty where the file does not say."""
+    spectype: NDArray[np.str_]
+    """(n,) what the survey takes it for: "GALAXY", "QSO", "STAR", ...; empty where unknown."""
+    zwarn: NDArray[np.int64]
+    """(n,) the survey's redshift warning, 0 if there is none; -1 where unknown."""
 
     def __len__(self) -> int:
         return len(self.target_id)
@@ -76,6 +84,16 @@ class Spectra:
             index = index.astype(int)
         changed = {f.name: getattr(self, f.name)[index] for f in fields(self) if f.name != "wavelength"}
         return replace(self, **changed)
+
+    @property
+    def weight(self) -> NDArray[np.float32]:
+        """(n, N) ``ivar`` as the models were trained with: 0 around bright sky lines."""
+        return np.where(sky_line_mask(self.wavelength), np.float32(0), self.ivar)
+
+    @property
+    def has_noise(self) -> NDArray[np.bool_]:
+        """(n,) whether the noise of the spectrum is known."""
+        return np.any(self.ivar > 0, axis=1)
 
     @property
     def scorable(self) -> NDArray[np.bool_]:
@@ -109,6 +127,9 @@ def normalise(
     problem: Sequence[str] | None = None,
     note: Sequence[str] | None = None,
     source: str | Sequence[str] = "",
+    instrument: str | Sequence[str] = "",
+    spectype: Sequence[str] | None = None,
+    zwarn: ArrayLike | None = None,
 ) -> Spectra:
     """Normalise spectra as the published models expect and record which ones cannot be.
 
@@ -118,12 +139,16 @@ def normalise(
         ivar: (n, N) inverse variance in that unit; 0, negative or NaN means not measured.
         redshift: (n,) NaN where unknown.
         target_id: n identifiers.
-        measured: (n, N) which pixels hold data; by default those with ivar > 0.
+        measured: (n, N) which pixels hold data; by default those with ivar > 0. If it is given, nothing is known of
+            the noise of spectra whose ivar is 0 everywhere.
         ra: (n,) degrees.
         dec: (n,) degrees.
         problem: n reasons known already why a target cannot be scored; empty where there is none.
         note: n remarks.
         source: file name, for all or for each.
+        instrument: what observed them, for all or for each; empty where unknown.
+        spectype: n classes; empty where unknown.
+        zwarn: (n,) redshift warnings; -1 where unknown.
 
     Raises:
         InputError: shapes that do not fit together.
@@ -140,17 +165,19 @@ def normalise(
 
     good = np.isfinite(flux) & np.isfinite(ivar) & (ivar > 0)
     if measured is not None:
-        good &= np.array(measured, dtype=bool, ndmin=2)
+        unknown = ~np.any(good, axis=1, keepdims=True)
+        good = (good | unknown & np.isfinite(flux)) & np.array(measured, dtype=bool, ndmin=2)
+        ivar = np.where(unknown, 0.0, ivar)
     flux[~good] = 0.0
     ivar[~good] = 0.0
-    ivar[:, sky_line_mask(wavelength)] = 0.0
 
     norm = np.full(n, np.nan)
+    dark = ~sky_line_mask(wavelength)
     problems = ["" if problem is None else str(problem[i]) for i in range(n)]
     for i in range(n):
         if problems[i]:
             continue
-        problems[i], norm[i] = _normalisation(wavelength, flux[i], ivar[i], z[i], bool(good[i].any()))
+        problems[i], norm[i] = _normalisation(wavelength, flux[i], good[i], dark, z[i])
     scale = np.where(np.isfinite(norm), norm, 1.0)[:, None]
     # what single precision cannot hold (one flipped bit of an exponent is enough) is not a measurement either
     with np.errstate(over="ignore", invalid="ignore"):
@@ -165,6 +192,9 @@ def normalise(
     def column(values: ArrayLike | None) -> NDArray[np.float64]:
         return np.full(n, np.nan) if values is None else np.array(values, dtype=np.float64, ndmin=1)
 
+    def names(values: str | Sequence[str]) -> NDArray[np.str_]:
+        return np.array([values] * n if isinstance(values, str) else list(values), dtype=np.str_)
+
     return Spectra(
         wavelength=wavelength,
         flux=scaled_flux,
@@ -177,26 +207,33 @@ def normalise(
         norm=norm,
         problem=np.array(problems, dtype=np.str_),
         note=np.array([""] * n if note is None else [str(t) for t in note], dtype=np.str_),
-        source=np.array([source] * n if isinstance(source, str) else list(source), dtype=np.str_),
+        source=names(source),
+        instrument=names(instrument),
+        spectype=names("" if spectype is None else spectype),
+        zwarn=np.full(n, -1, np.int64) if zwarn is None else np.array(zwarn, dtype=np.int64, ndmin=1),
     )
 
 
 def _normalisation(
-    wavelength: NDArray[np.float64], flux: NDArray[np.float64], ivar: NDArray[np.float64], z: float, any_good: bool
+    wavelength: NDArray[np.float64],
+    flux: NDArray[np.float64],
+    good: NDArray[np.bool_],
+    dark: NDArray[np.bool_],
+    z: float,
 ) -> tuple[str, float]:
-    """Return (problem, median flux at rest 5300-5850 Angstrom) of one spectrum."""
+    """Return (problem, median flux at rest 5300-5850 Angstrom) of one spectrum; ``dark`` is where no sky line is."""
     low, high = NORMALISATION_RANGE
-    if not any_good:
+    if not good.any():
         return "no measured pixel: every ivar is 0 or every pixel is masked", np.nan
     if not np.isfinite(z):
         return "no redshift", np.nan
     if not _REDSHIFTS[0] < z <= _REDSHIFTS[1]:
         return f"redshift {z:g} is not a galaxy's", np.nan
     rest = wavelength / (1 + z)
-    window = (ivar > 0) & (rest > low) & (rest < high)
+    window = good & dark & (rest > low) & (rest < high)
     if not window.any():
         return (
-            f"cannot be normalised: no pixel with ivar > 0 at rest frame {low:g}-{high:g} Angstrom "
+            f"cannot be normalised: no good pixel off the sky lines at rest frame {low:g}-{high:g} Angstrom "
             f"(observed {low * (1 + z):.0f}-{high * (1 + z):.0f} at redshift {z:g})",
             np.nan,
         )

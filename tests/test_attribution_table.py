@@ -46,6 +46,9 @@ def spectrum(result):
         problem=np.array([""]),
         note=np.array([""]),
         source=np.array(["x.fits"]),
+        instrument=np.array(["DESI"] * 1),
+        spectype=np.array(["GALAXY"] * 1),
+        zwarn=np.zeros(1, np.int64),
     )
 
 

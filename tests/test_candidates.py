@@ -392,7 +392,8 @@ class TestReader:
             pixels = np.ones((1, len(GRID)), np.float32)
             arrays = {"flux": pixels, "ivar": pixels.copy(), "measured": pixels > 0}
             arrays |= {name: np.ones(1) for name in ("redshift", "ra", "dec", "norm")}
-            texts = {name: ["x"] for name in ("target_id", "problem", "note", "source")}
+            arrays["zwarn"] = np.zeros(1, np.int64)
+            texts = {name: ["x"] for name in uploads._TEXT_COLUMNS}
             if change_now:
                 arrays, texts = change(arrays, texts)
             arrays = {name: np.ascontiguousarray(values) for name, values in arrays.items()}

@@ -41,12 +41,11 @@ class TestNormalise:
         flux, ivar = smooth_flux(z) + rng.normal(0, 0.4, N), rng.uniform(0.1, 9, N)
         spectra = one(flux, ivar, z)
         rest = WAVE / (1 + z)
-        window = (rest > NORMALISATION_RANGE[0]) & (rest < NORMALISATION_RANGE[1]) & (spectra.ivar[0] > 0)
+        window = (rest > NORMALISATION_RANGE[0]) & (rest < NORMALISATION_RANGE[1]) & ~sky_line_mask(WAVE)
         assert np.median(spectra.flux[0, window]) == pytest.approx(1, abs=1e-6)
         assert spectra.norm[0] == pytest.approx(np.median(flux[window]))
         assert spectra.flux[0] == pytest.approx(flux / spectra.norm[0], rel=1e-6)
-        seen = spectra.ivar[0] > 0
-        assert spectra.ivar[0, seen] == pytest.approx(ivar[seen] * spectra.norm[0] ** 2, rel=1e-6)
+        assert spectra.ivar[0] == pytest.approx(ivar * spectra.norm[0] ** 2, rel=1e-6)
         assert spectra.scorable.tolist() == [True]
 
     @pytest.mark.parametrize("factor", [1e-17, 1e5])
@@ -55,14 +54,23 @@ class TestNormalise:
         assert theirs.flux == pytest.approx(ours.flux, rel=1e-5)
         assert theirs.ivar == pytest.approx(ours.ivar, rel=1e-5)
 
-    def test_sky_lines_have_no_weight_but_are_measured(self):
+    def test_sky_lines_have_no_weight_but_the_noise_of_the_file(self):
         spectra = one()
         sky = sky_line_mask(WAVE)
         assert 0.01 < sky.mean() < 0.5
-        assert (spectra.ivar[0, sky] == 0).all()
-        assert (spectra.ivar[0, ~sky] > 0).all()
+        assert (spectra.weight[0, sky] == 0).all()
+        assert (spectra.weight[0, ~sky] == spectra.ivar[0, ~sky]).all()
+        assert spectra.ivar[0] == pytest.approx(np.full(N, 0.25) * spectra.norm[0] ** 2, rel=1e-6)
         assert spectra.measured.all()
         assert (spectra.flux[0, sky] > 0).all()
+
+    def test_without_noise_everything_finite_is_measured(self):
+        flux = smooth_flux()
+        flux[7] = np.nan
+        spectra = one(flux, np.zeros(N), measured=np.ones(N, bool))
+        assert np.flatnonzero(~spectra.measured[0]).tolist() == [7]
+        assert not spectra.ivar.any() and not spectra.has_noise.any()
+        assert spectra.scorable.all() and spectra.norm[0] == pytest.approx(one().norm[0])
 
     def test_sky_lines_do_not_enter_the_median(self):
         flux = np.where(sky_line_mask(WAVE), 1e4, 2.0)
@@ -104,7 +112,7 @@ class TestNormalise:
                 None,
                 None,
                 12.3,
-                r"no pixel with ivar > 0 at rest .*observed 70490-77805 at redshift 12.3",
+                r"no good pixel off the sky lines at rest .*observed 70490-77805 at redshift 12.3",
             ),
             (None, None, -0.5, "redshift -0.5 is not a galaxy's"),
             (None, None, -2.0, "redshift -2 is not a galaxy's"),
@@ -113,7 +121,7 @@ class TestNormalise:
             (None, None, np.inf, "no redshift"),
             (None, np.zeros(N), 0.2, "no measured pixel"),
             (np.full(N, np.nan), None, 0.2, "no measured pixel"),
-            (None, np.where(WAVE < 6000, 1.0, 0.0), 0.2, "no pixel with ivar > 0"),
+            (None, np.where(WAVE < 6000, 1.0, 0.0), 0.2, "no good pixel off the sky lines"),
         ],
     )
     def test_says_in_words_what_cannot_be_normalised(self, flux, ivar, z, words):

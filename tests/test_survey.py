@@ -43,6 +43,9 @@ def tiny_spectra():
         problem=np.array(["", "", "", "no redshift"]),
         note=np.array([""] * n),
         source=np.array(["<b>file</b>.fits"] * n),
+        instrument=np.array(["DESI"] * n),
+        spectype=np.array(["GALAXY"] * n),
+        zwarn=np.zeros(n, np.int64),
     )
 
 

@@ -58,6 +58,9 @@ def made_spectra() -> Spectra:
         problem=np.array([""] * n),
         note=np.array([""] * n),
         source=np.array(["made"] * n),
+        instrument=np.array(["DESI"] * n),
+        spectype=np.array(["GALAXY"] * n),
+        zwarn=np.zeros(n, np.int64),
     )
 
 

@@ -108,7 +108,7 @@ def read_desi(
 def _targets(file: FitsFile, id_number: NDArray[np.int64]) -> Targets:
     """Read what FIBERMAP says of each target."""
     columns = file.columns("FIBERMAP")
-    targets = Targets(file.name, [str(number) for number in id_number])
+    targets = Targets(file.name, [str(number) for number in id_number], "DESI")
     if {"TARGET_RA", "TARGET_DEC"} <= columns:
         targets.ra, targets.dec = file.floats("FIBERMAP", "TARGET_RA"), file.floats("FIBERMAP", "TARGET_DEC")
     if "OBJTYPE" in columns:
@@ -146,7 +146,7 @@ def _add_redshifts(
             targets.say(row, f"no redshift: TARGETID not in {redrock.name}")
             continue
         z, warning, kind = redrock.z[found[row]], redrock.zwarn[found[row]], redrock.spectype[found[row]]
-        targets.redshift[row] = z
+        targets.redshift[row], targets.zwarn[row], targets.spectype[row] = z, warning, kind
         if not np.isfinite(z):
             targets.say(row, f"no redshift: it is {z} in {redrock.name}")
         if count[row] > 1:

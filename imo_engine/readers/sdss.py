@@ -52,7 +52,7 @@ def read_sdss(file: FitsFile, wavelength: NDArray[np.float64], given: GivenRedsh
     table = next((hdu for hdu in range(2, len(file)) if {"Z", "CLASS"} <= file.columns(hdu)), None)
     if table is not None and not len(file.floats(table, "Z")):
         table = None
-    targets = Targets(file.name, [_identifier(file, table)])
+    targets = Targets(file.name, [_identifier(file, table)], _instrument(10**loglam))
     targets.ra, targets.dec = _position(file, table)
 
     mask = file.integers(1, "AND_MASK") if "AND_MASK" in file.columns(1) else np.zeros(len(loglam), np.int64)
@@ -73,6 +73,11 @@ def read_sdss(file: FitsFile, wavelength: NDArray[np.float64], given: GivenRedsh
     return targets.normalised(pixels, 10**loglam, wavelength, slice(0, 1))
 
 
+def _instrument(wavelength: NDArray[np.float64]) -> str:
+    """Tell the spectrographs of SDSS from those of BOSS, which reach farther at both ends."""
+    return "BOSS" if wavelength[0] < 3750 or wavelength[-1] > 9400 else "SDSS"
+
+
 def _flags(bits: int) -> str:
     return " and ".join(_FIBRE_BITS.get(bit, f"bit {bit}") for bit in range(16) if bits >> bit & 1)
 
@@ -89,9 +94,10 @@ def _add_redshift(targets: Targets, file: FitsFile, table: int | None, given: Gi
         targets.say(0, f"no redshift: it is {z} in {file.name}")
     if "ZWARNING" in file.columns(table):
         warning = file.integers(table, "ZWARNING")[0]
+        targets.zwarn[0] = warning
         if warning:
             targets.remark(f"ZWARNING {warning}")
-    kind = file.texts(table, "CLASS")[0]
+    kind = targets.spectype[0] = file.texts(table, "CLASS")[0]
     if kind not in ("GALAXY", ""):
         targets.remark(f"SDSS calls it a {kind}")
 

@@ -13,16 +13,22 @@ __all__ = ["Targets"]
 class Targets:
     """Identifiers, positions, redshifts, problems and remarks of the n targets of a file.
 
+    Where ``has_noise`` is False the pixels' ivar tells only which were measured (1) and which not (0).
+
     The most fundamental problem is the one that is reported: no data before sky fibre before no redshift.
     """
 
-    def __init__(self, source: str, target_id: list[str]) -> None:
+    def __init__(self, source: str, target_id: list[str], instrument: str = "") -> None:
         n = len(target_id)
         self.source = source
+        self.instrument = instrument
+        self.has_noise = True
         self.target_id = target_id
         self.ra: NDArray[np.float64] = np.full(n, np.nan)
         self.dec: NDArray[np.float64] = np.full(n, np.nan)
         self.redshift: NDArray[np.float64] = np.full(n, np.nan)
+        self.spectype = [""] * n
+        self.zwarn: NDArray[np.int64] = np.full(n, -1, np.int64)
         self.problem = [""] * n
         self._remarks: list[list[str]] = [[] for _ in range(n)]
 
@@ -63,12 +69,16 @@ class Targets:
         return normalise(
             wavelength,
             pixels.flux,
-            pixels.ivar,
+            pixels.ivar if self.has_noise else np.zeros_like(pixels.ivar),
             self.redshift[rows],
             target_id=self.target_id[rows],
+            measured=pixels.ivar > 0,
             ra=self.ra[rows],
             dec=self.dec[rows],
             problem=problem,
             note=["; ".join(remarks) for remarks in self._remarks[rows]],
             source=self.source,
+            instrument=self.instrument,
+            spectype=self.spectype[rows],
+            zwarn=self.zwarn[rows],
         )

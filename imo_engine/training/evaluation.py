@@ -148,7 +148,7 @@ def reconstruction_chi2(model: OutlierModel, ranking: Ranking) -> NDArray[np.flo
     scored = np.flatnonzero(ranking.rank > 0)
     for rows in np.array_split(scored, max(1, len(scored) // 256)):
         model_flux = model.decode(ranking.latents[rows], spectra.redshift[rows])
-        weight = spectra.ivar[rows] * (model_flux != 0)
+        weight = spectra.weight[rows] * (model_flux != 0)
         chi2 = ((model_flux - spectra.flux[rows]) ** 2 * weight).sum(axis=1, dtype=float)
         out[rows] = chi2 / np.maximum((weight > 0).sum(axis=1), 1)
     return out

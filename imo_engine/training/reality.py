@@ -41,7 +41,8 @@ class RealObject:
 
 def signal_to_noise(spectra: Spectra) -> NDArray[np.float64]:
     """Return the median signal-to-noise ratio per pixel, (n,)."""
-    ratio = np.where(spectra.ivar > 0, spectra.flux * np.sqrt(spectra.ivar), np.nan)
+    weight = spectra.weight
+    ratio = np.where(weight > 0, spectra.flux * np.sqrt(weight), np.nan)
     return np.array([np.nanmedian(row) if np.isfinite(row).any() else 0.0 for row in ratio])
 
 
@@ -53,7 +54,7 @@ def score_real(
     latents = model.encode(flux)
     log_prob = model.latent_log_prob(latents).astype(float)
     model_flux = model.decode(latents, spectra.redshift)
-    weight = spectra.ivar * (model_flux != 0)
+    weight = spectra.weight * (model_flux != 0)
     chi2 = ((model_flux - spectra.flux) ** 2 * weight).sum(axis=1) / np.maximum((weight > 0).sum(axis=1), 1)
     ratio, ordered = signal_to_noise(spectra), np.sort(reference)
     quantile = np.searchsorted(ordered, log_prob) / len(ordered)

@@ -111,7 +111,7 @@ class SpectraSampler:
 def filled(spectra: Spectra) -> Batch:
     """Return spectra as a batch, masked pixels filled."""
     flux = fill_masked(spectra.flux, spectra.measured, MASKED_PIXELS)
-    return Batch(np.clip(flux, -100, 1000), spectra.ivar, spectra.redshift, None)
+    return Batch(np.clip(flux, -100, 1000), spectra.weight, spectra.redshift, None)
 
 
 def _without_noise(spectra: Spectra, noiseless: NDArray[np.float64], rng: np.random.Generator) -> None:

@@ -114,4 +114,7 @@ def read_parquet(paths: list[Path], wavelength: NDArray[np.float64]) -> Spectra:
         problem=np.where(good.any(axis=1) & np.isfinite(redshift), "", "no measured pixel or no redshift"),
         note=np.full(n, ""),
         source=np.array([part[4] for part in parts for _ in part[3]], np.str_),
+        instrument=np.full(n, ""),
+        spectype=np.full(n, ""),
+        zwarn=np.full(n, -1, np.int64),
     )
