@@ -43,7 +43,8 @@ class Candidate:
         name: Identifier in its file, or the file's name.
         spectra: The one spectrum, with ``target_id``, on the model's wavelengths; it may have a problem.
         log_prob: Nats; NaN without a score.
-        rank: Its rank if it were one of the survey; None without a score.
+        rank: Its rank if it were one of the survey; None without a score, or if the survey does not rank such spectra.
+        not_ranked: Why it has no rank although it has a score.
         quantile: Share of the model's validation spectra whose log p is not higher; None without a score, or if the
             model comes without them.
         n_reference: Number of these spectra.
@@ -55,6 +56,7 @@ class Candidate:
     spectra: Spectra
     log_prob: float
     rank: RankRange | None
+    not_ranked: str
     quantile: float | None
     n_reference: int
     model: str
@@ -101,6 +103,7 @@ def with_redshift(spectra: Spectra, redshift: float) -> Spectra:
         instrument=spectra.instrument.tolist(),
         spectype=spectra.spectype.tolist(),
         zwarn=spectra.zwarn,
+        objtype=spectra.objtype.tolist(),
     )
 
 
@@ -120,7 +123,7 @@ def score_candidates(
     from imo_engine.ranking import rank_spectra
 
     model, _ = survey.engine.get()
-    ranking = rank_spectra(model, spectra)
+    ranking = rank_spectra(model, spectra, rank_all=survey.rank_all)
     known = _reference(model) if reference is None else reference
     found = []
     for row, log_prob in enumerate(ranking.log_prob.tolist()):
@@ -133,7 +136,8 @@ def score_candidates(
                 name=name,
                 spectra=one,
                 log_prob=log_prob,
-                rank=survey.rank_range(log_prob),
+                rank=None if ranking.not_ranked[row] else survey.rank_range(log_prob),
+                not_ranked=str(ranking.not_ranked[row]),
                 quantile=share_as_low(known, log_prob),
                 n_reference=0 if known is None else len(known),
                 model=ranking.model,
@@ -153,6 +157,7 @@ def add_candidates(survey: Survey, candidates: Sequence[Candidate]) -> Survey:
     return survey.with_candidates(
         concatenate([candidate.spectra for candidate in unique]),
         np.array([candidate.log_prob for candidate in unique]),
+        np.array([candidate.not_ranked for candidate in unique], np.str_),
     )
 
 

@@ -46,7 +46,7 @@ _ARRAYS = {
     "norm": np.float64,
     "zwarn": np.int64,
 }
-_TEXT_COLUMNS = ("target_id", "problem", "note", "source", "instrument", "spectype")
+_TEXT_COLUMNS = ("target_id", "problem", "note", "source", "instrument", "spectype", "objtype")
 _PIXELS = ("flux", "ivar", "measured")
 
 
