@@ -38,8 +38,8 @@ class Candidate:
     """A spectrum beside a survey.
 
     Attributes:
-        target_id: ``name``, "~" and eight digits of a checksum of spectrum and redshift: the same only for the same,
-            whoever brings it, so that nothing that is kept under it is shown for another one.
+        target_id: ``name``, "~" and eight digits of a checksum of spectrum, redshift and ``not_ranked``: the same only
+            for the same, whoever brings it, so that nothing that is kept under it is shown for another one.
         name: Identifier in its file, or the file's name.
         spectra: The one spectrum, with ``target_id``, on the model's wavelengths; it may have a problem.
         log_prob: Nats; NaN without a score.
@@ -129,15 +129,16 @@ def score_candidates(
     for row, log_prob in enumerate(ranking.log_prob.tolist()):
         one = ranking.spectra[[row]]
         name = str(one.target_id[0])
-        one = replace(one, target_id=np.array([f"{name}~{_checksum(one)}"]))
+        reason = str(ranking.not_ranked[row])
+        one = replace(one, target_id=np.array([f"{name}~{_checksum(one, reason)}"]))
         found.append(
             Candidate(
                 target_id=str(one.target_id[0]),
                 name=name,
                 spectra=one,
                 log_prob=log_prob,
-                rank=None if ranking.not_ranked[row] else survey.rank_range(log_prob),
-                not_ranked=str(ranking.not_ranked[row]),
+                rank=None if reason else survey.rank_range(log_prob),
+                not_ranked=reason,
                 quantile=share_as_low(known, log_prob),
                 n_reference=0 if known is None else len(known),
                 model=ranking.model,
@@ -161,8 +162,9 @@ def add_candidates(survey: Survey, candidates: Sequence[Candidate]) -> Survey:
     )
 
 
-def _checksum(one: Spectra) -> str:
-    digest = hashlib.sha256(str(one.target_id[0]).encode("utf-8", "replace"))
+def _checksum(one: Spectra, reason: str) -> str:
+    """Return the digits of a spectrum that is not ranked for some reason, or of one that is."""
+    digest = hashlib.sha256((str(one.target_id[0]) + reason).encode("utf-8", "replace"))
     for values in (one.wavelength, one.flux, one.ivar, one.measured, one.redshift):
         digest.update(np.ascontiguousarray(values).tobytes())
     return digest.hexdigest()[:8]

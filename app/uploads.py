@@ -80,7 +80,8 @@ def read_upload(
     redshift: float | Mapping[str, float] | None = None,
     limits: UploadLimits | None = None,
 ) -> Spectra:
-    """Read uploaded spectra: DESI coadds with or without their redrock files, SDSS spec files, CSV or ECSV tables.
+    """Read uploaded spectra: DESI coadds with or without their redrock files, SDSS spec files, CSV or ECSV
+    tables, Parquet.
 
     Each may be gzipped. What a file is shows in its content, and for CSV in its name. Blocks for about two seconds or
     until ``limits.wall_seconds``, so not to be called where a page waits for it.

@@ -126,6 +126,8 @@ def _of_text(path: Path, name: str) -> dict[str, list[str]]:
         file.seek(0)
         delimiter = next((character for character in ",;\t" if character in first), r"\s+")
         table = pd.read_csv(file, sep=delimiter, dtype=str, keep_default_na=False, comment="#", skipinitialspace=True)
+    if not isinstance(table.index, pd.RangeIndex):
+        raise SpectrumFileError(f"{name}: has more values in a row than columns")
     return {str(title).strip().lower(): [text.strip() for text in table[title]] for title in table.columns}
 
 

@@ -13,7 +13,8 @@ from app.views.table_cells import TABLE_STYLE, label_cell, table_frame, target_c
 __all__ = ["RankedTable"]
 
 _AS_IT_IS = "<%= value %>"  # cells are escaped where they are made
-_REDSHIFT = "<%= isFinite(value) ? value.toFixed(4) : '–' %><%= kind %>"
+# in an element of its own, which is not cut short by an ellipsis
+_REDSHIFT = "<div><%= isFinite(value) ? value.toFixed(4) : '–' %><%= kind %></div>"
 
 
 class RankedTable(pn.viewable.Viewer):

@@ -2,12 +2,12 @@
 
 ``spectrum_flux`` and ``spectrum_ivar``, (n, N), perhaps ``spectrum_mask``; wavelengths in ``spectrum_lambda``, (N,) or
 (n, N), where -1 fills rows up, or the ends of their range in ``spectrum_lambda_min`` and ``spectrum_lambda_max``;
-beside them the columns of a catalogue (``object_id``, ``Z``, ``ZWARN``, ``SPECTYPE``, ``ra``, ``dec``, ...). Also without
-"spectrum_".
+beside them the columns of a catalogue (``object_id``, ``Z``, ``ZWARN``, ``SPECTYPE``, ``ra``, ``dec``, ...). Names
+without "spectrum_" will do.
 """
 
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import h5py
 import numpy as np
@@ -42,7 +42,7 @@ def read_multimodal(path: Path, wavelength: NDArray[np.float64], given: GivenRed
     with (
         one_error(name, "HDF5 file"),
         plain_file(path, name, lambda head, name: None) as opened,
-        h5py.File(opened, "r", locking=False, rdcc_nbytes=_SMALL) as file,
+        _opened(opened, name) as file,
     ):
         arrays = _arrays(file, name, opened.seek(0, 2))
         flux = arrays["flux"]
@@ -61,6 +61,13 @@ def read_multimodal(path: Path, wavelength: NDArray[np.float64], given: GivenRed
     if not parts:
         raise SpectrumFileError(f"{name}: no rows, so there is no spectrum")
     return concatenate(parts)
+
+
+def _opened(file: BinaryIO, name: str) -> h5py.File:
+    try:
+        return h5py.File(file, "r", locking=False, rdcc_nbytes=_SMALL)
+    except OSError as error:
+        raise SpectrumFileError(f"{name}: truncated or damaged HDF5 file") from error
 
 
 def _arrays(file: h5py.File, name: str, size: int) -> dict[str, h5py.Dataset]:
