@@ -10,11 +10,15 @@ import h5py
 import numpy as np
 import pyarrow as pa
 import pytest
+from browser import write_desi_model
 from click.testing import CliRunner
 from fits_files import GRID, OXYGEN
 from pyarrow import parquet
 
+from app.export_command import export
 from app.uploads import read_upload
+from imo_engine.commands.explain import explain
+from imo_engine.commands.figure import figure
 from imo_engine.commands.rank import rank
 from imo_engine.errors import SpectrumFileError
 from imo_engine.instrument import sky_line_mask
@@ -515,6 +519,38 @@ class TestCommandsAndUploads:
             done = CliRunner().invoke(rank, [str(path), "-o", str(output), "--device", "cpu"], catch_exceptions=False)
             assert "3 of 3 spectra scored" in done.output, path
             assert sorted(read_catalogue(output)["target_id"]) == [str(one) for one in IDS]
+
+    def test_explain_figure_and_export_read_every_layout(self, tmp_path, every_layout):
+        folder = tmp_path / "model"
+        folder.mkdir()
+        model = write_desi_model(folder)  # narrow, so that it takes no time
+        for path in every_layout:
+            options = [
+                "--model",
+                str(model),
+                str(path),
+                "--target-id",
+                str(IDS[2]),
+                "--windows",
+                "256",
+                "--n-baselines",
+                "2",
+                "--device",
+                "cpu",
+            ]
+            for command, name, more in (
+                (explain, "x.ecsv", []),
+                (figure, "x.png", ["--methods", "none", "--dpi", "40"]),
+                (export, "x.html", []),
+            ):
+                output = tmp_path / name
+                arguments = [*options, *more, "-o", str(output)]
+                done = CliRunner().invoke(command, arguments, catch_exceptions=False)
+                assert done.exit_code == 0 and output.stat().st_size > 1000, (path, done.output)
+                output.unlink()
+                if command is explain:
+                    made_for = path.suffix in (".pkl", ".parquet") and path.name != "sparcl.parquet"
+                    assert ("not what the model was made for: class" in done.output) != made_for
 
     def test_the_same_spectrum_scores_the_same_in_each(self, tmp_path):
         (tmp_path / "x.pkl").write_bytes(pickle.dumps(outliers()))
