@@ -160,14 +160,8 @@ class AskDesk(param.Parameterized):
             valid=given.measured,
             aligned=ready.aligned,
         )
-        row = survey.spectra.row(target_id)
-        if target_id in survey.candidates:
-            rank = survey.rank_range(float(survey.log_prob[row]))
-        else:
-            own = int(survey.rank[row])
-            rank = RankRange(own, own, survey.size) if own else None
         ranks = (survey.rank_range(float(value), instead_of=target_id) for value in probe.repaired)
-        return Answer(probe, given.redshift, rank, tuple(one for one in ranks if one is not None))
+        return Answer(probe, given.redshift, survey.own_rank(target_id), tuple(one for one in ranks if one is not None))
 
     def _show(self, turn: int, question: Question) -> None:
         with self._lock:

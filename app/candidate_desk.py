@@ -197,7 +197,7 @@ class CandidateDesk(param.Parameterized):
         known = {one.target_id for one in found}
         self.kept = (*found, *(one for one in self.kept if one.target_id not in known))
         self._spectra = None
-        best = min(found, key=lambda one: one.log_prob if np.isfinite(one.log_prob) else np.inf)
+        best = min(found, key=lambda one: (one.rank is None, one.log_prob if np.isfinite(one.log_prob) else np.inf))
         self.intake = replace(Intake("done"), text=_result(found, best))
 
 
@@ -208,7 +208,11 @@ def _names(files: Sequence[tuple[str, bytes]]) -> str:
 
 def _result(found: Sequence[Candidate], best: Candidate) -> str:
     if best.rank is None:
+        scored = np.isfinite(best.log_prob)
         reason = str(best.spectra.problem[0]) or "no score"
-        return f"{best.name}: {reason}" if len(found) == 1 else f"{len(found)} spectra, none of them could be scored"
+        if scored:
+            reason = f"log p {best.log_prob:.1f}, not ranked: {best.not_ranked}"
+        none = "is ranked" if scored else "could be scored"
+        return f"{best.name}: {reason}" if len(found) == 1 else f"{len(found)} spectra, none of them {none}"
     text = f"{best.name}: log p {best.log_prob:.1f}, would be {best.rank}"
     return text if len(found) == 1 else f"{len(found)} spectra; the most unusual is {text}"

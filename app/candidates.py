@@ -38,12 +38,13 @@ class Candidate:
     """A spectrum beside a survey.
 
     Attributes:
-        target_id: ``name``, "~" and eight digits of a checksum of spectrum and redshift: the same only for the same,
-            whoever brings it, so that nothing that is kept under it is shown for another one.
+        target_id: ``name``, "~" and eight digits of a checksum of spectrum, redshift and ``not_ranked``: the same only
+            for the same, whoever brings it, so that nothing that is kept under it is shown for another one.
         name: Identifier in its file, or the file's name.
         spectra: The one spectrum, with ``target_id``, on the model's wavelengths; it may have a problem.
         log_prob: Nats; NaN without a score.
-        rank: Its rank if it were one of the survey; None without a score.
+        rank: Its rank if it were one of the survey; None without a score, or if the survey does not rank such spectra.
+        not_ranked: Why it has no rank although it has a score.
         quantile: Share of the model's validation spectra whose log p is not higher; None without a score, or if the
             model comes without them.
         n_reference: Number of these spectra.
@@ -55,6 +56,7 @@ class Candidate:
     spectra: Spectra
     log_prob: float
     rank: RankRange | None
+    not_ranked: str
     quantile: float | None
     n_reference: int
     model: str
@@ -101,6 +103,7 @@ def with_redshift(spectra: Spectra, redshift: float) -> Spectra:
         instrument=spectra.instrument.tolist(),
         spectype=spectra.spectype.tolist(),
         zwarn=spectra.zwarn,
+        objtype=spectra.objtype.tolist(),
     )
 
 
@@ -120,20 +123,22 @@ def score_candidates(
     from imo_engine.ranking import rank_spectra
 
     model, _ = survey.engine.get()
-    ranking = rank_spectra(model, spectra)
+    ranking = rank_spectra(model, spectra, rank_all=survey.rank_all)
     known = _reference(model) if reference is None else reference
     found = []
     for row, log_prob in enumerate(ranking.log_prob.tolist()):
         one = ranking.spectra[[row]]
         name = str(one.target_id[0])
-        one = replace(one, target_id=np.array([f"{name}~{_checksum(one)}"]))
+        reason = str(ranking.not_ranked[row])
+        one = replace(one, target_id=np.array([f"{name}~{_checksum(one, reason)}"]))
         found.append(
             Candidate(
                 target_id=str(one.target_id[0]),
                 name=name,
                 spectra=one,
                 log_prob=log_prob,
-                rank=survey.rank_range(log_prob),
+                rank=None if reason else survey.rank_range(log_prob),
+                not_ranked=reason,
                 quantile=share_as_low(known, log_prob),
                 n_reference=0 if known is None else len(known),
                 model=ranking.model,
@@ -153,11 +158,13 @@ def add_candidates(survey: Survey, candidates: Sequence[Candidate]) -> Survey:
     return survey.with_candidates(
         concatenate([candidate.spectra for candidate in unique]),
         np.array([candidate.log_prob for candidate in unique]),
+        np.array([candidate.not_ranked for candidate in unique], np.str_),
     )
 
 
-def _checksum(one: Spectra) -> str:
-    digest = hashlib.sha256(str(one.target_id[0]).encode("utf-8", "replace"))
+def _checksum(one: Spectra, reason: str) -> str:
+    """Return the digits of a spectrum that is not ranked for some reason, or of one that is."""
+    digest = hashlib.sha256((str(one.target_id[0]) + reason).encode("utf-8", "replace"))
     for values in (one.wavelength, one.flux, one.ivar, one.measured, one.redshift):
         digest.update(np.ascontiguousarray(values).tobytes())
     return digest.hexdigest()[:8]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from imo_engine.command_line import COMMANDS, LazyGroup, run
-from imo_engine.commands.options import integers, model_options, redshift_option, weights_option
+from imo_engine.commands.options import integers, model_options, rank_all_option, redshift_option, weights_option
 from imo_engine.errors import ImoError
 from imo_engine.evaluators import EVALUATORS
 
@@ -57,6 +57,13 @@ _HELP = "Outliers of spectroscopic surveys: score spectra, explain them, and loo
     "--cache", type=click.Path(path_type=Path), help="Folder of finished attributions; by default in your cache folder."
 )
 @click.option("--ahead/--no-ahead", default=True, help="Compute ahead while nobody waits: next, then lowest ranks.")
+@click.option(
+    "--catalogue",
+    type=click.Path(path_type=Path),
+    help="Log p and ranks of the spectra, not to be computed again: of imo rank, or ECSV, CSV, FITS with target_id and "
+    "log_prob (or -logP).",
+)
+@rank_all_option
 @redshift_option
 @model_options
 def serve(
@@ -73,6 +80,8 @@ def serve(
     user: str,
     cache: Path | None,
     ahead: bool,
+    catalogue: Path | None,
+    rank_all: bool,
     redshift: float | None,
     model: Path | None,
     autoencoder: Path | None,
@@ -88,10 +97,13 @@ def serve(
     if spectra:
         from imo_engine.commands.options import load_baselines, load_model, load_null
         from imo_engine.devices import all_devices
+        from imo_engine.score_catalogue import read_scores
 
+        scores = read_scores(catalogue) if catalogue else None
         devices = all_devices(device)
         outlier_model = load_model(model, autoencoder, flow, devices[0])
-        click.echo(f"Reading and scoring with {outlier_model.name} on {outlier_model.device_name} ...")
+        doing = "Reading" if scores else "Reading and scoring"
+        click.echo(f"{doing} with {outlier_model.name} on {outlier_model.device_name} ...")
         survey = survey_of_files(
             spectra,
             outlier_model,
@@ -102,13 +114,19 @@ def serve(
                 loaded, model, published=autoencoder is not None, own_baselines=baselines is not None
             ),
             ordinary=_ordinary(outlier_model, model, published=autoencoder is not None),
+            scores=scores,
+            rank_all=rank_all,
         )
+        if scores is not None and scores.model not in ("", f"{outlier_model.name} ({outlier_model.fingerprint})"):
+            click.echo(f"{scores.name}: made with {scores.model}; explained with {outlier_model.name}")
         for row in range(len(survey.spectra)):
             if survey.spectra.problem[row]:
                 click.echo(f"not scored: target {survey.spectra.target_id[row]}: {survey.spectra.problem[row]}")
+            elif reason := survey.why_not_ranked(row):
+                click.echo(f"not ranked: target {survey.spectra.target_id[row]}: {reason}")
     else:
-        if model or autoencoder or flow or baselines:
-            raise click.UsageError("--model, --autoencoder, --flow and --baselines need --spectra")
+        if model or autoencoder or flow or baselines or catalogue:
+            raise click.UsageError("--model, --autoencoder, --flow, --baselines and --catalogue need --spectra")
         survey = demo_survey(device=device, devices=_devices_of_demo(device))
 
     from app.explainer import Settings

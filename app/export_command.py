@@ -21,9 +21,10 @@ def export(file: Path, output: Path, dark: bool, **options: Any) -> None:  # noq
     """Explain one target of FILE and write a page that shows it without a server and without a network."""
     import numpy as np
 
+    from app.engine import Engine
     from app.reasons import Reasons
     from app.standalone import StandaloneObject, standalone_html
-    from app.survey import Engine, Survey
+    from app.survey import Survey
 
     check_output(output)
     found = explain_target(file, **options)

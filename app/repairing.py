@@ -39,14 +39,8 @@ class Repaired:
     @classmethod
     def of(cls, survey: Survey, target_id: str, repair: "Repair") -> "Repaired":
         """Look the ranks up."""
-        row = survey.spectra.row(target_id)
-        if target_id in survey.candidates:
-            rank = survey.rank_range(float(survey.log_prob[row]))
-        else:
-            own = int(survey.rank[row])
-            rank = RankRange(own, own, survey.size) if own else None
         ranks = (survey.rank_range(one.median, instead_of=target_id) for one in repair.regions)
-        return cls(repair, rank, tuple(one for one in ranks if one is not None))
+        return cls(repair, survey.own_rank(target_id), tuple(one for one in ranks if one is not None))
 
 
 @dataclass(frozen=True)

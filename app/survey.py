@@ -1,7 +1,5 @@
 """The targets on the page: their spectra, scores and ranks, and the model that scored them."""
 
-import logging
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,6 +9,7 @@ import numpy as np
 from astropy.table import Column
 from numpy.typing import NDArray
 
+from app.engine import Engine
 from app.row_stack import RowStack
 from imo_engine.embedded import DEMO_SPECTRA, embedded_file
 from imo_engine.errors import ImoError
@@ -19,67 +18,15 @@ from imo_engine.readers import read_spectra
 from imo_engine.reference import share_as_low
 from imo_engine.spectra import Spectra, concatenate
 
-__all__ = ["Engine", "RankRange", "Survey", "demo_survey", "survey_of_files"]
+__all__ = ["RankRange", "Survey", "demo_survey", "survey_of_files"]
 
 if TYPE_CHECKING:
     from imo_engine.baselines import BaselinePool
     from imo_engine.model import OutlierModel
     from imo_engine.null_distribution import NullDistribution
-
-log = logging.getLogger(__name__)
+    from imo_engine.score_catalogue import Scores
 
 DEMO_CATALOGUE = "demo-catalogue.ecsv"
-
-
-class Engine:
-    """The model and its baselines, loaded once, when first needed, by whichever thread needs them.
-
-    Attributes:
-        devices: What outliers are computed on, one on each at a time; the model's own by default.
-    """
-
-    def __init__(
-        self,
-        load: Callable[[], "tuple[OutlierModel, BaselinePool]"],
-        devices: Sequence[str | None] = (None,),
-        null: "Callable[[OutlierModel], NullDistribution | None]" = lambda model: None,
-    ) -> None:
-        """Load nothing yet; ``null`` finds the model's null distribution, if there is one."""
-        self.devices = tuple(devices)
-        self._load, self._load_null = load, null
-        self._null: NullDistribution | None = None
-        self._lock = threading.Lock()
-        self._loaded: tuple[OutlierModel, BaselinePool] | None = None
-        self._copies: dict[str, OutlierModel] = {}
-
-    def get(self, device: str | None = None) -> "tuple[OutlierModel, BaselinePool]":
-        """Return the model, on one of the devices or where it was loaded, and baselines.
-
-        Raises:
-            ImoError: they cannot be loaded; the next call tries again.
-        """
-        with self._lock:
-            if self._loaded is None:
-                self._loaded = self._load()
-                try:
-                    self._null = self._load_null(self._loaded[0])
-                except ImoError as error:
-                    log.warning("nothing is called significant: %s", error)
-            model, pool = self._loaded
-            if device is None:
-                return model, pool
-            if device not in self._copies:
-                self._copies[device] = model.on(device)
-            return self._copies[device], pool
-
-    def null(self) -> "NullDistribution | None":
-        """Return what ordinary spectra show with the model, None if that is not known.
-
-        Raises:
-            ImoError: as :meth:`get`.
-        """
-        self.get()
-        return self._null
 
 
 @dataclass(frozen=True)
@@ -109,7 +56,7 @@ class Survey:
         title: What the page calls them.
         spectra: n spectra.
         log_prob: (n,) nats; NaN without a score.
-        rank: (n,) 1 for the lowest log p of the survey; 0 without a score.
+        rank: (n,) 1 for the lowest log p of the survey; 0 without a score, or if it is not ranked.
         size: How many spectra the ranks refer to; more than n if only some are shown.
         simulated: Whether these are simulated spectra, which the page must say.
         engine: Model and baselines.
@@ -117,6 +64,8 @@ class Survey:
             that they could have in it; :meth:`rank_range` says how well that is known.
         ordinary: (k,) log p of the model's validation spectra, nats, ascending: what to compare a survey of a few
             spectra with; None where they are not known, or the survey is large enough to compare with itself.
+        not_ranked: (n,) why a spectrum has no rank although it has a score; empty where it has one; None: all have.
+        rank_all: Whether candidates are ranked whatever they are.
     """
 
     title: str
@@ -128,11 +77,29 @@ class Survey:
     engine: Engine = field(repr=False)
     candidates: frozenset[str] = frozenset()
     ordinary: NDArray[np.floating] | None = field(default=None, repr=False)
+    not_ranked: NDArray[np.str_] | None = field(default=None, repr=False)
+    rank_all: bool = False
 
     def order(self) -> NDArray[np.int64]:
         """Return positions by rank, at the same rank by log p, those without a score last."""
         rank = np.where(self.rank > 0, self.rank, np.iinfo(np.int64).max)
         return np.lexsort((np.arange(len(rank)), self.log_prob, rank))
+
+    def why_not_ranked(self, row: int) -> str:
+        """Return why the spectrum in a row has no rank although it has a score; empty if it has one."""
+        return "" if self.not_ranked is None else str(self.not_ranked[row])
+
+    def own_rank(self, target_id: str) -> RankRange | None:
+        """Return the rank of a target, for a candidate the ranks that it could have; None if it has none."""
+        row = self.spectra.row(target_id)
+        rank = int(self.rank[row])
+        if not rank:
+            return None
+        return (
+            self.rank_range(float(self.log_prob[row]))
+            if target_id in self.candidates
+            else RankRange(rank, rank, self.size)
+        )
 
     def rank_range(self, log_prob: float, *, instead_of: str = "") -> RankRange | None:
         """Return the rank that a spectrum with this log p would have in the survey, None without a log p.
@@ -164,24 +131,29 @@ class Survey:
         """Return the share of the model's validation spectra with a log p as low as this; None where not known."""
         return share_as_low(self.ordinary, log_prob)
 
-    def with_candidates(self, spectra: Spectra, log_prob: NDArray[np.float64]) -> "Survey":
+    def with_candidates(
+        self, spectra: Spectra, log_prob: NDArray[np.float64], not_ranked: NDArray[np.str_]
+    ) -> "Survey":
         """Return the survey with spectra that are no part of it after its own; those it has already are left out.
 
         Args:
             spectra: m spectra with identifiers that are nowhere else in use.
             log_prob: (m,) nats, NaN without a score, of the survey's model.
+            not_ranked: (m,) why they have no rank although they have a score.
 
         Raises:
             InputError: spectra on another wavelength grid.
         """
         new = np.flatnonzero(~np.isin(spectra.target_id, self.spectra.target_id))
-        ranges = [self.rank_range(value) for value in log_prob[new]]
+        ranges = [self.rank_range(log_prob[row]) if not not_ranked[row] else None for row in new]
+        known = np.full(len(self.spectra), "") if self.not_ranked is None else self.not_ranked
         return replace(
             self,
             spectra=_below(self.spectra, spectra[new]),
             log_prob=np.concatenate([self.log_prob, log_prob[new]]),
             rank=np.concatenate([self.rank, np.array([r.low if r else 0 for r in ranges], np.int64)]),
             candidates=self.candidates | set(spectra.target_id[new].tolist()),
+            not_ranked=np.concatenate([known, not_ranked[new]]),
         )
 
 
@@ -232,6 +204,8 @@ def survey_of_files(
     devices: Sequence[str | None] = (None,),
     null: "Callable[[OutlierModel], NullDistribution | None]" = lambda model: None,
     ordinary: NDArray[np.floating] | None = None,
+    scores: "Scores | None" = None,
+    rank_all: bool = False,
 ) -> Survey:
     """Read, score and rank the user's own files.
 
@@ -243,6 +217,8 @@ def survey_of_files(
         devices: Those of the engine.
         null: Finds what ordinary spectra show with the model; called when first needed.
         ordinary: Log p of the model's validation spectra, nats, ascending.
+        scores: Log p and ranks of a catalogue, which are then not computed.
+        rank_all: Rank also what the model was not made for.
 
     Raises:
         ImoError: a file cannot be used.
@@ -250,17 +226,25 @@ def survey_of_files(
     from imo_engine.ranking import rank_spectra
 
     spectra = read_spectra(paths, wavelength=model.wavelength, redshift=redshift)
-    ranking = rank_spectra(model, spectra)
+    if scores is None:
+        ranking = rank_spectra(model, spectra, rank_all=rank_all)
+        spectra, log_prob, rank, not_ranked = ranking.spectra, ranking.log_prob, ranking.rank, ranking.not_ranked
+        size = int((rank > 0).sum())
+    else:
+        log_prob, rank, not_ranked = scores.of(spectra)
+        size = scores.size
     names = [path.name for path in paths]
     return Survey(
         title=names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more",
         spectra=spectra,
-        log_prob=ranking.log_prob,
-        rank=ranking.rank,
-        size=int((ranking.rank > 0).sum()),
+        log_prob=log_prob,
+        rank=rank,
+        size=size,
         simulated=False,
         engine=Engine(lambda: (model, baselines(spectra)), devices, null),
         ordinary=ordinary,
+        not_ranked=not_ranked,
+        rank_all=rank_all,
     )
 
 

@@ -11,9 +11,22 @@ from app.labels import Label
 from app.state import AppState
 from app.survey import Survey
 
-__all__ = ["ALL", "STARRED", "UNLABELLED", "YOURS", "Subset", "Triage", "coordinates_in", "separation"]
+__all__ = [
+    "ALL",
+    "NOT_RANKED",
+    "STARRED",
+    "UNLABELLED",
+    "YOURS",
+    "ZWARN",
+    "Subset",
+    "Triage",
+    "coordinates_in",
+    "separation",
+]
 
 ALL, UNLABELLED, STARRED, YOURS = "all targets", "without a label", "starred", "your files"
+NOT_RANKED, ZWARN = "not ranked", "redshift warning"
+_CLASSES = {"STAR": "stars (survey's class)", "QSO": "quasars (survey's class)"}
 _RADIUS = 60.0  # arcsec
 _NUMBER = r"[+-]?\d+(?:\.\d*)?"
 _DEGREES = re.compile(rf"\s*({_NUMBER})\s*[,;\s]\s*({_NUMBER})\s*")
@@ -53,7 +66,7 @@ class Triage(param.Parameterized):
         """
         super().__init__()
         self._state = state
-        self._survey = survey
+        self._survey, self._kinds = survey, _kinds(survey)
         self._label_of = label_of
         self._own: tuple[str, ...] = ()
         self._order: tuple[str, ...] | None = None  # as the table sorts it; None: as filtered
@@ -83,12 +96,14 @@ class Triage(param.Parameterized):
         return self.shown if self._order is None else self._order
 
     def choices(self, classes: Iterable[str]) -> list[str]:
-        """Return what ``only`` may be."""
-        return [ALL, UNLABELLED, STARRED, *([YOURS] if self._own else []), *classes]
+        """Return what ``only`` may be; what the survey says of targets only where it says it of one."""
+        here = set(self.targets)
+        kinds = [kind for kind, targets in self._kinds.items() if targets & here]
+        return [ALL, UNLABELLED, STARRED, *([YOURS] if self._own else []), *kinds, *classes]
 
     def add(self, target_ids: Sequence[str], survey: Survey) -> None:
         """Put targets that the user brought on top; ``survey`` has them."""
-        self._survey = survey
+        self._survey, self._kinds = survey, _kinds(survey)
         self._own = (*target_ids, *(one for one in self._own if one not in target_ids))
         self._arrange()
 
@@ -170,6 +185,8 @@ class Triage(param.Parameterized):
                 return self._label_of(target).star
             case "your files":
                 return target in self._own
+        if self.only in self._kinds:
+            return target in self._kinds[self.only]
         return self._label_of(target).label_class == self.only
 
     def _near(self, targets: list[str], ra: float, dec: float) -> tuple[list[str], str]:
@@ -183,6 +200,17 @@ class Triage(param.Parameterized):
         if not known:
             return [], "None of these targets has coordinates"
         return [], f"Nothing within 1 arcmin; the nearest is {_angle(min(known))} away"
+
+
+def _kinds(survey: Survey) -> dict[str, frozenset[str]]:
+    """Return the targets of which the survey says something that filters, by what the filter is called."""
+    spectra = survey.spectra
+    reasons = np.full(len(spectra), "") if survey.not_ranked is None else survey.not_ranked
+    chosen = {NOT_RANKED: reasons != "", ZWARN: spectra.zwarn > 0}
+    for kind in np.unique(spectra.spectype).tolist():
+        if kind.upper() not in ("", "GALAXY"):
+            chosen[_CLASSES.get(kind.upper(), f"{kind} (survey's class)")] = spectra.spectype == kind
+    return {name: frozenset(spectra.target_id[rows].tolist()) for name, rows in chosen.items() if rows.any()}
 
 
 def coordinates_in(text: str) -> tuple[float, float] | None:

@@ -18,7 +18,7 @@ TEXTS = "texts"
 
 _MAX_TEXT = 300
 _TABLES = (".csv", ".ecsv", ".txt", ".dat")
-_PICKLES = (".pkl", ".pickle", ".pt", ".pth", ".joblib", ".npy", ".npz")
+_PICKLES = (".pkl", ".pickle", ".pt", ".pth", ".joblib")
 _FITS = (".fits", ".fit", ".fts", ".fits.fz")
 
 
@@ -117,12 +117,12 @@ class _Stored:
                 if head.startswith(GZIP):
                     raise SpectrumFileError(f"{name}: gzipped more than once; gunzip it first")
             self._left -= path.stat().st_size
-            return path.rename(path.with_suffix(_kind(head, name)))
+            return path.rename(path.with_suffix(_kind(path, head, name)))
 
     def as_uploaded(self, text: str) -> str:
         """Return a text in which files have the names that the user knows."""
         for stored, name in self._uploaded.items():
-            for suffix in (".fits", ".csv", ".unpacked", ""):
+            for suffix in (".fits", ".csv", ".parquet", ".unpacked", ""):
                 text = text.replace(stored + suffix, name if suffix else _stem(name))
         return text[:_MAX_TEXT]
 
@@ -136,27 +136,39 @@ def _stem(name: str) -> str:
     return name.removesuffix(".gz").rpartition(".")[0] or name
 
 
-def _kind(head: bytes, name: str) -> str:
-    """Return the extension that the content of a file deserves.
+def _kind(path: Path, head: bytes, name: str) -> str:
+    """Return the extension that the content of the file at ``path`` deserves; ``name`` is what the user calls it.
 
     Raises:
         SpectrumFileError: it deserves none.
     """
     from imo_engine.errors import SpectrumFileError
+    from imo_engine.readers.layouts import HDF5, NUMPY, NUMPY_WORDS, PARQUET, ZIP, zip_words
 
     given = name.lower().removesuffix(".gz")
     if head.startswith(b"SIMPLE  ="):
         return ".fits"
-    # protocol 2 and later; an object array of NumPy is a pickle, and so is what is in a .pt file
-    if given.endswith(_PICKLES) or (head[:1] == b"\x80" and head[1:2] in b"\2\3\4\5") or head.startswith(b"\x93NUMPY"):
+    if head.startswith(PARQUET):
+        return ".parquet"
+    if head.startswith(NUMPY):
+        raise SpectrumFileError(f"{name}: {NUMPY_WORDS}")
+    if head.startswith(ZIP):
+        raise SpectrumFileError(f"{name}: {zip_words(path)}")
+    if head.startswith(HDF5):
         raise SpectrumFileError(
-            f"{name}: a file of Python objects, which can run code when it is opened; bring FITS, CSV or ECSV"
+            f"{name}: HDF5 is not read from a browser; open it with imo serve, or bring FITS or CSV"
+        )
+    # protocol 2 and later
+    if given.endswith(_PICKLES) or (head[:1] == b"\x80" and head[1:2] in (b"\2", b"\3", b"\4", b"\5")):
+        raise SpectrumFileError(
+            f"{name}: a file of Python objects, which can run code when it is opened; imo serve and imo rank read the "
+            "authors' list on your own machine; else bring FITS, CSV or ECSV"
         )
     if head.startswith((b"# %ECSV", b"\xef\xbb\xbf# %ECSV")) or given.endswith(_TABLES):
         return ".csv"
     if given.endswith(_FITS):
         return ".fits"
-    raise SpectrumFileError(f"{name}: neither a FITS file nor a text table (.csv, .ecsv)")
+    raise SpectrumFileError(f"{name}: neither a FITS file nor a text table (.csv, .ecsv) nor Parquet")
 
 
 def _write(path: Path, spectra: Any, stored: _Stored) -> None:  # noqa: ANN401 - not imported before the limits

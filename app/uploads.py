@@ -46,7 +46,7 @@ _ARRAYS = {
     "norm": np.float64,
     "zwarn": np.int64,
 }
-_TEXT_COLUMNS = ("target_id", "problem", "note", "source", "instrument", "spectype")
+_TEXT_COLUMNS = ("target_id", "problem", "note", "source", "instrument", "spectype", "objtype")
 _PIXELS = ("flux", "ivar", "measured")
 
 
@@ -80,7 +80,7 @@ def read_upload(
     redshift: float | Mapping[str, float] | None = None,
     limits: UploadLimits | None = None,
 ) -> Spectra:
-    """Read uploaded spectra: DESI coadds with or without their redrock files, SDSS spec files, CSV or ECSV tables.
+    """Read uploaded spectra: DESI coadds with or without redrock files, SDSS spec files, CSV, ECSV or Parquet tables.
 
     Each may be gzipped. What a file is shows in its content, and for CSV in its name. Blocks for about two seconds or
     until ``limits.wall_seconds``, so not to be called where a page waits for it.

@@ -1,5 +1,10 @@
-"""Rank the spectra of a survey by log p; rank 1 is the least probable."""
+"""Rank the spectra of a survey by log p; rank 1 is the least probable.
 
+By default a ranking is of what the model was made for (:func:`imo_engine.eligibility.why_not_ranked`); everything else
+is scored as well and listed after it, with the reason.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,6 +13,7 @@ import numpy as np
 from astropy.table import Column, MaskedColumn, Table
 from numpy.typing import NDArray
 
+from imo_engine.eligibility import redshift_range_of, why_not_ranked
 from imo_engine.errors import ImoError, SpectrumFileError
 from imo_engine.files import write_atomically
 from imo_engine.spectra import Spectra
@@ -27,9 +33,10 @@ class Ranking:
     Attributes:
         spectra: The n spectra; those without a score have a problem.
         log_prob: (n,) nats; NaN where the spectrum could not be scored.
-        rank: (n,) 1 for the lowest log p, 0 where the spectrum could not be scored.
+        rank: (n,) 1 for the lowest log p, 0 where the spectrum could not be scored or is not ranked.
         latents: (n, S); NaN where the spectrum could not be scored.
         model: Name and fingerprint of the model.
+        not_ranked: (n,) why a spectrum with a score has no rank; empty where it has one, or no score.
     """
 
     spectra: Spectra
@@ -37,24 +44,32 @@ class Ranking:
     rank: NDArray[np.int64]
     latents: NDArray[np.float32]
     model: str
+    not_ranked: NDArray[np.str_]
 
     def order(self) -> NDArray[np.int64]:
-        """Return positions from the lowest log p to the highest, those without a score last."""
-        return np.lexsort((np.arange(len(self.rank)), np.where(self.rank > 0, self.rank, len(self.rank) + 1)))
+        """Return positions by rank, then what has a score only, by log p, then what has none."""
+        rank = np.where(self.rank > 0, self.rank, np.iinfo(np.int64).max)
+        tied = np.where(self.rank > 0, 0.0, self.log_prob)  # NaN comes last
+        return np.lexsort((np.arange(len(rank)), tied, rank))
 
     def to_table(self) -> Table:
         """Return the catalogue, lowest log p first; identifiers are strings."""
         order = self.order()
         spectra = self.spectra
-        unscored = self.rank[order] == 0
+        unscored = ~np.isfinite(self.log_prob[order])
         table = Table(
             {
-                "rank": MaskedColumn(self.rank[order], mask=unscored, description="1 = lowest log p"),
+                "rank": MaskedColumn(self.rank[order], mask=self.rank[order] == 0, description="1 = lowest log p"),
                 "target_id": spectra.target_id[order],
                 "redshift": spectra.redshift[order],
                 "log_prob": MaskedColumn(
                     self.log_prob[order], mask=unscored, unit="nat", format=".6g", description="log p of the spectrum"
                 ),
+                "spectype": MaskedColumn(spectra.spectype[order], description="class that the survey gives it"),
+                "zwarn": MaskedColumn(
+                    spectra.zwarn[order], mask=spectra.zwarn[order] < 0, description="redshift warning of the survey"
+                ),
+                "not_ranked": MaskedColumn(self.not_ranked[order], description="why it has a score but no rank"),
                 "ra": MaskedColumn(spectra.ra[order], unit="deg", format=".7f"),
                 "dec": MaskedColumn(spectra.dec[order], unit="deg", format=".7f"),
                 "norm": MaskedColumn(
@@ -81,8 +96,16 @@ class Ranking:
             raise ImoError(f"{path}: cannot be written: {error}") from None
 
 
-def rank_spectra(model: "OutlierModel", spectra: Spectra, *, memory_budget: int | None = None) -> Ranking:
+def rank_spectra(
+    model: "OutlierModel", spectra: Spectra, *, rank_all: bool = False, memory_budget: int | None = None
+) -> Ranking:
     """Score spectra with ``model`` and rank them; those with a problem get no score.
+
+    Args:
+        model: Scores them.
+        spectra: n spectra on its wavelengths.
+        rank_all: Rank everything that has a score; why a ranking would leave it out is then a remark.
+        memory_budget: Bytes that the model may use at a time.
 
     Raises:
         InputError: spectra on another wavelength grid.
@@ -102,12 +125,23 @@ def rank_spectra(model: "OutlierModel", spectra: Spectra, *, memory_budget: int 
         log_prob[spectra.problem != ""] = np.nan
     # what differs by rounding alone, by where in a batch a spectrum was, is equal
     rounded = np.round(log_prob[scored], 4)
-    rank[scored[np.argsort(rounded, kind="stable")]] = np.arange(1, len(scored) + 1)
-    return Ranking(spectra, log_prob, rank, latents, f"{model.name} ({model.fingerprint})")
+    ordered = scored[np.argsort(rounded, kind="stable")]
+    reasons = why_not_ranked(spectra, redshift_range_of(model.provenance))
+    if rank_all:
+        notes = zip(spectra.note.tolist(), reasons.tolist(), strict=True)
+        spectra = replace(spectra, note=np.array(["; ".join(filter(None, pair)) for pair in notes], np.str_))
+    not_ranked = np.where(np.isfinite(log_prob) & (not rank_all), reasons, "")
+    ordered = ordered[not_ranked[ordered] == ""]
+    rank[ordered] = np.arange(1, len(ordered) + 1)
+    return Ranking(spectra, log_prob, rank, latents, f"{model.name} ({model.fingerprint})", not_ranked)
 
 
-def read_catalogue(path: str | Path) -> Table:
+def read_catalogue(path: str | Path, *, required: Sequence[str] = _REQUIRED) -> Table:
     """Read a catalogue that :meth:`Ranking.write` wrote; ``target_id`` and all words as plain strings.
+
+    Args:
+        path: of the catalogue.
+        required: Columns that it has to have.
 
     Raises:
         SpectrumFileError: not such a file.
@@ -117,10 +151,11 @@ def read_catalogue(path: str | Path) -> Table:
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise SpectrumFileError(f"{path}: not an ECSV catalogue: {first}") from None
-    missing = [name for name in _REQUIRED if name not in table.colnames]
+    missing = [name for name in required if name not in table.colnames]
     if missing:
         raise SpectrumFileError(f"{path}: column {', '.join(missing)} is missing")
-    table["target_id"] = np.array([str(value) for value in table["target_id"]], dtype=np.str_)
+    if "target_id" in table.colnames:
+        table["target_id"] = np.array([str(value) for value in table["target_id"]], dtype=np.str_)
     for name in table.colnames:  # astropy reads an empty string as a masked one
         column = table[name]
         if column.dtype.kind == "U" and isinstance(column, MaskedColumn):

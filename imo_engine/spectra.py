@@ -68,6 +68,8 @@ class Spectra:
     """(n,) what the survey takes it for: "GALAXY", "QSO", "STAR", ...; empty where unknown."""
     zwarn: NDArray[np.int64]
     """(n,) the survey's redshift warning, 0 if there is none; -1 where unknown."""
+    objtype: NDArray[np.str_]
+    """(n,) DESI's OBJTYPE: "TGT" for targets, "BAD", "NON", "NONE" if it is blank, ...; empty where unknown."""
 
     def __len__(self) -> int:
         return len(self.target_id)
@@ -130,6 +132,7 @@ def normalise(
     instrument: str | Sequence[str] = "",
     spectype: Sequence[str] | None = None,
     zwarn: ArrayLike | None = None,
+    objtype: Sequence[str] | None = None,
 ) -> Spectra:
     """Normalise spectra as the published models expect and record which ones cannot be.
 
@@ -149,6 +152,7 @@ def normalise(
         instrument: what observed them, for all or for each; empty where unknown.
         spectype: n classes; empty where unknown.
         zwarn: (n,) redshift warnings; -1 where unknown.
+        objtype: n kinds of fibre, as :attr:`Spectra.objtype`.
 
     Raises:
         InputError: shapes that do not fit together.
@@ -211,6 +215,7 @@ def normalise(
         instrument=names(instrument),
         spectype=names("" if spectype is None else spectype),
         zwarn=np.full(n, -1, np.int64) if zwarn is None else np.array(zwarn, dtype=np.int64, ndmin=1),
+        objtype=names("" if objtype is None else objtype),
     )
 
 

@@ -15,12 +15,13 @@ LAYERS = [
     {"errors", "instrument", "spectral_lines", "processes"},
     {"files", "window_facts", "embedded", "surroundings"},
     {"spectra"},
+    {"eligibility"},
     {"readers", "simulation", "autoencoder", "flow"},
     {"published", "model_files", "devices", "batching", "fourier", "convolutions", "checks"},
     {"encoding"},
     {"model"},
     {"baselines", "ranking", "tiling", "peaks", "repair_record"},
-    {"attribution", "reference"},
+    {"attribution", "reference", "score_catalogue"},
     {"null_distribution"},
     {"significance"},
     {"attribution_table", "profiles"},
@@ -43,6 +44,7 @@ LAYERS = [
 """The engine from left to right: a module imports only from layers before its own, and from its own folder."""
 
 SERVICES = (
+    "engine",
     "survey",
     "explainer",
     "jobs",

@@ -49,6 +49,7 @@ def spectrum(result):
         instrument=np.array(["DESI"] * 1),
         spectype=np.array(["GALAXY"] * 1),
         zwarn=np.zeros(1, np.int64),
+        objtype=np.array(["TGT"] * 1),
     )
 
 

@@ -14,10 +14,10 @@ from networks import tiny_model
 from test_survey import TARGETS, tiny_survey
 
 from app.computation import Inputs
+from app.engine import Engine
 from app.events import BaselinesReady, Failed, Finished, Progress, Queued, Settings, WindowReady
 from app.explainer import Explainer
 from app.result_cache import ResultCache
-from app.survey import Engine
 from imo_engine.autoencoder import SpectrumEncoder
 from imo_engine.errors import ModelFileError
 from imo_engine.model import OutlierModel

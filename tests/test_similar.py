@@ -10,6 +10,7 @@ import pytest
 from test_profiles import made_attribution
 from test_survey import TARGETS, tiny_survey
 
+from app.engine import Engine
 from app.events import Settings
 from app.explainer import Explainer
 from app.findings import Finding, Findings, Mark
@@ -21,7 +22,6 @@ from app.plots.thumbnail import stamp_path
 from app.reasons import Reasons
 from app.similar import CAUSE, LATENT, SimilarDesk, same_cause
 from app.state import AppState
-from app.survey import Engine
 from app.triage import Subset, Triage
 from app.views.groups import groups_html
 from app.views.similar import similar_html

@@ -10,8 +10,9 @@ import pytest
 from fits_files import GRID, write_coadd, write_redrock
 from networks import COVERED_REDSHIFT, WAVELENGTH, random_flux, tiny_model
 
+from app.engine import Engine
 from app.state import AppState
-from app.survey import DEMO_CATALOGUE, DEMO_SPECTRA, Engine, Survey, demo_survey, survey_of_files
+from app.survey import DEMO_CATALOGUE, DEMO_SPECTRA, Survey, demo_survey, survey_of_files
 from app.views.target import TargetStrip
 from imo_engine.baselines import BaselinePool
 from imo_engine.embedded import embedded_file
@@ -46,6 +47,7 @@ def tiny_spectra():
         instrument=np.array(["DESI"] * n),
         spectype=np.array(["GALAXY"] * n),
         zwarn=np.zeros(n, np.int64),
+        objtype=np.array(["TGT"] * n),
     )
 
 
@@ -123,6 +125,7 @@ class FlatModel:
     wavelength = GRID
     n_latent = 1
     name, fingerprint = "flat", "0"
+    provenance = {}
 
     def prepare(self, spectra):
         return spectra.flux

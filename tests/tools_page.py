@@ -61,6 +61,7 @@ def made_spectra() -> Spectra:
         instrument=np.array(["DESI"] * n),
         spectype=np.array(["GALAXY"] * n),
         zwarn=np.zeros(n, np.int64),
+        objtype=np.array(["TGT"] * n),
     )
 
 

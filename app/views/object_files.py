@@ -111,12 +111,12 @@ class ObjectDownloads(pn.viewable.Viewer):
         session, target = self._session, self._session.target_id
         survey = session.survey
         row = survey.spectra.row(target)
-        rank = int(survey.rank[row])
+        rank = survey.own_rank(target)
         facts = [("−log p", f"{-survey.log_prob[row]:.1f}")]
-        if target in survey.candidates:
-            facts.insert(0, ("would be", str(survey.rank_range(float(survey.log_prob[row])))))
+        if rank and target in survey.candidates:
+            facts.insert(0, ("would be", str(rank)))
         elif rank:
-            facts.insert(0, ("rank", f"{rank:,} of {survey.size:,}"))
+            facts.insert(0, ("rank", str(rank).removeprefix("rank ")))
         shown = StandaloneObject(
             spectrum=spectrum,
             attribution=attribution,

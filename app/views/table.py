@@ -13,6 +13,8 @@ from app.views.table_cells import TABLE_STYLE, label_cell, table_frame, target_c
 __all__ = ["RankedTable"]
 
 _AS_IT_IS = "<%= value %>"  # cells are escaped where they are made
+# in an element of its own, which is not cut short by an ellipsis
+_REDSHIFT = "<div><%= isFinite(value) ? value.toFixed(4) : '–' %><%= kind %></div>"
 
 
 class RankedTable(pn.viewable.Viewer):
@@ -35,13 +37,14 @@ class RankedTable(pn.viewable.Viewer):
         self.widget = pn.widgets.Tabulator(
             self._everything.loc[list(self._ids)],
             show_index=False,
+            hidden_columns=["kind"],
             disabled=True,
             selectable=1,
             formatters={
                 "target": as_it_is,
                 "label": as_it_is,
                 "rank": NumberFormatter(format="0", nan_format="–"),
-                "z": NumberFormatter(format="0.0000", nan_format="–"),
+                "z": HTMLTemplateFormatter(template=_REDSHIFT),
                 "−log p": NumberFormatter(format="0.0", nan_format="–"),
             },
             titles={"rank": "#", "target": "Target", "z": "z", "−log p": "−log p", "label": "Label"},

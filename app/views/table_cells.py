@@ -8,14 +8,15 @@ import pandas as pd
 
 from app.labels import Label
 from app.survey import Survey
+from imo_engine.eligibility import zwarn_words
 
-__all__ = ["TABLE_STYLE", "label_cell", "table_frame", "target_cell"]
+__all__ = ["TABLE_STYLE", "kind_words", "label_cell", "table_frame", "target_cell"]
 
 
 def table_frame(
     survey: Survey, own: tuple[str, ...], brief: Callable[[str], str], label_of: Callable[[str], Label]
 ) -> pd.DataFrame:
-    """Return rank, target, z, -log p and label by rank, indexed by identifier."""
+    """Return rank, target, z, -log p and label by rank, indexed by identifier, and the words under z."""
     order = [row for row in survey.order() if _is_here(survey, row, own)]
     rank = survey.rank[order].astype(float)
     targets = [str(target) for target in survey.spectra.target_id[order]]
@@ -25,6 +26,7 @@ def table_frame(
             "target": [target_cell(target, brief(target), target in own) for target in targets],
             "z": survey.spectra.redshift[order],
             "−log p": -survey.log_prob[order],
+            "kind": [kind_words(survey, row) for row in order],
             "label": [label_cell(label_of(target)) for target in targets],
         },
         index=pd.Index(targets, name="id"),
@@ -34,6 +36,17 @@ def table_frame(
 def _is_here(survey: Survey, row: int, own: tuple[str, ...]) -> bool:
     target = str(survey.spectra.target_id[row])
     return target not in survey.candidates or target in own  # another session's files are nobody's business
+
+
+def kind_words(survey: Survey, row: int) -> str:
+    """Return, as HTML, what the survey says of a target that is no galaxy with a sure redshift; empty for such ones."""
+    kind, zwarn = str(survey.spectra.spectype[row]), int(survey.spectra.zwarn[row])
+    words = kind if kind.upper() not in ("", "GALAXY") else "ZWARN" if zwarn > 0 else ""
+    if not words:
+        return ""
+    also = f"redshift warning: {zwarn_words(zwarn)}" if zwarn > 0 else ""
+    tip = "; ".join(filter(None, (f"class {kind}" if kind else "", also, survey.why_not_ranked(row))))
+    return f'<i class="kind" title="{escape(tip)}">{escape(words)}</i>'
 
 
 def target_cell(target: str, brief: str, own: bool) -> str:
@@ -65,7 +78,8 @@ TABLE_STYLE = """
   text-overflow: ellipsis; white-space: nowrap; }
 .said { display: block; height: 17px; }
 .own { font-style: normal; color: var(--imo-accent); margin-right: 5px; }
+.kind { display: block; font-style: normal; font-size: calc(10.5px * var(--imo-type, 1)); color: var(--imo-warning); }
 .star { font-style: normal; color: var(--imo-star); margin-right: 3px; }
-.tabulator-selected .brief, .tabulator-selected .star, .tabulator-selected .own { color: inherit; }
+.tabulator-selected :is(.brief, .star, .own, .kind) { color: inherit; }
 .quality { font-style: normal; font-weight: 600; }
 """

@@ -35,13 +35,15 @@ class TargetStrip(pn.viewable.Viewer):
             return f'<div class="strip"><span class="quiet">{words}</span></div>'
         row = survey.spectra.row(target_id)
         parts = [f'<span class="id" title="target id">{escape(target_id)}</span>']
-        if target_id in survey.candidates:
-            rank = survey.rank_range(float(survey.log_prob[row]))
-            parts += [_fact("would be", str(rank))] if rank else []
-        elif survey.rank[row]:
-            parts.append(_fact("rank", f"{survey.rank[row]:,} of {survey.size:,}"))
-        if survey.rank[row]:
-            log_prob = float(survey.log_prob[row])
+        rank, reason = survey.own_rank(target_id), survey.why_not_ranked(row)
+        if rank and target_id in survey.candidates:
+            parts.append(_fact("would be", str(rank)))
+        elif rank:
+            parts.append(_fact("rank", str(rank).removeprefix("rank ")))
+        elif reason:
+            parts.append(f'<span class="fact aside" title="{escape(reason)}">not ranked</span>')
+        log_prob = float(survey.log_prob[row])
+        if np.isfinite(log_prob):
             parts.append(_fact("−log p", f"{-log_prob:.1f}"))
             share = survey.ordinary_share(log_prob)
             if share is not None and survey.ordinary is not None:
@@ -72,6 +74,7 @@ _STYLE = """
   font-size: calc(13px * var(--imo-type, 1)); padding: 5px 8px 1px; white-space: nowrap;
   font-variant-numeric: tabular-nums; color: var(--imo-text); }
 .id { font-size: calc(16px * var(--imo-type, 1)); font-weight: 600; user-select: all; }
+.aside { color: var(--imo-warning); font-weight: 600; }
 .name, .quiet { color: var(--imo-muted); }
 @media (max-width: 1500px) { .wide { display: none; } }  /* what is being computed stands beside it */
 """

@@ -55,8 +55,11 @@ def who_html(survey: Survey, target_id: str, truth: dict[str, str] | None = None
         lines.append(_line("RA, Dec", "not in the file"))
     lines.append(_line("File", str(spectra.source[row])))
     if target_id in survey.candidates:
-        rank = survey.rank_range(float(survey.log_prob[row]))
-        lines.append(_line("Your file", f"would be {rank}" if rank else "no score"))
+        rank = survey.own_rank(target_id)
+        scored = "not ranked" if np.isfinite(survey.log_prob[row]) else "no score"
+        lines.append(_line("Your file", f"would be {rank}" if rank else scored))
+    if reason := survey.why_not_ranked(row):
+        lines.append(f'<div class="note">Not ranked: {escape(reason)}</div>')
     if spectra.note[row]:
         lines.append(f'<div class="note">{escape(str(spectra.note[row]))}</div>')
     if survey.simulated and target_id not in survey.candidates:

@@ -22,6 +22,7 @@ from imo_engine.commands.options import (
     redshift_option,
     weights_option,
 )
+from imo_engine.eligibility import redshift_range_of, why_not_ranked
 from imo_engine.errors import InputError
 from imo_engine.readers import read_spectra
 from imo_engine.spectra import Spectra
@@ -173,6 +174,9 @@ def explain(file: Path, output: Path, repairs: bool, **options: Any) -> None:  #
         f"{output}: {result.provenance['evaluations']} evaluations in {result.provenance['seconds']:.1f} s; highest "
         f"attribution at {wave:.1f} Angstrom observed, {wave / (1 + result.redshift):.1f} rest frame"
     )
+    for reason in why_not_ranked(found.spectrum, redshift_range_of(found.model.provenance)):
+        if reason:
+            click.echo(f"not what the model was made for: {reason}")
     if words := local_share_words(result):
         click.echo(words)
     if not result.exact:

@@ -24,7 +24,7 @@ __all__ = ["PAPER_METHODS", "figure", "zoom_range"]
 PAPER_METHODS = ("integrated_gradients", "expected_gradients", "feature_ablation", "occlusion")
 """What the paper's figure 2 compares with."""
 
-_TEXT = (".csv", ".ecsv")
+_TEXT = (".csv", ".ecsv", ".pkl")
 
 
 def zoom_range(value: str) -> tuple[tuple[float, float] | None, str]:

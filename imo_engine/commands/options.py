@@ -31,6 +31,7 @@ __all__ = [
     "load_null",
     "load_reference",
     "model_options",
+    "rank_all_option",
     "redshift_option",
     "weights_option",
 ]
@@ -67,6 +68,16 @@ def redshift_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--redshift", type=float, help="Redshift of every spectrum, in place of the files' own.")(
         command
     )
+
+
+def rank_all_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --rank-all to a command that ranks."""
+    return click.option(
+        "--rank-all",
+        is_flag=True,
+        help="Rank everything that has a score: also stars, quasars, redshifts outside the model's training, and "
+        "what is no target.",
+    )(command)
 
 
 def evaluator_option(command: Callable[..., Any]) -> Callable[..., Any]:

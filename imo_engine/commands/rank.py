@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 import numpy as np
 
-from imo_engine.commands.options import check_output, load_model, model_options, redshift_option
+from imo_engine.commands.options import check_output, load_model, model_options, rank_all_option, redshift_option
 from imo_engine.readers import read_spectra
 
 __all__ = ["rank"]
@@ -14,11 +14,13 @@ __all__ = ["rank"]
 @click.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Catalogue to write (.ecsv).")
+@rank_all_option
 @redshift_option
 @model_options
 def rank(
     files: tuple[Path, ...],
     output: Path,
+    rank_all: bool,
     redshift: float | None,
     model: Path | None,
     autoencoder: Path | None,
@@ -26,18 +28,30 @@ def rank(
     baselines: Path | None,
     device: str,
 ) -> None:
-    """Score the spectra of FILES (DESI coadds with their redrock beside them, SDSS spec files, folders of these)."""
+    """Score and rank the spectra of FILES.
+
+    FILES are DESI coadds with their redrock beside them, SDSS spec files, CSV or ECSV tables, Parquet of spender or
+    SPARCL, HDF5 of the Multimodal Universe, the authors' pickled list, or folders of these. What the model was not made
+    for has a log p in the catalogue, but no rank.
+    """
     from imo_engine.ranking import rank_spectra
 
     check_output(output)
     outlier_model = load_model(model, autoencoder, flow, device)
     spectra = read_spectra(files, wavelength=outlier_model.wavelength, redshift=redshift)
-    ranking = rank_spectra(outlier_model, spectra)
+    ranking = rank_spectra(outlier_model, spectra, rank_all=rank_all)
     ranking.write(output)
-    scored = ranking.rank > 0
-    click.echo(f"{output}: {scored.sum()} of {len(spectra)} spectra scored with {ranking.model}")
-    if scored.any():
-        lowest = int(np.argmin(np.where(scored, ranking.log_prob, np.inf)))
+    scored = np.isfinite(ranking.log_prob)
+    ranked = ranking.rank > 0
+    only = f", {ranked.sum()} ranked" if (scored & ~ranked).any() else ""
+    click.echo(f"{output}: {scored.sum()} of {len(spectra)} spectra scored{only} with {ranking.model}")
+    if ranked.any():
+        lowest = int(np.flatnonzero(ranking.rank == 1)[0])
         click.echo(f"lowest log p: {ranking.log_prob[lowest]:.2f}, target {spectra.target_id[lowest]}")
+    for row in np.flatnonzero(ranking.not_ranked != ""):
+        where = f"target {spectra.target_id[row]} ({spectra.source[row]})"
+        click.echo(f"not ranked: {where}, log p {ranking.log_prob[row]:.2f}: {ranking.not_ranked[row]}")
     for row in np.flatnonzero(~scored):
-        click.echo(f"not scored: target {spectra.target_id[row]} ({spectra.source[row]}): {spectra.problem[row]}")
+        click.echo(
+            f"not scored: target {spectra.target_id[row]} ({spectra.source[row]}): {ranking.spectra.problem[row]}"
+        )

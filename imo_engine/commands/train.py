@@ -99,6 +99,7 @@ def train(
         "name": f"IMO Explorer, {data.description}",
         "trained_on": data.description,
         "method": method,
+        "redshift_range": data.redshift_range,
         "seed": seed,
         "flow_seed": seed if flow_seed is None else flow_seed,
         "steps": {

@@ -113,6 +113,7 @@ def _targets(file: FitsFile, id_number: NDArray[np.int64]) -> Targets:
         targets.ra, targets.dec = file.floats("FIBERMAP", "TARGET_RA"), file.floats("FIBERMAP", "TARGET_DEC")
     if "OBJTYPE" in columns:
         for row, kind in enumerate(file.texts("FIBERMAP", "OBJTYPE")):
+            targets.objtype[row] = kind or "NONE"
             if kind == "SKY":
                 targets.problem[row] = "sky fibre"
     status = next((name for name in ("COADD_FIBERSTATUS", "FIBERSTATUS") if name in columns), None)

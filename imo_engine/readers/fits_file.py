@@ -200,8 +200,8 @@ def open_fits(path: Path) -> Iterator[FitsFile]:
         stack.enter_context(_ASTROPY)
         stack.enter_context(warnings.catch_warnings())
         warnings.simplefilter("error", AstropyWarning)
-        # a display format or unit that astropy drops does not touch the numbers
-        warnings.filterwarnings("ignore", "Invalid keyword for column", AstropyWarning)
+        # a display format or unit that astropy drops, or an odd name of a column, does not touch the numbers
+        warnings.filterwarnings("ignore", "Invalid keyword for column|.* that column names", AstropyWarning)
         file = stack.enter_context(plain_file(path, name, _check_beginning))
         layout = fits_layout(file, name, file.seek(0, os.SEEK_END))
         file.seek(0)

@@ -13,8 +13,10 @@ from imo_engine.errors import InputError, SpectrumFileError
 from imo_engine.instrument import desi_wavelength
 from imo_engine.readers.desi import read_desi, recognises_desi
 from imo_engine.readers.fits_file import open_fits, printable
+from imo_engine.readers.layouts import other_reader
 from imo_engine.readers.redshifts import GivenRedshifts, RedrockRedshifts, redrock_beside
 from imo_engine.readers.sdss import read_sdss, recognises_sdss
+from imo_engine.readers.target_columns import catalogue_words, is_catalogue
 from imo_engine.readers.text_table import read_text_table, recognises_text_table
 from imo_engine.spectra import Spectra, concatenate
 
@@ -31,6 +33,9 @@ def read_spectra(
     redshift: float | Mapping[str, float] | None = None,
 ) -> Spectra:
     """Read and normalise the spectra of DESI coadd files, SDSS or BOSS spec files, and CSV or ECSV tables.
+
+    Also those of Parquet (spender's shards, SPARCL's records), of HDF5 (Multimodal Universe), and of the authors'
+    pickled list of outliers.
 
     Every target of every file is returned, in order, also those that cannot be scored: their ``problem``
     says why. A target that occurs more than once keeps its identifier the first time and gets "-2", "-3", ...
@@ -61,8 +66,9 @@ def read_spectra(
     tables: list[RedrockRedshifts] = []
     waiting: list[Path] = []
     for path in files:
-        if recognises_text_table(path):
-            parts[path] = read_text_table(path, grid, given)
+        read_other = other_reader(path) or (read_text_table if recognises_text_table(path) else None)
+        if read_other is not None:
+            parts[path] = read_other(path, grid, given)
             continue
         with open_fits(path) as file:
             if recognises_desi(file):
@@ -75,6 +81,8 @@ def read_spectra(
                 parts[path] = read_sdss(file, grid, given)
             elif RedrockRedshifts.recognises(file):
                 tables.append(RedrockRedshifts.from_file(file))
+            elif any(is_catalogue(file.columns(hdu)) for hdu in range(len(file))):
+                raise SpectrumFileError(catalogue_words(file.name))
             else:
                 found = ", ".join(file.extnames[:8]) or "none"
                 raise SpectrumFileError(

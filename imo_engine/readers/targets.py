@@ -18,7 +18,7 @@ class Targets:
     The most fundamental problem is the one that is reported: no data before sky fibre before no redshift.
     """
 
-    def __init__(self, source: str, target_id: list[str], instrument: str = "") -> None:
+    def __init__(self, source: str, target_id: list[str], instrument: str | list[str] = "") -> None:
         n = len(target_id)
         self.source = source
         self.instrument = instrument
@@ -29,6 +29,7 @@ class Targets:
         self.redshift: NDArray[np.float64] = np.full(n, np.nan)
         self.spectype = [""] * n
         self.zwarn: NDArray[np.int64] = np.full(n, -1, np.int64)
+        self.objtype = [""] * n
         self.problem = [""] * n
         self._remarks: list[list[str]] = [[] for _ in range(n)]
 
@@ -78,7 +79,8 @@ class Targets:
             problem=problem,
             note=["; ".join(remarks) for remarks in self._remarks[rows]],
             source=self.source,
-            instrument=self.instrument,
+            instrument=self.instrument if isinstance(self.instrument, str) else self.instrument[rows],
             spectype=self.spectype[rows],
             zwarn=self.zwarn[rows],
+            objtype=self.objtype[rows],
         )

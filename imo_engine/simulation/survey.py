@@ -22,10 +22,21 @@ from imo_engine.simulation.oddities import NEEDS_LINES, ODDITIES, Target, double
 from imo_engine.simulation.spectrograph import RESOLUTION, Exposure, arm_slices, combine_arms, observe
 from imo_engine.spectra import normalise
 
-__all__ = ["KINDS", "OutlierTruth", "SurveyConfig", "SurveyPart", "prepare_folder", "simulate_part"]
+__all__ = [
+    "KINDS",
+    "SURVEY_REDSHIFTS",
+    "OutlierTruth",
+    "SurveyConfig",
+    "SurveyPart",
+    "prepare_folder",
+    "simulate_part",
+]
 
 KINDS: tuple[str, ...] = (*ARTEFACTS, *ODDITIES)
 """Kinds of injected outliers; "outlier_four" (step and double peaks at z = 0.32) comes once in a survey."""
+
+SURVEY_REDSHIFTS = (0.02, 0.6)
+"""Lowest and highest redshift of a simulated survey, and of what a model that is trained on galaxies calls ordinary."""
 
 LEVELS = 4
 FIRST_TARGET = 39_628_000_000_000_000
@@ -47,7 +58,7 @@ class SurveyConfig:
     seed: int = 1
     outlier_fraction: float = 0.018
     part_size: int = 500
-    redshift_range: tuple[float, float] = (0.02, 0.6)
+    redshift_range: tuple[float, float] = SURVEY_REDSHIFTS
 
     @property
     def parts(self) -> int:

@@ -70,7 +70,7 @@ def write_demo(
     write_redrock(redrock, ids, ranking.spectra.redshift[chosen])
     _write_truth(output / "demo-truth.fits.gz", survey, set(names), parts[0])
 
-    demo = rank_spectra(model, read_spectra(coadd, wavelength=model.wavelength))
+    demo = rank_spectra(model, read_spectra(coadd, wavelength=model.wavelength), rank_all=True)
     log_prob = ranking.log_prob.copy()
     log_prob[chosen] = demo.log_prob
     ordered = np.sort(log_prob[ranking.rank > 0])

@@ -102,7 +102,7 @@ def read_truth(folder: Path) -> Table:
 
 def rank_survey(model: OutlierModel, folder: Path) -> Ranking:
     """Rank all spectra of a folder."""
-    return rank_spectra(model, read_spectra(folder, wavelength=model.wavelength))
+    return rank_spectra(model, read_spectra(folder, wavelength=model.wavelength), rank_all=True)
 
 
 def report_ranking(ranking: Ranking, truth: Table, *, lowest: float = 0.03) -> RankingReport:

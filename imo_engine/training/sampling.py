@@ -53,12 +53,12 @@ class LibrarySampler:
 
     def draw(self, count: int, *, rng: np.random.Generator, rows: NDArray[np.int64] | None = None) -> Batch:
         """Draw ``count`` spectra of random galaxies, or of those given."""
-        from imo_engine.simulation.survey import draw_amplitudes, draw_redshifts
+        from imo_engine.simulation.survey import SURVEY_REDSHIFTS, draw_amplitudes, draw_redshifts
 
         if rows is None:
             rows = rng.integers(len(self.library), size=count)
         if self.survey_like:
-            z = draw_redshifts(count, (0.02, 0.6), rng=rng)
+            z = draw_redshifts(count, SURVEY_REDSHIFTS, rng=rng)
             amplitude, resolution = draw_amplitudes(count, rng=rng), np.full((count, 1), RESOLUTION)
         else:
             z = rng.uniform(*self.redshift_range, count)

@@ -6,11 +6,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from imo_engine.errors import InputError, SpectrumFileError
+from imo_engine.errors import InputError
 from imo_engine.instrument import desi_wavelength
 from imo_engine.readers import read_spectra
+from imo_engine.readers.parquet import read_parquet
+from imo_engine.readers.redshifts import GivenRedshifts
 from imo_engine.simulation.library import LIBRARY_PATTERN, GalaxyLibrary, read_library
-from imo_engine.spectra import Spectra
+from imo_engine.simulation.survey import SURVEY_REDSHIFTS
+from imo_engine.spectra import Spectra, concatenate
 
 __all__ = ["Split", "TrainingSource", "read_source"]
 
@@ -35,6 +38,13 @@ class TrainingSource:
     split: Split
     description: str
 
+    @property
+    def redshift_range(self) -> tuple[float, float]:
+        """Lowest and highest redshift of what the flow is trained with."""
+        if self.spectra is None:
+            return SURVEY_REDSHIFTS
+        return float(self.spectra.redshift.min()), float(self.spectra.redshift.max())
+
 
 def read_source(path: Path, *, seed: int, parquet_wavelength: NDArray[np.float64] | None = None) -> TrainingSource:
     """Read a folder of ``library-*.npz``, of ``*.parquet``, or of DESI and SDSS files, whichever it holds.
@@ -48,7 +58,8 @@ def read_source(path: Path, *, seed: int, parquet_wavelength: NDArray[np.float64
         return TrainingSource(library, None, split(len(library), seed=seed), f"{len(library)} simulated galaxies")
     shards = [path] if path.suffix == ".parquet" else sorted(path.rglob("*.parquet"))
     if shards:
-        spectra = read_parquet(shards, desi_wavelength() if parquet_wavelength is None else parquet_wavelength)
+        wavelength = desi_wavelength() if parquet_wavelength is None else parquet_wavelength
+        spectra = concatenate([read_parquet(shard, wavelength, GivenRedshifts()) for shard in shards])
         kind = "Parquet shards"
     else:
         spectra = read_spectra(path)
@@ -64,57 +75,3 @@ def split(count: int, *, seed: int) -> Split:
     order = np.random.default_rng([seed, 10]).permutation(count)
     first, second = int(_PARTS[0] * count), int((_PARTS[0] + _PARTS[1]) * count)
     return Split(order[:first], order[first:second], order[second:])
-
-
-def read_parquet(paths: list[Path], wavelength: NDArray[np.float64]) -> Spectra:
-    """Read spender's shards: columns spec, w, z, and target_id or plate, mjd, fiberid; already normalised.
-
-    Raises:
-        SpectrumFileError: damaged, other columns, or spectra of another length.
-        InputError: pyarrow is not installed.
-    """
-    try:
-        import pyarrow.parquet
-    except ImportError:
-        raise InputError("reading Parquet needs pyarrow: pip install pyarrow") from None
-    parts = []
-    for path in paths:
-        try:
-            table = pyarrow.parquet.read_table(path)
-            flux = np.array(table["spec"].to_pylist(), np.float32)
-            weight = np.array(table["w"].to_pylist(), np.float32)
-            redshift = np.array(table["z"].to_pylist(), float)
-            if "target_id" in table.column_names:
-                names = [str(value) for value in table["target_id"].to_pylist()]
-            else:
-                keys = (table[key].to_pylist() for key in ("plate", "mjd", "fiberid"))
-                names = [f"{p}-{m}-{f}" for p, m, f in zip(*keys, strict=True)]
-        except (OSError, KeyError, ValueError, pyarrow.ArrowException) as error:
-            reason = str(error).splitlines()[0]
-            raise SpectrumFileError(
-                f"{path}: not a shard of spectra with spec, w, z and an identifier: {reason}"
-            ) from None
-        if flux.ndim != 2 or flux.shape[1] != len(wavelength) or weight.shape != flux.shape:
-            raise SpectrumFileError(f"{path}: spectra of shape {flux.shape}, expected (n, {len(wavelength)})")
-        parts.append((flux, weight, redshift, names, path.name))
-    flux, weight, redshift = (np.concatenate([part[i] for part in parts]) for i in range(3))
-    n = len(flux)
-    good = np.isfinite(flux) & (weight > 0)
-    nowhere = np.full(n, np.nan)
-    return Spectra(
-        wavelength=wavelength,
-        flux=np.where(good, flux, 0).astype(np.float32),
-        ivar=np.where(good, weight, 0).astype(np.float32),
-        measured=good,
-        redshift=redshift,
-        target_id=np.array([name for part in parts for name in part[3]], np.str_),
-        ra=nowhere,
-        dec=nowhere,
-        norm=np.ones(n),
-        problem=np.where(good.any(axis=1) & np.isfinite(redshift), "", "no measured pixel or no redshift"),
-        note=np.full(n, ""),
-        source=np.array([part[4] for part in parts for _ in part[3]], np.str_),
-        instrument=np.full(n, ""),
-        spectype=np.full(n, ""),
-        zwarn=np.full(n, -1, np.int64),
-    )
