@@ -103,7 +103,7 @@ class _Stored:
             SpectrumFileError: something that cannot be a spectrum, or that unpacks to too much.
         """
         from imo_engine.errors import SpectrumFileError
-        from imo_engine.readers.fits_file import GZIP, gunzip, one_error
+        from imo_engine.readers.plain_files import GZIP, gunzip, one_error
 
         path, name = self._folder / stored, self._uploaded[stored]
         with one_error(name, "file"):

@@ -1,0 +1,70 @@
+"""The kinds of files that spectra come in: one record a reader, tried from first to last.
+
+To add a kind, write a module with a function that tells its files by their content and one that reads them, and
+add a row to :data:`READERS`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imo_engine.errors import OtherKindError
+from imo_engine.readers.desi import lacks_redshifts, read_desi, recognises_desi
+from imo_engine.readers.opened_file import OpenedFile
+from imo_engine.readers.redshifts import GivenRedshifts
+from imo_engine.readers.sdss import read_sdss, recognises_sdss
+from imo_engine.readers.text_table import read_text_table, recognises_text_table
+from imo_engine.spectra import Spectra
+
+__all__ = ["COLUMNS_TO_SAVE", "READERS", "Reader", "reader_of"]
+
+COLUMNS_TO_SAVE = "save a CSV or ECSV table with columns wave, flux and ivar and a line '# z = ...' before it"
+"""The way out for spectra in any other layout."""
+
+
+@dataclass(frozen=True)
+class Reader:
+    """One kind of file.
+
+    Attributes:
+        name: What the kind is called.
+        recognises: Tells whether a file is of this kind, by what is in it.
+        read: Returns its spectra on a grid, (N,) vacuum Angstrom, observed frame; redshifts that were given replace
+            the file's own. Raises SpectrumFileError if the file is damaged, and OtherKindError if it turns out to
+            hold no spectra.
+        waits: Tells whether the redshifts of a file may be in another file that comes later.
+    """
+
+    name: str
+    recognises: Callable[[OpenedFile], bool]
+    read: Callable[[OpenedFile, NDArray[np.float64], GivenRedshifts], Spectra]
+    waits: Callable[[OpenedFile], bool] = lambda file: False
+
+
+READERS: tuple[Reader, ...] = (
+    Reader("DESI", recognises_desi, read_desi, lacks_redshifts),
+    Reader("SDSS", recognises_sdss, read_sdss),
+    Reader("text", recognises_text_table, read_text_table),
+)
+"""In the order in which they are asked; text, which is told by what it is not, is last."""
+
+
+def reader_of(file: OpenedFile) -> Reader:
+    """Return the reader of a file.
+
+    Raises:
+        OtherKindError: there is none.
+    """
+    found = next((reader for reader in READERS if reader.recognises(file)), None)
+    if found is not None:
+        return found
+    if file.fits is None:
+        raise file.refusal()
+    names = ", ".join(file.fits.extnames[:8]) or "none"
+    raise OtherKindError(
+        f"{file.name}: neither a DESI coadd (FIBERMAP, B_FLUX, ...) nor an SDSS spectrum (HDU 1 with loglam, flux, "
+        f"ivar); its HDUs are {names}; {COLUMNS_TO_SAVE}",
+        "FITS of another layout",
+    )
