@@ -15,7 +15,7 @@ from app.row_stack import RowStack
 from imo_engine.embedded import DEMO_SPECTRA, embedded_file
 from imo_engine.errors import ImoError
 from imo_engine.ranking import read_catalogue
-from imo_engine.readers import read_spectra
+from imo_engine.readers import read_spectra, read_survey
 from imo_engine.reference import share_as_low
 from imo_engine.spectra import Spectra, concatenate
 
@@ -117,6 +117,7 @@ class Survey:
             that they could have in it; :meth:`rank_range` says how well that is known.
         ordinary: (k,) log p of the model's validation spectra, nats, ascending: what to compare a survey of a few
             spectra with; None where they are not known, or the survey is large enough to compare with itself.
+        files: Which files were passed over and which could not be read, in words; empty where there is none.
     """
 
     title: str
@@ -128,6 +129,7 @@ class Survey:
     engine: Engine = field(repr=False)
     candidates: frozenset[str] = frozenset()
     ordinary: NDArray[np.floating] | None = field(default=None, repr=False)
+    files: str = ""
 
     def order(self) -> NDArray[np.int64]:
         """Return positions by rank, at the same rank by log p, those without a score last."""
@@ -229,6 +231,7 @@ def survey_of_files(
     baselines: "Callable[[Spectra], BaselinePool]",
     *,
     redshift: float | None = None,
+    redshifts: Path | None = None,
     devices: Sequence[str | None] = (None,),
     null: "Callable[[OutlierModel], NullDistribution | None]" = lambda model: None,
     ordinary: NDArray[np.floating] | None = None,
@@ -240,16 +243,18 @@ def survey_of_files(
         model: Scores them.
         baselines: Makes the pool, from the spectra if need be; called when first needed.
         redshift: In place of the files' own.
+        redshifts: A catalogue of redshifts in place of the files' own.
         devices: Those of the engine.
         null: Finds what ordinary spectra show with the model; called when first needed.
         ordinary: Log p of the model's validation spectra, nats, ascending.
 
     Raises:
-        ImoError: a file cannot be used.
+        ImoError: none of the files can be used.
     """
     from imo_engine.ranking import rank_spectra
 
-    spectra = read_spectra(paths, wavelength=model.wavelength, redshift=redshift)
+    found = read_survey(paths, wavelength=model.wavelength, redshift=redshift, redshifts=redshifts)
+    spectra = found.spectra
     ranking = rank_spectra(model, spectra)
     names = [path.name for path in paths]
     return Survey(
@@ -261,6 +266,7 @@ def survey_of_files(
         simulated=False,
         engine=Engine(lambda: (model, baselines(spectra)), devices, null),
         ordinary=ordinary,
+        files=found.words(),
     )
 
 

@@ -5,8 +5,11 @@ the server chose, ``request.json``, and the wavelengths to resample to in ``wave
 afterwards: ``spectra.safetensors``, or ``error.txt`` with one line.
 """
 
+import gzip
 import json
+import re
 import sys
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +20,7 @@ TEXTS = "texts"
 """Key of the answer's metadata under which the words are, as JSON."""
 
 _MAX_TEXT = 300
-_TABLES = (".csv", ".ecsv", ".txt", ".dat")
-_PICKLES = (".pkl", ".pickle", ".pt", ".pth", ".joblib", ".npy", ".npz")
-_FITS = (".fits", ".fit", ".fts", ".fits.fz")
+_SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,8}")
 
 
 def main(folder: Path) -> None:
@@ -97,66 +98,49 @@ class _Stored:
         self._left = most
 
     def unpacked(self, stored: str) -> Path:
-        """Return the path of a file, unpacked if need be, with the extension of what it is.
+        """Return the path of a file, unpacked if need be, with the extension that the user gave it.
 
         Raises:
-            SpectrumFileError: something that cannot be a spectrum, or that unpacks to too much.
+            SpectrumFileError: it unpacks to too much.
         """
-        from imo_engine.errors import SpectrumFileError
         from imo_engine.readers.plain_files import GZIP, gunzip, one_error
 
         path, name = self._folder / stored, self._uploaded[stored]
+        named = path.with_suffix(_suffix(name))
         with one_error(name, "file"):
-            head = _head(path)
-            if head.startswith(GZIP):
-                whole = path.with_suffix(".unpacked")
-                with path.open("rb") as packed, whole.open("wb") as unpacked:
-                    gunzip(packed, unpacked, name, lambda head, name: None, max(self._left, 1))
-                path.unlink()
-                path, head = whole, _head(whole)
-                if head.startswith(GZIP):
-                    raise SpectrumFileError(f"{name}: gzipped more than once; gunzip it first")
-            self._left -= path.stat().st_size
-            return path.rename(path.with_suffix(_kind(head, name)))
+            packed = path.rename(path.with_suffix(".packed"))
+            with packed.open("rb") as file:
+                is_packed = file.read(len(GZIP)) == GZIP
+                if is_packed:
+                    with named.open("wb") as unpacked:
+                        try:
+                            gunzip(file, unpacked, name, lambda head, name: None, max(self._left, 1))
+                        except (EOFError, gzip.BadGzipFile, zlib.error):
+                            is_packed = False  # a damaged file is one of those that cannot be read
+            if is_packed:
+                packed.unlink()
+            else:
+                packed.replace(named)
+            self._left -= named.stat().st_size
+        return named
 
     def as_uploaded(self, text: str) -> str:
         """Return a text in which files have the names that the user knows."""
         for stored, name in self._uploaded.items():
-            for suffix in (".fits", ".csv", ".unpacked", ""):
-                text = text.replace(stored + suffix, name if suffix else _stem(name))
+            suffix = _suffix(name)
+            text = text.replace(stored + suffix, name) if suffix else text
+            text = text.replace(stored, _stem(name))
         return text[:_MAX_TEXT]
 
 
-def _head(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(32)
+def _suffix(name: str) -> str:
+    """Return the extension of a client's file name, without that of gzip, if it is a plain word, else nothing."""
+    _, dot, last = name.removesuffix(".gz").rpartition(".")
+    return dot + last if _SUFFIX.fullmatch(dot + last) else ""
 
 
 def _stem(name: str) -> str:
     return name.removesuffix(".gz").rpartition(".")[0] or name
-
-
-def _kind(head: bytes, name: str) -> str:
-    """Return the extension that the content of a file deserves.
-
-    Raises:
-        SpectrumFileError: it deserves none.
-    """
-    from imo_engine.errors import SpectrumFileError
-
-    given = name.lower().removesuffix(".gz")
-    if head.startswith(b"SIMPLE  ="):
-        return ".fits"
-    # protocol 2 and later; an object array of NumPy is a pickle, and so is what is in a .pt file
-    if given.endswith(_PICKLES) or (head[:1] == b"\x80" and head[1:2] in b"\2\3\4\5") or head.startswith(b"\x93NUMPY"):
-        raise SpectrumFileError(
-            f"{name}: a file of Python objects, which can run code when it is opened; bring FITS, CSV or ECSV"
-        )
-    if head.startswith((b"# %ECSV", b"\xef\xbb\xbf# %ECSV")) or given.endswith(_TABLES):
-        return ".csv"
-    if given.endswith(_FITS):
-        return ".fits"
-    raise SpectrumFileError(f"{name}: neither a FITS file nor a text table (.csv, .ecsv)")
 
 
 def _write(path: Path, spectra: Any, stored: _Stored) -> None:  # noqa: ANN401 - not imported before the limits

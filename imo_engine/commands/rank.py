@@ -5,8 +5,7 @@ from pathlib import Path
 import click
 import numpy as np
 
-from imo_engine.commands.options import check_output, load_model, model_options, redshift_option
-from imo_engine.readers import read_spectra
+from imo_engine.commands.options import check_output, load_model, model_options, read_files, redshift_option
 
 __all__ = ["rank"]
 
@@ -20,18 +19,23 @@ def rank(
     files: tuple[Path, ...],
     output: Path,
     redshift: float | None,
+    redshifts: Path | None,
     model: Path | None,
     autoencoder: Path | None,
     flow: Path | None,
     baselines: Path | None,
     device: str,
-) -> None:
-    """Score the spectra of FILES (DESI coadds with their redrock beside them, SDSS spec files, folders of these)."""
+) -> int:
+    """Score the spectra of FILES, or of folders of them, of any kind that is read, known by their content.
+
+    Ends with 1 if a file could not be read; the others are scored and the catalogue is written.
+    """
     from imo_engine.ranking import rank_spectra
 
     check_output(output)
     outlier_model = load_model(model, autoencoder, flow, device)
-    spectra = read_spectra(files, wavelength=outlier_model.wavelength, redshift=redshift)
+    found = read_files(files, outlier_model, redshift, redshifts)
+    spectra = found.spectra
     ranking = rank_spectra(outlier_model, spectra)
     ranking.write(output)
     scored = ranking.rank > 0
@@ -41,3 +45,4 @@ def rank(
         click.echo(f"lowest log p: {ranking.log_prob[lowest]:.2f}, target {spectra.target_id[lowest]}")
     for row in np.flatnonzero(~scored):
         click.echo(f"not scored: target {spectra.target_id[row]} ({spectra.source[row]}): {spectra.problem[row]}")
+    return 1 if found.unreadable else 0

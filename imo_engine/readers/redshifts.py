@@ -48,7 +48,7 @@ class GivenRedshifts:
         elif redshift is not None:
             for_all = _number(redshift, "redshift")
             if catalogue is not None:
-                raise InputError("give either 'redshift', one for all, or 'redshifts', a catalogue, not both")
+                raise InputError("'redshift' is one for all and 'redshifts' a catalogue; give one of them")
         return cls(for_all, by_target, None if catalogue is None else RedshiftTable.read(catalogue))
 
     def of(self, target_id: str) -> float | None:

@@ -20,7 +20,10 @@ from imo_engine.readers.redshift_tables import RedshiftTable
 from imo_engine.readers.redshifts import GivenRedshifts
 from imo_engine.spectra import Spectra, concatenate, normalise
 
-__all__ = ["SurveyFiles", "read_spectra", "read_survey"]
+__all__ = ["UNREAD", "SurveyFiles", "read_spectra", "read_survey"]
+
+UNREAD = "not read: "
+"""How the problem of a row begins that stands for a file which could not be read."""
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +49,13 @@ class SurveyFiles:
         """Say in one line what was passed over; empty if nothing was."""
         total = sum(self.passed_over.values())
         return f"{total} {'file' if total == 1 else 'files'} passed over: {_counted(self.passed_over)}" if total else ""
+
+    def words(self) -> str:
+        """Say in one line what was passed over and which files could not be read; empty if there is nothing."""
+        lost = [f"{name} cannot be read" for name in self.unreadable]
+        if len(lost) > 3:
+            lost = [*lost[:3], f"and {len(lost) - 3} more"]
+        return "; ".join(filter(None, [self.passed_over_words(), *lost]))
 
 
 def read_spectra(
@@ -176,7 +186,7 @@ def _unread(path: Path, reason: str, grid: NDArray[np.float64]) -> Spectra:
     name = printable(path.name)
     nothing = np.zeros((1, len(grid)))
     target = name.removesuffix(".gz").rpartition(".")[0] or name
-    return normalise(grid, nothing, nothing, [np.nan], target_id=[target], problem=[f"not read: {reason}"], source=name)
+    return normalise(grid, nothing, nothing, [np.nan], target_id=[target], problem=[f"{UNREAD}{reason}"], source=name)
 
 
 def _nothing(reading: _Reading, passed_over: Mapping[str, int], folders: Sequence[str]) -> SpectrumFileError:
