@@ -103,26 +103,29 @@ class _Stored:
         Raises:
             SpectrumFileError: it unpacks to too much.
         """
-        from imo_engine.readers.plain_files import GZIP, gunzip, one_error
+        from imo_engine.readers.plain_files import one_error
 
         path, name = self._folder / stored, self._uploaded[stored]
         named = path.with_suffix(_suffix(name))
         with one_error(name, "file"):
             packed = path.rename(path.with_suffix(".packed"))
-            with packed.open("rb") as file:
-                is_packed = file.read(len(GZIP)) == GZIP
-                if is_packed:
-                    with named.open("wb") as unpacked:
-                        try:
-                            gunzip(file, unpacked, name, lambda head, name: None, max(self._left, 1))
-                        except (EOFError, gzip.BadGzipFile, zlib.error):
-                            is_packed = False  # a damaged file is one of those that cannot be read
-            if is_packed:
-                packed.unlink()
-            else:
+            if not self._gunzipped(packed, named, name):
                 packed.replace(named)
             self._left -= named.stat().st_size
         return named
+
+    def _gunzipped(self, packed: Path, unpacked: Path, name: str) -> bool:
+        """Unpack a file if it is gzipped, once and undamaged; otherwise whoever reads it finds what is wrong."""
+        from imo_engine.readers.plain_files import gunzip
+
+        if not _is_gzipped(packed):
+            return False
+        with packed.open("rb") as file, unpacked.open("wb") as whole:
+            try:
+                gunzip(file, whole, name, lambda head, name: None, max(self._left, 1))
+            except (EOFError, gzip.BadGzipFile, zlib.error):
+                return False
+        return not _is_gzipped(unpacked)
 
     def as_uploaded(self, text: str) -> str:
         """Return a text in which files have the names that the user knows."""
@@ -131,6 +134,11 @@ class _Stored:
             text = text.replace(stored + suffix, name) if suffix else text
             text = text.replace(stored, _stem(name))
         return text[:_MAX_TEXT]
+
+
+def _is_gzipped(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(2) == b"\x1f\x8b"
 
 
 def _suffix(name: str) -> str:

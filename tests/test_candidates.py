@@ -134,14 +134,10 @@ class TestUpload:
 
     def test_one_that_cannot_be_read_among_others(self, tmp_path):
         sdss = write_sdss(tmp_path / "spec-x.fits").read_bytes()
-        bad = [
-            ("a.fits", sdss[:9000]),
-            ("b.csv.gz", gzip.compress(CSV)[:500]),
-            ("c.docx", b"PK\x03\x04"),
-            ("d.txt", b""),
-        ]
+        damaged = gzip.compress(CSV)[:500]
+        bad = [("a.fits", sdss[:9000]), ("b.csv.gz", damaged), ("c.docx", b"PK\x03\x04"), ("d.txt", b"")]
         found = upload(bad[0], ("spec-x.fits", sdss), *bad[1:], ("x.csv", CSV))
-        assert found.target_id.tolist() == ["a", "1234-55555-7", "b.csv", "c", "d", "x"]
+        assert found.target_id.tolist() == ["a", "1234-55555-7", "b", "c", "d", "x"]
         assert found.source.tolist() == ["a.fits", "spec-x.fits", "b.csv.gz", "c.docx", "d.txt", "x.csv"]
         assert found.scorable.tolist() == [False, True, False, False, False, True]
         for row, word in ((0, "truncated"), (2, "gzip"), (3, "zip archive"), (4, "empty")):
