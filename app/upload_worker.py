@@ -19,7 +19,8 @@ REQUEST, GRID, ANSWER, ERROR = "request.json", "wavelength.npy", "spectra.safete
 TEXTS = "texts"
 """Key of the answer's metadata under which the words are, as JSON."""
 
-_MAX_TEXT = 300
+_MAX_TEXT, _MAX_REASON = 300, 590
+_REASONS = ("problem", "note")
 _SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,8}")
 
 
@@ -80,7 +81,7 @@ def _read(folder: Path, request: dict[str, Any]) -> str:
             paths, wavelength=np.load(folder / GRID, allow_pickle=False), redshift=request["redshift"]
         )
     except ImoError as error:
-        return stored.as_uploaded(str(error))
+        return stored.as_uploaded(str(error), _MAX_REASON)
     most = request["limits"]["spectra"]
     if len(spectra) > most:
         names = ", ".join(request["files"].values())
@@ -127,13 +128,13 @@ class _Stored:
                 return False
         return not _is_gzipped(unpacked)
 
-    def as_uploaded(self, text: str) -> str:
-        """Return a text in which files have the names that the user knows."""
+    def as_uploaded(self, text: str, most: int = _MAX_TEXT) -> str:
+        """Return a text of so many characters in which files have the names that the user knows."""
         for stored, name in self._uploaded.items():
             suffix = _suffix(name)
             text = text.replace(stored + suffix, name) if suffix else text
             text = text.replace(stored, _stem(name))
-        return text[:_MAX_TEXT]
+        return text[:most]
 
 
 def _is_gzipped(path: Path) -> bool:
@@ -159,7 +160,7 @@ def _write(path: Path, spectra: Any, stored: _Stored) -> None:  # noqa: ANN401 -
 
     columns = {f.name: getattr(spectra, f.name) for f in fields(spectra) if f.name != "wavelength"}
     texts = {
-        name: [stored.as_uploaded(str(text)) for text in values]
+        name: [stored.as_uploaded(str(text), _MAX_REASON if name in _REASONS else _MAX_TEXT) for text in values]
         for name, values in columns.items()
         if values.dtype.kind == "U"
     }

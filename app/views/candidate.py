@@ -48,8 +48,8 @@ class CandidateDialog(pn.viewable.Viewer):
         )
         about = (
             "DESI coadd (with its redrock file), SDSS or BOSS spec file, other FITS spectra, text or ECSV with "
-            f"wavelength and flux; up to {desk.limits.files} files, {megabytes} MB in all. Files stay on this machine's "
-            "server and are forgotten when the page is closed."
+            f"wavelength and flux; up to {desk.limits.files} files, {megabytes} MB in all. Files stay on this "
+            "machine's server and are forgotten when the page is closed."
         )
         self.about = pn.pane.HTML(f'<p class="about">{escape(about)}</p>', stylesheets=[_STYLE], margin=0)
         self.state = pn.pane.HTML("", sizing_mode="stretch_width", stylesheets=[_STYLE], margin=0)

@@ -4,12 +4,14 @@ import re
 
 from astropy import units
 
-__all__ = ["FLUX", "IVAR", "SIGMA", "VARIANCE", "WAVELENGTH", "as_unit", "name_and_unit"]
+__all__ = ["AIR", "FLUX", "IVAR", "SIGMA", "VARIANCE", "WAVELENGTH", "as_unit", "name_and_unit"]
 
 WAVELENGTH = (
     *("wave", "wavelength", "lambda", "spectral_axis", "lam", "wl", "wavelengths", "vacuum_wavelength", "wave_vac"),
     "loglam",
 )
+AIR = ("wave_air", "wavelength_air", "lambda_air", "air_wavelength", "wav_air")
+"""Wavelength in air."""
 FLUX = ("flux", "flux_density", "flam", "f_lambda", "flux_lambda")
 IVAR = ("ivar", "inverse_variance", "invvar", "flux_ivar", "ivar_flux")
 _SIGMA = ("error", "sigma", "uncertainty", "err", "std", "stddev", "noise", "unc", "e", "stdev", "rms")

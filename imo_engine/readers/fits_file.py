@@ -67,10 +67,10 @@ class FitsFile:
         """Names of the HDUs in order; HDUs without one are left out."""
         return [printable(name) for name in self._number if name]
 
-    def keyword(self, *keywords: str) -> Any:  # noqa: ANN401 - a header holds text, numbers and booleans
-        """Return the primary header's value of the first keyword that it has, None if it has none."""
-        header = self._hdus[0].header
-        return next((header[key] for key in keywords if key in header), None)
+    def keyword(self, *keywords: str, hdu: int = 0) -> Any:  # noqa: ANN401 - text, numbers and booleans
+        """Return the value of the first keyword that is in the header of an HDU or else in the primary one, or None."""
+        headers = [self._hdus[number].header for number in dict.fromkeys((hdu, 0))]
+        return next((header[key] for header in headers for key in keywords if key in header), None)
 
     def columns(self, hdu: str | int) -> set[str]:
         """Return the column names of a table, in capitals; none if the HDU is not a binary table."""
@@ -117,6 +117,25 @@ class FitsFile:
     def floats(self, hdu: str | int, column: str) -> NDArray[np.float64]:
         """Return a column of numbers, (rows,); true is 1."""
         return self._column(hdu, column, "iufb", "numbers").astype(np.float64)
+
+    def column_units(self, hdu: int) -> dict[str, str]:
+        """Return the columns of a table and their units, in order; the unit is empty where none is stated."""
+        found = self._hdus[hdu].columns
+        return {str(name).strip().upper(): str(unit or "") for name, unit in zip(found.names, found.units, strict=True)}
+
+    def holds_one_spectrum(self, hdu: int) -> bool:
+        """Tell whether a table has a row a pixel, or one row of arrays."""
+        formats = map(str, self._hdus[hdu].columns.formats)
+        return self._layout[hdu].shape[0] == 1 or any(form.lstrip("1") in ("D", "E", "J", "K", "I") for form in formats)
+
+    def pixels(self, hdu: int, column: str) -> NDArray[np.float64]:
+        """Return a column of numbers, (pixels,): a row a pixel, or the array of the only row."""
+        values = np.asarray(self._table(hdu).field(column))
+        if values.ndim == 2 and len(values) == 1:
+            values = values[0]
+        if values.ndim != 1 or values.dtype.kind not in "iufb":
+            raise SpectrumFileError(f"{self.name}: {column} of {self._label(hdu)} is not a column of numbers")
+        return values.astype(np.float64)
 
     def has_integers(self, hdu: str | int, column: str) -> bool:
         """Tell whether a column is one of integers."""

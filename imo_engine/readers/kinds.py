@@ -6,15 +6,24 @@ add a row to :data:`READERS`.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 import numpy as np
 from numpy.typing import NDArray
 
 from imo_engine.errors import OtherKindError
 from imo_engine.readers.desi import lacks_redshifts, read_desi, recognises_desi
+from imo_engine.readers.fits_table import read_fits_table, recognises_fits_table
+from imo_engine.readers.image_spectra import (
+    read_image_rows,
+    read_lamost,
+    recognises_image_rows,
+    recognises_lamost,
+)
 from imo_engine.readers.opened_file import OpenedFile
 from imo_engine.readers.redshifts import GivenRedshifts
 from imo_engine.readers.sdss import read_sdss, recognises_sdss
+from imo_engine.readers.specutils_files import read_with_specutils, recognised_by_specutils
 from imo_engine.readers.text_table import read_text_table, recognises_text_table
 from imo_engine.spectra import Spectra
 
@@ -22,6 +31,7 @@ __all__ = ["COLUMNS_TO_SAVE", "READERS", "Reader", "reader_of"]
 
 COLUMNS_TO_SAVE = "save a CSV or ECSV table with columns wave, flux and ivar and a line '# z = ...' before it"
 """The way out for spectra in any other layout."""
+_OTHERS = "specutils reads" if find_spec("specutils") else "is read without specutils (pip install specutils)"
 
 
 @dataclass(frozen=True)
@@ -46,6 +56,10 @@ class Reader:
 READERS: tuple[Reader, ...] = (
     Reader("DESI", recognises_desi, read_desi, lacks_redshifts),
     Reader("SDSS", recognises_sdss, read_sdss),
+    Reader("LAMOST", recognises_lamost, read_lamost),
+    Reader("rows of images", recognises_image_rows, read_image_rows),
+    Reader("FITS table", recognises_fits_table, read_fits_table),
+    Reader("specutils", recognised_by_specutils, read_with_specutils),
     Reader("text", recognises_text_table, read_text_table),
 )
 """In the order in which they are asked; text, which is told by what it is not, is last."""
@@ -65,6 +79,6 @@ def reader_of(file: OpenedFile) -> Reader:
     names = ", ".join(file.fits.extnames[:8]) or "none"
     raise OtherKindError(
         f"{file.name}: neither a DESI coadd (FIBERMAP, B_FLUX, ...) nor an SDSS spectrum (HDU 1 with loglam, flux, "
-        f"ivar); its HDUs are {names}; {COLUMNS_TO_SAVE}",
+        f"ivar), nor a layout that {_OTHERS}; its HDUs are {names}; {COLUMNS_TO_SAVE}",
         "FITS of another layout",
     )

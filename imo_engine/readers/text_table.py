@@ -1,14 +1,7 @@
 """Spectra in text tables, one spectrum a file: CSV, ECSV, and columns between tabs or blanks, whatever its name.
 
-The columns are, whatever their case and order, wavelength (or loglam, its log10), flux, its noise as inverse variance,
-variance or one standard deviation, and mask (0 or False = good), under the names of
-:mod:`imo_engine.readers.column_names`; a unit may follow in brackets. Noise and mask may be absent, other columns are
-ignored. Wavelengths are of vacuum, in the observed frame, in Angstrom if no unit is stated and they can be; an ECSV
-file may say units. Whether wavelengths are of vacuum or of air no file of this kind tells: those of air are 1.0 to 2.7
-Angstrom shorter between 3600 and 9824 Angstrom and have to be converted before.
-
-Redshift (z or redshift), target_id, ra and dec come from the header of an ECSV file (its ``meta``), or from comments,
-which a CSV file may have before its table::
+Which columns are read says :mod:`imo_engine.readers.spectrum_columns`. Redshift (z or redshift), target_id, ra and dec
+come from the header of an ECSV file (its ``meta``), or from comments, which a CSV file may have before its table::
 
     # z = 0.1234
     # target_id = 39633345008634465
@@ -17,32 +10,20 @@ which a CSV file may have before its table::
 """
 
 import re
-from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
-from astropy import units
 from numpy.typing import NDArray
 
-from imo_engine.errors import SpectrumFileError
-from imo_engine.readers.column_names import FLUX, IVAR, SIGMA, VARIANCE, WAVELENGTH, as_unit
+from imo_engine.readers.column_names import AIR, FLUX, WAVELENGTH
 from imo_engine.readers.opened_file import OpenedFile, foreign_kind
-from imo_engine.readers.pixels import Pixels
 from imo_engine.readers.plain_files import one_error, printable
 from imo_engine.readers.redshifts import GivenRedshifts
-from imo_engine.readers.stated_values import coordinates, leading_number
-from imo_engine.readers.targets import Targets
+from imo_engine.readers.spectrum_columns import EXPECTED, OPTIONAL, spectrum_of_columns
 from imo_engine.readers.text_columns import MAX_BYTES, UTF_16, TextColumns
 from imo_engine.spectra import Spectra
 
 __all__ = ["read_text_table", "recognises_text_table"]
 
-_EXPECTED = "wave (or wavelength, lambda, loglam), flux, and ivar (or error, sigma, uncertainty, variance) if known"
-_NOISE_POWERS = {**dict.fromkeys(IVAR, -2), **dict.fromkeys(SIGMA, 1), **dict.fromkeys(VARIANCE, 2)}
-"""Which power of the flux's unit a column of noise is in, by its name."""
-_FLUX_UNIT = 1e-17 * units.erg / units.s / units.cm**2 / units.AA
-_UNSTATED = (("nm", 10.0, (200.0, 800.0), (400.0, 2000.0)), ("micron", 1e4, (0.1, 1.2), (0.4, 30.0)))
-"""Units in which wavelengths that begin and end in these ranges are taken, for want of any other meaning."""
 _MAX_TEXT = 100
 
 
@@ -66,126 +47,14 @@ def read_text_table(file: OpenedFile, wavelength: NDArray[np.float64], given: Gi
     name = file.name
     with one_error(name, "text table"):
         content = file.content.read(MAX_BYTES + 1)
-        table = TextColumns.parse(content, name, (WAVELENGTH, FLUX), ("mask", *_NOISE_POWERS), _EXPECTED)
-        rows = len(table.columns[table.first(FLUX)])
-        if rows < 2:
-            raise SpectrumFileError(f"{name}: a spectrum has at least two rows, this has {rows}")
-        targets = Targets(name, [_text(table.meta, "target_id", "targetid") or _stem(name)])
-        targets.ra, targets.dec = coordinates(table.meta, targets)
-        observed, order = _wavelength(table, targets)
-        flux, ivar = _flux_and_ivar(table, targets, observed, order)
-        # a mask that is NaN does not say that the pixel is good
-        bad = table.columns["mask"][order] != 0 if "mask" in table.columns else np.zeros(len(observed), bool)
-        if bad.all():
-            targets.remark("the mask is set on every pixel")
-        if not np.isfinite(flux).any():
-            targets.remark("the flux is nowhere a number")
-        _add_redshift(targets, table, given)
-        return targets.normalised(Pixels.from_file(flux, ivar, bad), observed, wavelength, slice(0, 1))
+        table = TextColumns.parse(content, name, ((*WAVELENGTH, *AIR), FLUX), OPTIONAL, EXPECTED)
+        stated = next((table.meta[key] for key in ("target_id", "targetid") if _is_name(table.meta.get(key))), "")
+        target_id = printable(str(stated)).strip()[:_MAX_TEXT] or _stem(name)
+        return spectrum_of_columns(table, target_id, wavelength, given)
 
 
-def _wavelength(table: TextColumns, targets: Targets) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
-    """Return increasing wavelengths, (rows,) Angstrom, and the row that each is from."""
-    title = table.first(WAVELENGTH)
-    values = table.columns[title]
-    if not np.isfinite(values).all():
-        raise SpectrumFileError(f"{table.name}: {title} is not a number in row {np.argmin(np.isfinite(values)) + 1}")
-    if title == "loglam":
-        values = 10 ** np.clip(values, -300, 300)
-    elif title in table.units:
-        values = values * _angstroms(table.units[title], title, table.name)
-    else:
-        values = values * _unstated_unit(values, targets)
-    order, steps = np.argsort(values, kind="stable"), np.diff(values)
-    values = values[order]
-    low, high = values[[0, -1]]
-    # as for SDSS; NaN here would be a unit beyond floating point
-    if not (low >= 100 and high <= 1e6):
-        raise SpectrumFileError(
-            f"{table.name}: {title} runs from {low:g} to {high:g} Angstrom; expected 100 to 1e6 Angstrom, or a unit in "
-            f"the name of the column, such as '{title} [nm]'"
-        )
-    if high < 2000:
-        targets.remark(f"wavelengths end at {high:.0f} Angstrom; are they in another unit?")
-    same = np.diff(values) == 0
-    if same.any():
-        raise SpectrumFileError(f"{table.name}: {title} {values[np.argmax(same)]:g} Angstrom occurs more than once")
-    if not (steps > 0).all() and not (steps < 0).all():
-        targets.remark("wavelengths were not in order and have been sorted")
-    return values, order
-
-
-def _unstated_unit(values: NDArray[np.float64], targets: Targets) -> float:
-    """Return how many Angstrom the unit has that wavelengths without one can only be in."""
-    low, high = float(values.min()), float(values.max())
-    for unit, angstroms, first, last in _UNSTATED:
-        if first[0] <= low <= first[1] and last[0] <= high <= last[1]:
-            targets.remark(f"wavelengths from {low:g} to {high:g} without a unit are taken as {unit}")
-            return angstroms
-    return 1.0
-
-
-def _flux_and_ivar(
-    table: TextColumns, targets: Targets, observed: NDArray[np.float64], order: NDArray[np.intp]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return flux and inverse variance, (rows,); 1 where nothing is known of the noise."""
-    title = table.first(tuple(_NOISE_POWERS))
-    flux = table.columns[table.first(FLUX)][order]
-    scale = _flux_scale(table, targets, observed, title)
-    if not title:
-        targets.has_noise = False
-        targets.remark("the file does not say how noisy it is")
-        return flux * scale, np.ones(len(flux))
-    noise, power = table.columns[title][order], _NOISE_POWERS[title]
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        if power == -2:
-            return flux * scale, noise / scale**2
-        return flux * scale, np.where(noise > 0, (noise * scale**power) ** (-2 / power), 0.0)
-
-
-def _flux_scale(table: TextColumns, targets: Targets, observed: NDArray[np.float64], noise: str) -> NDArray[np.float64]:
-    """Return what makes 1e-17 erg/s/cm2/Angstrom of the flux when multiplied by it, (rows,); 1 if that is not known."""
-    ones, stated = np.ones(len(observed)), table.units.get(table.first(FLUX))
-    if stated is None:
-        return ones
-    try:
-        unit = as_unit(stated)
-        of_noise = as_unit(table.units[noise]) if noise in table.units else None
-        scale = (ones * unit).to_value(_FLUX_UNIT, equivalencies=units.spectral_density(observed * units.AA))
-    except (ValueError, TypeError, units.UnitsError):
-        targets.remark(f"flux in {printable(stated)!r}, which is not converted")
-        return ones
-    if of_noise is not None and of_noise != unit ** _NOISE_POWERS[noise]:
-        raise SpectrumFileError(f"{table.name}: the units of flux, {unit}, and of {noise}, {of_noise}, do not agree")
-    return scale
-
-
-def _angstroms(unit: str, title: str, name: str) -> float:
-    try:
-        return float(as_unit(unit).to(units.AA))
-    except (ValueError, TypeError, units.UnitsError):
-        raise SpectrumFileError(
-            f"{name}: the unit of {title} is {printable(unit)!r}; expected a length, such as Angstrom or nm"
-        ) from None
-
-
-def _text(meta: Mapping[str, Any], *keys: str) -> str:
-    found = next((meta[key] for key in keys if isinstance(meta.get(key), (str, int))), "")
-    return printable(str(found)).strip()[:_MAX_TEXT]
-
-
-def _add_redshift(targets: Targets, table: TextColumns, given: GivenRedshifts) -> None:
-    if targets.give_redshifts(given).all():
-        return
-    if table.meta.get("z") is None and table.meta.get("redshift") is None:
-        targets.say(0, f"no redshift: {table.name} has neither z nor redshift before its table")
-        return
-    z = leading_number(table.meta, table.name, "z", "redshift")
-    targets.redshift[0] = z
-    if not np.isfinite(z):
-        targets.say(0, f"no redshift: it is {z} in {table.name}")
-    elif not -1 < z < 100:
-        targets.say(0, f"redshift {z:g} is not a galaxy's")
+def _is_name(value: object) -> bool:
+    return isinstance(value, (str, int))
 
 
 def _stem(name: str) -> str:
