@@ -4,7 +4,7 @@ To add a kind, write a module with a function that tells its files by their cont
 add a row to :data:`READERS`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 
@@ -27,7 +27,7 @@ from imo_engine.readers.specutils_files import read_with_specutils, recognised_b
 from imo_engine.readers.text_table import read_text_table, recognises_text_table
 from imo_engine.spectra import Spectra
 
-__all__ = ["COLUMNS_TO_SAVE", "READERS", "Reader", "reader_of"]
+__all__ = ["COLUMNS_TO_SAVE", "LAST_READERS", "READERS", "Reader", "reader_of", "refusal"]
 
 COLUMNS_TO_SAVE = "save a CSV or ECSV table with columns wave, flux and ivar and a line '# z = ...' before it"
 """The way out for spectra in any other layout."""
@@ -59,25 +59,27 @@ READERS: tuple[Reader, ...] = (
     Reader("LAMOST", recognises_lamost, read_lamost),
     Reader("rows of images", recognises_image_rows, read_image_rows),
     Reader("FITS table", recognises_fits_table, read_fits_table),
+)
+"""In the order in which they are asked."""
+
+LAST_READERS: tuple[Reader, ...] = (
     Reader("specutils", recognised_by_specutils, read_with_specutils),
     Reader("text", recognises_text_table, read_text_table),
 )
-"""In the order in which they are asked; text, which is told by what it is not, is last."""
+"""Those that are slow to ask or go by what a file is not: asked about what is no table of redshifts either."""
 
 
-def reader_of(file: OpenedFile) -> Reader:
-    """Return the reader of a file.
+def reader_of(file: OpenedFile, readers: Sequence[Reader]) -> Reader | None:
+    """Return the first of some readers that recognises a file, None if none does."""
+    return next((reader for reader in readers if reader.recognises(file)), None)
 
-    Raises:
-        OtherKindError: there is none.
-    """
-    found = next((reader for reader in READERS if reader.recognises(file)), None)
-    if found is not None:
-        return found
+
+def refusal(file: OpenedFile) -> OtherKindError:
+    """Return the error for a file that no reader recognises."""
     if file.fits is None:
-        raise file.refusal()
+        return file.refusal()
     names = ", ".join(file.fits.extnames[:8]) or "none"
-    raise OtherKindError(
+    return OtherKindError(
         f"{file.name}: neither a DESI coadd (FIBERMAP, B_FLUX, ...) nor an SDSS spectrum (HDU 1 with loglam, flux, "
         f"ivar), nor a layout that {_OTHERS}; its HDUs are {names}; {COLUMNS_TO_SAVE}",
         "FITS of another layout",

@@ -11,7 +11,7 @@ import numpy as np
 from astropy import units
 from numpy.typing import NDArray
 
-from imo_engine.errors import SpectrumFileError
+from imo_engine.errors import OtherKindError
 from imo_engine.readers.fits_table import header_facts, is_in_air
 from imo_engine.readers.opened_file import OpenedFile
 from imo_engine.readers.pixels import Pixels
@@ -24,8 +24,8 @@ from imo_engine.spectra import Spectra, concatenate
 
 __all__ = ["read_with_specutils", "recognised_by_specutils"]
 
-_BY_PATH = "JWST x1d MIRI MRS"
-"""A format of specutils that takes every path for its own."""
+_GUESSES = ("JWST x1d MIRI MRS", "tabular-fits")
+"""Layouts that specutils sees in every path, or in every table; tables are read by imo_engine.readers.fits_table."""
 _MAX_SPECTRA = 10_000
 
 
@@ -41,7 +41,8 @@ def read_with_specutils(opened: OpenedFile, wavelength: NDArray[np.float64], giv
     inverse variance.
 
     Raises:
-        SpectrumFileError: specutils cannot read the file, or it holds no flux over wavelength.
+        OtherKindError: specutils cannot read the file.
+        SpectrumFileError: it holds no flux over wavelength.
     """
     file, found = opened.fits, _format(opened)
     assert file is not None and found is not None  # or it would not be recognised
@@ -56,9 +57,10 @@ def read_with_specutils(opened: OpenedFile, wavelength: NDArray[np.float64], giv
             raise
         except Exception as error:  # each of its loaders fails in its own way
             words = printable(" ".join(f"{type(error).__name__} {error}".split()))[:100]
-            raise SpectrumFileError(
+            raise OtherKindError(
                 f"{file.name}: looks like {layout} and specutils cannot read it: {words}; save a CSV table with "
-                "columns wave, flux and ivar"
+                "columns wave, flux and ivar",
+                "FITS of another layout",
             ) from error
         each = read if isinstance(read, list) else [read]
         # and_mask of SDSS is no mask: see imo_engine.readers.sdss
@@ -79,7 +81,7 @@ def _format(file: OpenedFile) -> tuple[Any, str] | None:
         for kind in (Spectrum, SpectrumList):
             with file.path.open("rb") as content:
                 names = identify_format("read", kind, str(file.path), content, [str(file.path)], {})
-            names = [name for name in names if name != _BY_PATH]
+            names = [name for name in names if name not in _GUESSES]
             if names:
                 return kind, names[0]
     return None

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from imo_engine.errors import InputError, OtherKindError, SpectrumFileError
 from imo_engine.instrument import desi_wavelength
 from imo_engine.readers.folders import named_files
-from imo_engine.readers.kinds import Reader, reader_of
+from imo_engine.readers.kinds import LAST_READERS, READERS, Reader, reader_of, refusal
 from imo_engine.readers.opened_file import open_file
 from imo_engine.readers.plain_files import printable
 from imo_engine.readers.redshift_tables import RedshiftTable
@@ -143,14 +143,15 @@ class _Reading:
             SpectrumFileError: it cannot be read.
         """
         with open_file(path) as file:
-            try:
-                reader = reader_of(file)
-            except OtherKindError:
-                table = None if file.fits is None else RedshiftTable.hdu_of(file.fits, any_name=True)
-                if file.fits is None or table is None:
-                    raise
-                self.tables.append(RedshiftTable.from_fits(file.fits, table))
-                return
+            reader = reader_of(file, READERS)
+            if reader is None and file.fits is not None:
+                table = RedshiftTable.hdu_of(file.fits, any_name=True)
+                if table is not None:
+                    self.tables.append(RedshiftTable.from_fits(file.fits, table))
+                    return
+            reader = reader or reader_of(file, LAST_READERS)
+            if reader is None:
+                raise refusal(file)
             if self._wait and reader.waits(file):
                 self._waiting[path] = reader  # its redshifts may be in a file that comes later in the list
             else:
