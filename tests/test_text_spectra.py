@@ -262,6 +262,9 @@ class TestUnits:
         flux, ivar = galaxy()
         one = read_spectra(csv(tmp_path / "x.csv", flux=flux * scale, ivar=ivar / scale**2))
         same_spectrum(one, expected, rtol=1e-5)
+        one = read_spectra(csv(tmp_path / "x.csv", flux=flux * scale, ivar=None))
+        assert one.measured.all() and not one.has_noise.any()
+        np.testing.assert_allclose(one.flux, expected.flux, rtol=1e-5)
 
 
 class TestWhatIsSaidBefore:

@@ -123,10 +123,10 @@ class FitsFile:
         found = self._hdus[hdu].columns
         return {str(name).strip().upper(): str(unit or "") for name, unit in zip(found.names, found.units, strict=True)}
 
-    def holds_one_spectrum(self, hdu: int) -> bool:
-        """Tell whether a table has a row a pixel, or one row of arrays."""
-        formats = map(str, self._hdus[hdu].columns.formats)
-        return self._layout[hdu].shape[0] == 1 or any(form.lstrip("1") in ("D", "E", "J", "K", "I") for form in formats)
+    def holds_pixels(self, hdu: int, column: str) -> bool:
+        """Tell whether a column has a row a pixel, or one row with an array, as :meth:`pixels` wants it."""
+        form = str(self._hdus[hdu].columns.formats[list(self.column_units(hdu)).index(column)])
+        return self._layout[hdu].shape[0] == 1 or form.lstrip("1") in ("D", "E", "K", "J", "I", "B", "L")
 
     def pixels(self, hdu: int, column: str) -> NDArray[np.float64]:
         """Return a column of numbers, (pixels,): a row a pixel, or the array of the only row."""

@@ -27,9 +27,11 @@ _KEYWORDS = {"z": ("Z", "REDSHIFT"), "target_id": ("OBJECT", "OBJNAME", "TARGETI
 def _table(file: FitsFile) -> int | None:
     """Return the first table with columns of wavelength and flux."""
     for hdu in range(len(file)):
-        names = {name_and_unit(title)[0] for title in file.columns(hdu)}
-        if names & {*WAVELENGTH, *AIR} and names & set(FLUX) and file.holds_one_spectrum(hdu):
-            return hdu
+        names = {name_and_unit(title)[0]: title for title in file.columns(hdu)}
+        used = [title for name, title in names.items() if name in (*WAVELENGTH, *AIR, *FLUX)]
+        if names.keys() & {*WAVELENGTH, *AIR} and names.keys() & set(FLUX):
+            if all(file.holds_pixels(hdu, title) for title in used):
+                return hdu
     return None
 
 

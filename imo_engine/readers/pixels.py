@@ -28,19 +28,20 @@ class Pixels:
     """(n, N)"""
 
     @classmethod
-    def from_file(cls, flux: ArrayLike, ivar: ArrayLike, mask: ArrayLike | None = None) -> "Pixels":
+    def from_file(cls, flux: ArrayLike, ivar: ArrayLike | None, mask: ArrayLike | None = None) -> "Pixels":
         """Keep the good pixels of spectra as they are in a file.
 
         Args:
             flux: (n, N)
-            ivar: (n, N)
+            ivar: (n, N); None where nothing is known of the noise: it becomes 1 where there is a flux.
             mask: (n, N), 0 where the survey found nothing wrong.
         """
-        flux, ivar = np.array(flux, np.float64, ndmin=2), np.array(ivar, np.float64, ndmin=2)
+        flux, has_noise = np.array(flux, np.float64, ndmin=2), ivar is not None
+        ivar = np.array(ivar, np.float64, ndmin=2) if has_noise else np.ones_like(flux)
         typical = typical_flux(flux, ivar)[:, None]
         # comparisons with NaN are false; what single precision cannot hold is damage, not a measurement
         with np.errstate(over="ignore", invalid="ignore"):
-            scaled = ivar * typical**2
+            scaled = ivar * typical**2 if has_noise else ivar
             good = (np.abs(flux) < _LIMIT * typical) & (ivar > 0) & (scaled > MIN_IVAR) & (scaled < _LIMIT)
         if mask is not None:
             good &= np.array(mask, ndmin=2) == 0

@@ -122,15 +122,15 @@ def _unstated_unit(values: NDArray[np.float64], targets: Targets) -> float:
 
 def _flux_and_ivar(
     table: TextColumns, targets: Targets, observed: NDArray[np.float64], order: NDArray[np.intp]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return flux and inverse variance, (rows,); 1 where nothing is known of the noise."""
+) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
+    """Return flux and inverse variance, (rows,); None if nothing is known of the noise."""
     title = table.first(tuple(_NOISE_POWERS))
     flux = table.columns[table.first(FLUX)][order]
     scale = _flux_scale(table, targets, observed, title)
     if not title:
         targets.has_noise = False
         targets.remark("the file does not say how noisy it is")
-        return flux * scale, np.ones(len(flux))
+        return flux * scale, None
     noise, power = table.columns[title][order], _NOISE_POWERS[title]
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         if power == -2:

@@ -120,7 +120,7 @@ def _spectra(
     except units.UnitsError:
         scale = np.ones(len(observed))
         targets.remark(f"flux in {str(one.flux.unit) or 'no unit'!r}, which is not converted")
-    ivar = np.ones_like(flux)
+    ivar = None
     if one.uncertainty is None:
         targets.has_noise = False
         targets.remark("the file does not say how noisy it is")

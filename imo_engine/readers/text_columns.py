@@ -76,7 +76,10 @@ class TextColumns:
         header = EcsvHeader.parse(comments, name) if EcsvHeader.recognises(comments) else None
         if start == len(lines):
             raise OtherKindError(f"{name}: has no table; expected columns {expected}", "text without a table")
-        titles, first = _split(lines[start]), start + 1
+        try:
+            titles, first = _split(lines[start]), start + 1
+        except csv.Error:
+            raise OtherKindError(f"{name}: line {start + 1} is not one of a table", "text without a table") from None
         if all(map(is_number, titles)) and comments and len(_split(comments[-1])) == len(titles):
             # NumPy's savetxt writes the names of the columns as a comment
             titles, first = _split(comments[-1]), start
