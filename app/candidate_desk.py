@@ -12,7 +12,7 @@ from functools import partial
 import numpy as np
 import param
 
-from app.candidates import Candidate, add_candidates, needs_redshift, score_candidates, with_redshift
+from app.candidates import Candidate, add_candidates, is_unread, needs_redshift, score_candidates, with_redshift
 from app.explainer import Explainer
 from app.uploads import UploadLimits, read_upload
 from imo_engine.errors import ImoError, InputError
@@ -212,7 +212,14 @@ def _result(found: Sequence[Candidate], best: Candidate) -> str:
         reason = str(best.spectra.problem[0]) or "no score"
         if scored:
             reason = f"log p {best.log_prob:.1f}, not ranked: {best.not_ranked}"
+        if len(found) == 1:
+            return f"{best.name}: {reason}"
         none = "is ranked" if scored else "could be scored"
-        return f"{best.name}: {reason}" if len(found) == 1 else f"{len(found)} spectra, none of them {none}"
+        return f"{len(found)} spectra, none of them {none}; {best.name}: {reason}"
     text = f"{best.name}: log p {best.log_prob:.1f}, would be {best.rank}"
-    return text if len(found) == 1 else f"{len(found)} spectra; the most unusual is {text}"
+    if len(found) == 1:
+        return text
+    unread = [f"{one.spectra.source[0]} {one.spectra.problem[0]}" for one in found if is_unread(one.spectra)]
+    count = len(found) - len(unread)
+    text = text if count == 1 else f"{count} spectra; the most unusual is {text}"
+    return "; ".join([text, *unread])

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from app.survey import RankRange, Survey
 from imo_engine.embedded import embedded_file
 from imo_engine.errors import ImoError, InputError
+from imo_engine.readers.survey_files import UNREAD
 from imo_engine.reference import REFERENCE_FILE, read_reference, share_as_low
 from imo_engine.spectra import Spectra, concatenate, normalise
 
@@ -22,6 +23,7 @@ __all__ = [
     "Candidate",
     "add_candidates",
     "check_redshift",
+    "is_unread",
     "needs_redshift",
     "score_candidates",
     "with_redshift",
@@ -78,6 +80,11 @@ def check_redshift(redshift: float, name: str = "redshift") -> float:
 def needs_redshift(spectra: Spectra) -> NDArray[np.bool_]:
     """Return which of n spectra, (n,), have no score for want of a redshift; see :func:`with_redshift`."""
     return np.array([str(problem).startswith(_CURABLE[:2]) for problem in spectra.problem], bool)
+
+
+def is_unread(spectra: Spectra) -> bool:
+    """Tell whether the first of some spectra stands for a file that could not be read."""
+    return str(spectra.problem[0]).startswith(UNREAD)
 
 
 def with_redshift(spectra: Spectra, redshift: float) -> Spectra:

@@ -24,12 +24,8 @@ _HELP = "Outliers of spectroscopic surveys: score spectra, explain them, and loo
 
 
 @click.command()
-@click.option(
-    "--spectra",
-    multiple=True,
-    type=click.Path(path_type=Path),
-    help="Your own file or folder (may be repeated); by default the embedded, simulated survey.",
-)
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--spectra", multiple=True, type=click.Path(path_type=Path), help="The same as FILES; may be repeated.")
 @click.option(
     "--port",
     default=5006,
@@ -67,6 +63,7 @@ _HELP = "Outliers of spectroscopic surveys: score spectra, explain them, and loo
 @redshift_option
 @model_options
 def serve(
+    files: tuple[Path, ...],
     spectra: tuple[Path, ...],
     port: int,
     address: str,
@@ -83,18 +80,23 @@ def serve(
     catalogue: Path | None,
     rank_all: bool,
     redshift: float | None,
+    redshifts: Path | None,
     model: Path | None,
     autoencoder: Path | None,
     flow: Path | None,
     baselines: Path | None,
     device: str,
 ) -> None:
-    """Show ranked outliers in a browser and explain the selected one."""
+    """Show ranked outliers in a browser and explain the selected one.
+
+    FILES are your own files or folders, of any kind that is read; by default the embedded, simulated survey.
+    """
     from app.server import check_address
     from app.survey import demo_survey, survey_of_files
 
     check_address(address, port, allow_origin)  # before minutes of scoring
-    if spectra:
+    own = [*files, *spectra]
+    if own:
         from imo_engine.commands.options import load_baselines, load_model, load_null
         from imo_engine.devices import all_devices
         from imo_engine.score_catalogue import read_scores
@@ -105,10 +107,11 @@ def serve(
         doing = "Reading" if scores else "Reading and scoring"
         click.echo(f"{doing} with {outlier_model.name} on {outlier_model.device_name} ...")
         survey = survey_of_files(
-            spectra,
+            own,
             outlier_model,
             lambda rows: load_baselines(outlier_model, baselines, model, autoencoder is not None, rows),
             redshift=redshift,
+            redshifts=redshifts,
             devices=devices,
             null=lambda loaded: load_null(
                 loaded, model, published=autoencoder is not None, own_baselines=baselines is not None
@@ -119,6 +122,8 @@ def serve(
         )
         if scores is not None and scores.model not in ("", f"{outlier_model.name} ({outlier_model.fingerprint})"):
             click.echo(f"{scores.name}: made with {scores.model}; explained with {outlier_model.name}")
+        if survey.files:
+            click.echo(survey.files)
         for row in range(len(survey.spectra)):
             if survey.spectra.problem[row]:
                 click.echo(f"not scored: target {survey.spectra.target_id[row]}: {survey.spectra.problem[row]}")
@@ -126,14 +131,16 @@ def serve(
                 click.echo(f"not ranked: target {survey.spectra.target_id[row]}: {reason}")
     else:
         if model or autoencoder or flow or baselines or catalogue:
-            raise click.UsageError("--model, --autoencoder, --flow, --baselines and --catalogue need --spectra")
+            raise click.UsageError(
+                "--model, --autoencoder, --flow, --baselines and --catalogue need FILES (or --spectra)"
+            )
         survey = demo_survey(device=device, devices=_devices_of_demo(device))
 
     from app.explainer import Settings
     from app.server import serve as serve_page
 
     precomputed = None
-    if not spectra:
+    if not own:
         from app.precomputed import DEMO_RESULTS
         from imo_engine.embedded import embedded_file
 

@@ -14,7 +14,7 @@ from app.row_stack import RowStack
 from imo_engine.embedded import DEMO_SPECTRA, embedded_file
 from imo_engine.errors import ImoError
 from imo_engine.ranking import read_catalogue
-from imo_engine.readers import read_spectra
+from imo_engine.readers import read_spectra, read_survey
 from imo_engine.reference import share_as_low
 from imo_engine.spectra import Spectra, concatenate
 
@@ -66,6 +66,7 @@ class Survey:
             spectra with; None where they are not known, or the survey is large enough to compare with itself.
         not_ranked: (n,) why a spectrum has no rank although it has a score; empty where it has one; None: all have.
         rank_all: Whether candidates are ranked whatever they are.
+        files: Which files were passed over and which could not be read, in words; empty where there is none.
     """
 
     title: str
@@ -79,6 +80,7 @@ class Survey:
     ordinary: NDArray[np.floating] | None = field(default=None, repr=False)
     not_ranked: NDArray[np.str_] | None = field(default=None, repr=False)
     rank_all: bool = False
+    files: str = ""
 
     def order(self) -> NDArray[np.int64]:
         """Return positions by rank, at the same rank by log p, those without a score last."""
@@ -201,6 +203,7 @@ def survey_of_files(
     baselines: "Callable[[Spectra], BaselinePool]",
     *,
     redshift: float | None = None,
+    redshifts: Path | None = None,
     devices: Sequence[str | None] = (None,),
     null: "Callable[[OutlierModel], NullDistribution | None]" = lambda model: None,
     ordinary: NDArray[np.floating] | None = None,
@@ -214,6 +217,7 @@ def survey_of_files(
         model: Scores them.
         baselines: Makes the pool, from the spectra if need be; called when first needed.
         redshift: In place of the files' own.
+        redshifts: A catalogue of redshifts in place of the files' own.
         devices: Those of the engine.
         null: Finds what ordinary spectra show with the model; called when first needed.
         ordinary: Log p of the model's validation spectra, nats, ascending.
@@ -221,11 +225,12 @@ def survey_of_files(
         rank_all: Rank also what the model was not made for.
 
     Raises:
-        ImoError: a file cannot be used.
+        ImoError: none of the files can be used.
     """
     from imo_engine.ranking import rank_spectra
 
-    spectra = read_spectra(paths, wavelength=model.wavelength, redshift=redshift)
+    found = read_survey(paths, wavelength=model.wavelength, redshift=redshift, redshifts=redshifts)
+    spectra = found.spectra
     if scores is None:
         ranking = rank_spectra(model, spectra, rank_all=rank_all)
         spectra, log_prob, rank, not_ranked = ranking.spectra, ranking.log_prob, ranking.rank, ranking.not_ranked
@@ -245,6 +250,7 @@ def survey_of_files(
         ordinary=ordinary,
         not_ranked=not_ranked,
         rank_all=rank_all,
+        files=found.words(),
     )
 
 

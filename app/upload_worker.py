@@ -5,8 +5,11 @@ the server chose, ``request.json``, and the wavelengths to resample to in ``wave
 afterwards: ``spectra.safetensors``, or ``error.txt`` with one line.
 """
 
+import gzip
 import json
+import re
 import sys
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +19,9 @@ REQUEST, GRID, ANSWER, ERROR = "request.json", "wavelength.npy", "spectra.safete
 TEXTS = "texts"
 """Key of the answer's metadata under which the words are, as JSON."""
 
-_MAX_TEXT = 300
-_TABLES = (".csv", ".ecsv", ".txt", ".dat")
-_PICKLES = (".pkl", ".pickle", ".pt", ".pth", ".joblib")
-_FITS = (".fits", ".fit", ".fts", ".fits.fz")
+_MAX_TEXT, _MAX_REASON = 300, 590
+_REASONS = ("problem", "note")
+_SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,8}")
 
 
 def main(folder: Path) -> None:
@@ -70,16 +72,15 @@ def _read(folder: Path, request: dict[str, Any]) -> str:
     import numpy as np
 
     from imo_engine.errors import ImoError
-    from imo_engine.readers import read_spectra
+    from imo_engine.readers import read_survey
 
     stored = _Stored(folder, request["files"], request["limits"]["unpacked_bytes"])
     try:
         paths = [stored.unpacked(name) for name in request["files"]]
-        spectra = read_spectra(
-            paths, wavelength=np.load(folder / GRID, allow_pickle=False), redshift=request["redshift"]
-        )
+        grid = np.load(folder / GRID, allow_pickle=False)
+        spectra = read_survey(paths, wavelength=grid, redshift=request["redshift"], uploaded=True).spectra
     except ImoError as error:
-        return stored.as_uploaded(str(error))
+        return stored.as_uploaded(str(error), _MAX_REASON)
     most = request["limits"]["spectra"]
     if len(spectra) > most:
         names = ", ".join(request["files"].values())
@@ -97,78 +98,57 @@ class _Stored:
         self._left = most
 
     def unpacked(self, stored: str) -> Path:
-        """Return the path of a file, unpacked if need be, with the extension of what it is.
+        """Return the path of a file, unpacked if need be, with the extension that the user gave it.
 
         Raises:
-            SpectrumFileError: something that cannot be a spectrum, or that unpacks to too much.
+            SpectrumFileError: it unpacks to too much.
         """
-        from imo_engine.errors import SpectrumFileError
-        from imo_engine.readers.fits_file import GZIP, gunzip, one_error
+        from imo_engine.readers.plain_files import one_error
 
         path, name = self._folder / stored, self._uploaded[stored]
+        named = path.with_suffix(_suffix(name))
         with one_error(name, "file"):
-            head = _head(path)
-            if head.startswith(GZIP):
-                whole = path.with_suffix(".unpacked")
-                with path.open("rb") as packed, whole.open("wb") as unpacked:
-                    gunzip(packed, unpacked, name, lambda head, name: None, max(self._left, 1))
-                path.unlink()
-                path, head = whole, _head(whole)
-                if head.startswith(GZIP):
-                    raise SpectrumFileError(f"{name}: gzipped more than once; gunzip it first")
-            self._left -= path.stat().st_size
-            return path.rename(path.with_suffix(_kind(path, head, name)))
+            packed = path.rename(path.with_suffix(".packed"))
+            if not self._gunzipped(packed, named, name):
+                packed.replace(named)
+            self._left -= named.stat().st_size
+        return named
 
-    def as_uploaded(self, text: str) -> str:
-        """Return a text in which files have the names that the user knows."""
+    def _gunzipped(self, packed: Path, unpacked: Path, name: str) -> bool:
+        """Unpack a file if it is gzipped, once and undamaged; otherwise whoever reads it finds what is wrong."""
+        from imo_engine.readers.plain_files import gunzip
+
+        if not _is_gzipped(packed):
+            return False
+        with packed.open("rb") as file, unpacked.open("wb") as whole:
+            try:
+                gunzip(file, whole, name, lambda head, name: None, max(self._left, 1))
+            except (EOFError, gzip.BadGzipFile, zlib.error):
+                return False
+        return not _is_gzipped(unpacked)
+
+    def as_uploaded(self, text: str, most: int = _MAX_TEXT) -> str:
+        """Return a text of so many characters in which files have the names that the user knows."""
         for stored, name in self._uploaded.items():
-            for suffix in (".fits", ".csv", ".parquet", ".unpacked", ""):
-                text = text.replace(stored + suffix, name if suffix else _stem(name))
-        return text[:_MAX_TEXT]
+            suffix = _suffix(name)
+            text = text.replace(stored + suffix, name) if suffix else text
+            text = text.replace(stored, _stem(name))
+        return text[:most]
 
 
-def _head(path: Path) -> bytes:
+def _is_gzipped(path: Path) -> bool:
     with path.open("rb") as file:
-        return file.read(32)
+        return file.read(2) == b"\x1f\x8b"
+
+
+def _suffix(name: str) -> str:
+    """Return the extension of a client's file name, without that of gzip, if it is a plain word, else nothing."""
+    _, dot, last = name.removesuffix(".gz").rpartition(".")
+    return dot + last if _SUFFIX.fullmatch(dot + last) else ""
 
 
 def _stem(name: str) -> str:
     return name.removesuffix(".gz").rpartition(".")[0] or name
-
-
-def _kind(path: Path, head: bytes, name: str) -> str:
-    """Return the extension that the content of the file at ``path`` deserves; ``name`` is what the user calls it.
-
-    Raises:
-        SpectrumFileError: it deserves none.
-    """
-    from imo_engine.errors import SpectrumFileError
-    from imo_engine.readers.layouts import HDF5, NUMPY, NUMPY_WORDS, PARQUET, ZIP, zip_words
-
-    given = name.lower().removesuffix(".gz")
-    if head.startswith(b"SIMPLE  ="):
-        return ".fits"
-    if head.startswith(PARQUET):
-        return ".parquet"
-    if head.startswith(NUMPY):
-        raise SpectrumFileError(f"{name}: {NUMPY_WORDS}")
-    if head.startswith(ZIP):
-        raise SpectrumFileError(f"{name}: {zip_words(path)}")
-    if head.startswith(HDF5):
-        raise SpectrumFileError(
-            f"{name}: HDF5 is not read from a browser; open it with imo serve, or bring FITS or CSV"
-        )
-    # protocol 2 and later
-    if given.endswith(_PICKLES) or (head[:1] == b"\x80" and head[1:2] in (b"\2", b"\3", b"\4", b"\5")):
-        raise SpectrumFileError(
-            f"{name}: a file of Python objects, which can run code when it is opened; imo serve and imo rank read the "
-            "authors' list on your own machine; else bring FITS, CSV or ECSV"
-        )
-    if head.startswith((b"# %ECSV", b"\xef\xbb\xbf# %ECSV")) or given.endswith(_TABLES):
-        return ".csv"
-    if given.endswith(_FITS):
-        return ".fits"
-    raise SpectrumFileError(f"{name}: neither a FITS file nor a text table (.csv, .ecsv) nor Parquet")
 
 
 def _write(path: Path, spectra: Any, stored: _Stored) -> None:  # noqa: ANN401 - not imported before the limits
@@ -179,7 +159,7 @@ def _write(path: Path, spectra: Any, stored: _Stored) -> None:  # noqa: ANN401 -
 
     columns = {f.name: getattr(spectra, f.name) for f in fields(spectra) if f.name != "wavelength"}
     texts = {
-        name: [stored.as_uploaded(str(text)) for text in values]
+        name: [stored.as_uploaded(str(text), _MAX_REASON if name in _REASONS else _MAX_TEXT) for text in values]
         for name, values in columns.items()
         if values.dtype.kind == "U"
     }

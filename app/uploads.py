@@ -80,10 +80,11 @@ def read_upload(
     redshift: float | Mapping[str, float] | None = None,
     limits: UploadLimits | None = None,
 ) -> Spectra:
-    """Read uploaded spectra: DESI coadds with or without redrock files, SDSS spec files, CSV, ECSV or Parquet tables.
+    """Read uploaded spectra of any kind that :func:`imo_engine.read_spectra` reads, as it reads them.
 
-    Each may be gzipped. What a file is shows in its content, and for CSV in its name. Blocks for about two seconds or
-    until ``limits.wall_seconds``, so not to be called where a page waits for it.
+    Only HDF5 and pickles are refused. Each file may be gzipped. What it is shows in its content. One among several that
+    cannot be read is a row with the reason. Blocks for about two seconds or until ``limits.wall_seconds``, so not to be
+    called where a page waits for it.
 
     Args:
         files: Name as the browser gave it, and content, of each.
@@ -96,7 +97,8 @@ def read_upload(
         file name without folders: text from a stranger, like ``target_id``, ``problem`` and ``note``.
 
     Raises:
-        SpectrumFileError: a file cannot be used; one line that begins with its name as it was given.
+        SpectrumFileError: none of the files can be used, or they are too much; one line that begins with the name of
+            the first as it was given.
         InputError: no files, or a redshift that is not a galaxy's.
     """
     limits = limits or UploadLimits()

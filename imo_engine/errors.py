@@ -5,6 +5,7 @@ All of them say in one line what was wrong, in which file or argument, and what 
     ImoError                 anything this package refuses, catch this one
     +- InputError            an argument has the wrong shape, range or type (also a ValueError)
     +- SpectrumFileError     a file of spectra, redshifts or labels cannot be used
+    |  +- OtherKindError     a file is of another kind: it holds no spectra that are read
     +- ModelFileError        a file of weights or a model cannot be used
     +- OutOfMemory           not even one spectrum at a time fits into memory (also a MemoryError)
     +- Cancelled             the caller asked to stop; no result was produced
@@ -15,6 +16,7 @@ __all__ = [
     "ImoError",
     "InputError",
     "ModelFileError",
+    "OtherKindError",
     "OutOfMemory",
     "SpectrumFileError",
 ]
@@ -30,6 +32,14 @@ class InputError(ImoError, ValueError):
 
 class SpectrumFileError(ImoError):
     """A file of spectra, redshifts or labels cannot be used; the message begins with its name."""
+
+
+class OtherKindError(SpectrumFileError):
+    """A file holds no spectra of a kind that is read; ``reason`` says in a few words, the same for all, what it is."""
+
+    def __init__(self, message: str, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class ModelFileError(ImoError):

@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 
 from imo_engine.errors import SpectrumFileError
 from imo_engine.ranking import read_catalogue
-from imo_engine.readers.fits_file import FitsFile, one_error, open_fits, plain_file, printable
+from imo_engine.readers.fits_file import FitsFile
+from imo_engine.readers.opened_file import open_file
+from imo_engine.readers.plain_files import one_error, plain_file, printable
 from imo_engine.readers.target_columns import IDENTIFIERS, LOG_PROB, MINUS_LOG_PROB, is_catalogue
 from imo_engine.spectra import Spectra
 
@@ -102,7 +104,10 @@ def _texts(column: NDArray) -> list[str]:
 
 
 def _of_fits(path: Path) -> dict[str, list[str]]:
-    with open_fits(path) as file:
+    with open_file(path) as opened:
+        if opened.fits is None:
+            raise opened.refusal()
+        file = opened.fits
         table = next((hdu for hdu in range(len(file)) if is_catalogue([t.lower() for t in file.columns(hdu)])), None)
         if table is None:
             raise SpectrumFileError(f"{file.name}: has no table with columns {_EXPECTED}")

@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 nothing_chosen() {
     [ "$1" = 5 ] && say "no such tests among those chosen" || exit "$1"
 }
-install_into_venv "[test,simulate,parquet]"
+install_into_venv "[test,simulate,specutils]"
 
 if ! command -v chromium chromium-browser google-chrome >/dev/null; then
     say "no Chromium found"

@@ -1,6 +1,8 @@
 """Fixtures that several test modules share."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -32,6 +34,17 @@ def shared_data():
     folder = Path(__file__).parents[2] / "shared" / "data"
     if not folder.is_dir():
         pytest.skip("../shared/data is not on this machine")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def cases(shared_data, tmp_path_factory):
+    """Folder of the files that people brought and that went wrong once, made by ../shared/cases; as above."""
+    maker = shared_data.parent / "cases" / "make_cases.py"
+    if not maker.is_file():
+        pytest.skip("../shared/cases is not on this machine")
+    folder = tmp_path_factory.mktemp("cases")
+    subprocess.run([sys.executable, maker, folder], check=True, capture_output=True)
     return folder
 
 

@@ -92,7 +92,7 @@ class TestUpload:
         coadd = write_coadd(tmp_path / "coadd-x.fits", [BIG, 2])
         alone = upload(coadd)
         assert needs_redshift(alone).tolist() == [True, True]
-        assert alone.problem[0] == "no redshift: its redrock file is not beside coadd-x.fits"
+        assert alone.problem[0].startswith("no redshift: its redrock file is not beside coadd-x.fits, nor zbest")
         check_same(alone, replace(read_spectra(coadd), problem=alone.problem))
         redrock = write_redrock(tmp_path / "redrock-x.fits", [2, BIG], [0.2, 0.1])
         for files in ((coadd, redrock), (redrock, coadd)):
@@ -131,6 +131,19 @@ class TestUpload:
     def test_fits_under_any_name(self, tmp_path, name):
         found = upload((name, write_sdss(tmp_path / "spec-x.fits").read_bytes()))
         assert found.target_id.tolist() == ["1234-55555-7"]
+
+    def test_one_that_cannot_be_read_among_others(self, tmp_path):
+        sdss = write_sdss(tmp_path / "spec-x.fits").read_bytes()
+        damaged = gzip.compress(CSV)[:500]
+        bad = [("a.fits", sdss[:9000]), ("b.csv.gz", damaged), ("c.docx", b"PK\x03\x04"), ("d.txt", b"")]
+        found = upload(bad[0], ("spec-x.fits", sdss), *bad[1:], ("x.csv", CSV))
+        assert found.target_id.tolist() == ["a", "1234-55555-7", "b", "c", "d", "x"]
+        assert found.source.tolist() == ["a.fits", "spec-x.fits", "b.csv.gz", "c.docx", "d.txt", "x.csv"]
+        assert found.scorable.tolist() == [False, True, False, False, False, True]
+        for row, word in ((0, "truncated"), (2, "gzip"), (3, "zip archive"), (4, "empty")):
+            assert found.problem[row].startswith("not read: ") and word in found.problem[row]
+        assert not needs_redshift(found).any()
+        refused(*bad, words=["truncated", "3 more cannot be read either"])
 
     def test_two_files_of_one_name(self):
         found = upload(("x.csv", CSV), ("x.csv", CSV))
@@ -238,9 +251,9 @@ class TestHostile:
         ("content", "word"),
         [
             (b"", "empty"),
-            (b"wave,flux\n1,2\n", "ivar (or error"),
-            (b"<!doctype html>", "expected columns wave"),
-            (b"PK\x03\x04" + bytes(100), "a damaged zip archive"),
+            (b"wave,ivar\n1,2\n", "ivar (or error"),
+            (b"<!doctype html>", "not a text table but a web page"),
+            (b"PK\x03\x04" + bytes(100), "not a text table but a damaged zip archive"),
         ],
     )
     def test_what_is_no_spectrum(self, content, word):

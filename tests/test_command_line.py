@@ -492,6 +492,29 @@ class TestServe:
         assert served()[1].weights == RECOMMENDED_WEIGHTING
         assert served("--weights", "inverse_variance")[1].weights == "inverse_variance"
 
+    def test_files_are_given_as_to_rank(self, imo, folder, model, monkeypatch):
+        shown = []
+        monkeypatch.setattr("app.server.serve", lambda survey, settings, **options: shown.append(survey))
+        for given in (
+            [folder / "spec-x.fits", folder / "coadd-x.fits"],
+            ["--spectra", folder / "coadd-x.fits", folder / "spec-x.fits"],
+            ["--spectra", folder / "spec-x.fits", "--spectra", folder / "coadd-x.fits"],
+        ):
+            code, _, errors = imo("serve", *given, *model)
+            assert (code, errors) == (0, "")
+            assert len(shown.pop().spectra) == 4
+
+    def test_what_was_passed_over_is_printed_and_on_the_page(self, imo, folder, model, monkeypatch, tmp_path):
+        shown = []
+        monkeypatch.setattr("app.server.serve", lambda survey, settings, **options: shown.append(survey))
+        (tmp_path / "spec-x.fits").write_bytes((folder / "spec-x.fits").read_bytes())
+        (tmp_path / "bad.fits").write_bytes((folder / "spec-x.fits").read_bytes()[:9000])
+        (tmp_path / "notes.md").write_text("about them\n")
+        code, out, _ = imo("serve", tmp_path, *model)
+        words = "1 file passed over: 1 text with other columns; bad.fits cannot be read"
+        assert code == 0 and words in out and "not scored: target bad: not read: " in out
+        assert shown.pop().files == words
+
     def test_few_spectra_are_compared_with_ordinary_ones_if_these_are_known(self, served, folder):
         assert served()[0].ordinary is None
         beside = folder / REFERENCE_FILE

@@ -509,7 +509,7 @@ class TestWhatIsNoSpectrum:
     def test_a_catalogue_says_what_to_do(self, tmp_path):
         path = tmp_path / "ranked.csv"
         path.write_text("# made by hand\ntarget_id,-logP\n1,2\n")
-        refused(path, "a catalogue of log p", "imo serve --spectra FILES --catalogue ranked.csv")
+        refused(path, "a catalogue of log p", "imo serve FILES --catalogue ranked.csv")
 
 
 class TestCommandsAndUploads:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from imo_engine.errors import ImoError, InputError, SpectrumFileError
 from imo_engine.instrument import desi_wavelength, sky_line_mask
-from imo_engine.readers import fits_file, read_spectra
+from imo_engine.readers import plain_files, read_spectra
 from imo_engine.readers.pixels import Pixels, resample
 
 BIG = 39633345008634465  # a real TARGETID: between 2**53 and 2**63, so that a float would change it
@@ -184,7 +184,10 @@ def test_redrock_is_joined_on_targetid_not_on_row(tmp_path):
 
 def test_redrock_is_not_there(tmp_path):
     spectra = read_spectra(write_coadd(tmp_path / "coadd-1.fits", [BIG]))
-    assert spectra.problem.tolist() == ["no redshift: redrock-1.fits is not beside coadd-1.fits"]
+    assert spectra.problem.tolist() == [
+        "no redshift: redrock-1.fits is not beside coadd-1.fits, nor zbest, zpix, ztile, zall, zcat files; no table "
+        "REDSHIFTS, ZBEST, ZCATALOG, EXTRA_CATALOG in it"
+    ]
     assert spectra.measured.all()
 
 
@@ -289,11 +292,12 @@ def test_sdss_line_is_at_its_wavelength(tmp_path):
     assert spectra.problem.tolist() == spectra.note.tolist() == [""]
 
 
-def test_sdss_masked_pixels(tmp_path):
+@pytest.mark.parametrize("bit", [18, 22, 24])
+def test_sdss_pixels_without_data_are_masked(tmp_path, bit):
     mask = np.zeros(3800, int)
-    mask[1000] = 1 << 23
+    mask[1000] = 1 << bit
     ivar = np.full(3800, 4.0)
-    ivar[2000] = 1e-6
+    ivar[2000] = 1e-7
     spectra = read_spectra(write_sdss(tmp_path / "a.fits", ivar=ivar, and_mask=mask))
     loglam = 3.58 + 1e-4 * np.arange(3800)
     for bad in (1000, 2000):
@@ -302,18 +306,31 @@ def test_sdss_masked_pixels(tmp_path):
     assert (~spectra.measured[0] & (GRID > 3810) & (GRID < 9000)).sum() < 12
 
 
-def test_sdss_flag_of_the_fibre_is_a_note_but_of_single_pixels_a_mask(tmp_path):
+@pytest.mark.parametrize("bit", [*range(18), 19, 20, 21, 23, *range(25, 29)])
+def test_sdss_flags_of_measured_pixels_mask_nothing(tmp_path, bit):
+    plain = read_spectra(write_sdss(tmp_path / "a.fits"))
+    flagged = read_spectra(write_sdss(tmp_path / "b.fits", and_mask=1 << bit))
+    assert np.array_equal(flagged.flux, plain.flux) and np.array_equal(flagged.measured, plain.measured)
+    assert bool(flagged.note[0]) == (bit < 13)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "said"),
+    [
+        (1, "less than 1% of the pixels"),
+        (30, "1% of the pixels"),
+        (1900, "50% of the pixels"),
+        (3790, "more than 99% of the pixels"),
+        (3799, "more than 99% of the pixels"),
+        (3800, "every pixel"),
+    ],
+)
+def test_sdss_flags_of_the_spectrum_are_one_remark_with_a_true_share(tmp_path, pixels, said):
     mask = np.full(3800, 1 << 2)
-    mask[:1900] |= 1 << 4
+    mask[:pixels] |= 1 << 4
     spectra = read_spectra(write_sdss(tmp_path / "a.fits", and_mask=mask))
-    assert spectra.note.tolist() == [
-        "and_mask has BADFLAT on every pixel; and_mask has MANYBADCOLUMNS on 50% of the pixels, which are masked"
-    ]
-    middle = 10 ** (3.58 + 1e-4 * 1900)
-    assert not spectra.measured[0, middle > GRID].any()
-    assert spectra.measured[0, (middle < GRID) & (GRID < 9000)].all()
-    everywhere = read_spectra(write_sdss(tmp_path / "b.fits", and_mask=1 << 24))
-    assert everywhere.problem[0].startswith("no measured pixel")
+    assert spectra.note.tolist() == [f"and_mask has BADFLAT on every pixel, MANYBADCOLUMNS on {said}"]
+    assert spectra.scorable.all()
 
 
 @pytest.mark.parametrize("table_name", ["SPECOBJ", "SPALL", None])
@@ -412,7 +429,7 @@ def test_missing_and_foreign_files(tmp_path):
     for name, (content, word) in contents.items():
         (tmp_path / name).write_bytes(content)
         assert refused(tmp_path / name, word).startswith(f"{name}: ")
-    refused(tmp_path, "a folder without coadd-*.fits and spec-*.fits")
+    refused(tmp_path, "a folder without spectra; found", "2 empty", "1 a zip archive", "short.fits: ", "truncated")
     refused("x" * 5000, "cannot be read")
     refused("a\0b")
     refused(tmp_path / "line\nbreak.fits", "line?break.fits: no such file")
@@ -496,7 +513,7 @@ def test_limits_on_headers(tmp_path, monkeypatch):
 def test_gzip_bomb(tmp_path, monkeypatch):
     path = tmp_path / "coadd-1.fits.gz"
     path.write_bytes(gzip.compress(b"SIMPLE  =".ljust(3 << 20)))
-    monkeypatch.setattr(fits_file, "MAX_GUNZIPPED", 2 << 20)
+    monkeypatch.setattr(plain_files, "MAX_GUNZIPPED", 2 << 20)
     refused(path, "unpacks to more than 2 MiB")
     monkeypatch.undo()
     path.write_bytes(gzip.compress(b"SIMPLE  =".ljust(70 << 20), compresslevel=1))
@@ -708,7 +725,7 @@ def test_real_sdss(shared_data, name, target, z, line):
     assert spectra.target_id[0] == target and spectra.scorable.all()
     assert spectra.redshift[0] == pytest.approx(z, abs=1e-5)
     if name == "test_spectrum_2":
-        assert "BADFLAT on every pixel" in spectra.note[0] and "MANYBADCOLUMNS on 45% of the pixels" in spectra.note[0]
+        assert "BADFLAT on every pixel, MANYBADCOLUMNS on 45% of the pixels" in spectra.note[0]
     if name == "Mrk477":
         z = 0.0377  # its real redshift: SDSS fitted a quasar, flagged the fit and missed by 250 km/s
     near = np.abs(spectra.wavelength - line * (1 + z)) < 15

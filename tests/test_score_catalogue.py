@@ -144,4 +144,4 @@ class TestServe:
 
     def test_needs_spectra(self, tmp_path, monkeypatch):
         _, output = self.served(monkeypatch, "--catalogue", written(tmp_path, "x.csv"))
-        assert "--catalogue need --spectra" in output
+        assert "--catalogue need FILES" in output

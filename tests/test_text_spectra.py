@@ -100,7 +100,33 @@ class TestContent:
         path = write(tmp_path / "x.csv", {"FLUX": flux, "extra": ivar, name: GRID, "Ivar": ivar}, ["# redshift: 0.1"])
         same_spectrum(read_spectra(path), expected, rtol=0)
 
-    @pytest.mark.parametrize("name", ["error", "sigma", "uncertainty"])
+    @pytest.mark.parametrize("name", ["flux", "flam", "Flux Density", "f_lambda"])
+    def test_names_of_the_flux(self, tmp_path, expected, name):
+        flux, ivar = galaxy()
+        path = write(tmp_path / "x.csv", {"wave": GRID, name: flux, "ivar": ivar}, ["# z = 0.1"])
+        same_spectrum(read_spectra(path), expected, rtol=0)
+
+    @pytest.mark.parametrize("name", ["variance", "VAR", "flux_var"])
+    def test_a_variance_is_an_inverse_variance(self, tmp_path, expected, name):
+        flux, ivar = galaxy()
+        same_spectrum(read_spectra(csv(tmp_path / "x.csv", ivar=None, **{name: 1 / ivar})), expected)
+
+    def test_without_noise(self, tmp_path, expected):
+        """What SkyServer's button downloads: it is scored, and what needs noise can tell."""
+        flux, _ = galaxy()
+        columns = {"Wavelength": GRID, "Flux": flux, "BestFit": flux, "SkyFlux": 0 * flux}
+        one = read_spectra(write(tmp_path / "x.csv", columns, ["# z = 0.1"]))
+        assert one.scorable.all() and one.measured.all()
+        assert not one.has_noise.any() and not one.ivar.any()
+        assert one.note.tolist() == ["the file does not say how noisy it is"]
+        np.testing.assert_array_equal(one.flux, expected.flux)
+        flux[3] = np.nan
+        one = read_spectra(write(tmp_path / "x.csv", {"wave": GRID, "flux": flux}, ["# z = 0.1"]))
+        assert np.flatnonzero(~one.measured[0]).tolist() == [3]
+
+    @pytest.mark.parametrize(
+        "name", ["error", "sigma", "uncertainty", "err", "flux_err", "flux_error", "e_flux", "std", "noise", "fluxerr"]
+    )
     def test_an_error_is_an_inverse_variance(self, tmp_path, expected, name):
         flux, ivar = galaxy()
         same_spectrum(read_spectra(csv(tmp_path / "x.csv", ivar=None, **{name: 1 / np.sqrt(ivar)})), expected)
@@ -142,7 +168,6 @@ class TestRealFiles:
         path = shared_data / "sdss" / "test_spectrum_1.fits"
         real, table = read_spectra(path), Table.read(path, hdu=1)
         columns = {name: np.asarray(table[name], float) for name in ("loglam", "flux", "ivar")}
-        columns["mask"] = np.asarray(table["and_mask"], float)
         z = real.redshift[0]
         same_spectrum(read_spectra(write(tmp_path / "x.csv", columns, [f"# z = {z}"])), real)
 
@@ -196,10 +221,50 @@ class TestUnits:
         same_spectrum(one, expected)
         assert "of the file's unit" in one.note[0]
 
-    def test_a_csv_in_nm_is_told_so(self, tmp_path):
-        one = read_spectra(csv(tmp_path / "x.csv", wave=GRID / 10))
+    @pytest.mark.parametrize(("unit", "angstroms"), [("nm", 10.0), ("micron", 1e4)])
+    def test_without_unit_are_what_they_can_only_be(self, tmp_path, expected, unit, angstroms):
+        one = read_spectra(csv(tmp_path / "x.csv", wave=GRID / angstroms))
+        same_spectrum(one, expected, rtol=1e-5)
+        assert f"without a unit are taken as {unit}" in one.note[0]
+
+    def test_without_unit_that_can_be_two_things_are_left(self, tmp_path):
+        """900 to 1800 may be Angstrom in the far ultraviolet and nm in the near infrared."""
+        one = read_spectra(csv(tmp_path / "x.csv", wave=np.linspace(900, 1800, len(GRID))))
         assert "no measured pixel in the model's range" in one.problem[0]
-        assert "nm" in one.note[0]
+        assert "another unit?" in one.note[0]
+
+    @pytest.mark.parametrize(
+        ("name", "scale"),
+        [
+            ("Wavelength [Angstrom]", 1.0),
+            ("wave (A)", 1.0),
+            ("wave (\u00c5)", 1.0),
+            ("Wavelength (nm)", 0.1),
+            ("lambda[Angstroms]", 1.0),
+            ("wave [microns]", 1e-4),
+        ],
+    )
+    def test_in_the_name_of_the_wavelength(self, tmp_path, expected, name, scale):
+        flux, ivar = galaxy()
+        path = write(tmp_path / "x.csv", {name: GRID * scale, "flux": flux, "ivar": ivar}, ["# z = 0.1"])
+        same_spectrum(read_spectra(path), expected, rtol=1e-5)
+
+    @pytest.mark.parametrize("unit", ["1e-17 erg/s/cm2/A", "1e-17 erg/s/cm^2/Angstrom", "1e-17 erg s-1 cm-2 A-1"])
+    def test_in_the_name_of_the_flux(self, tmp_path, expected, unit):
+        flux, ivar = galaxy()
+        path = write(tmp_path / "x.csv", {"wave": GRID, f"Flux [{unit}]": flux, "ivar": ivar}, ["# z = 0.1"])
+        one = read_spectra(path)
+        same_spectrum(one, expected)
+        assert one.note[0] == "" and one.norm[0] == pytest.approx(expected.norm[0])
+
+    @pytest.mark.parametrize("scale", 10.0 ** np.arange(-30, 31, 3))
+    def test_scale_never_matters(self, tmp_path, expected, scale):
+        flux, ivar = galaxy()
+        one = read_spectra(csv(tmp_path / "x.csv", flux=flux * scale, ivar=ivar / scale**2))
+        same_spectrum(one, expected, rtol=1e-5)
+        one = read_spectra(csv(tmp_path / "x.csv", flux=flux * scale, ivar=None))
+        assert one.measured.all() and not one.has_noise.any()
+        np.testing.assert_allclose(one.flux, expected.flux, rtol=1e-5)
 
 
 class TestWhatIsSaidBefore:
@@ -236,7 +301,25 @@ class TestWhatIsSaidBefore:
         (problem,) = read_spectra(path).problem
         assert "is not a galaxy's" in problem and len(problem) < 80
 
-    @pytest.mark.parametrize("z", ["unknown", "0,25", "[0.1]"])
+    @pytest.mark.parametrize(
+        "z",
+        ["0.25 +/- 0.01", "0.25+/-0.01", "0.25 \u00b1 0.01", "0.25(3)", "0.25  # SDSS", "0.25 from SDSS", "+.25; NED"],
+    )
+    def test_redshift_with_words(self, tmp_path, z):
+        path = write(tmp_path / "x.csv", {"wave": GRID, "flux": GRID, "ivar": GRID}, [f"# z = {z}"])
+        assert read_spectra(path).redshift.tolist() == [0.25]
+
+    @pytest.mark.parametrize("ra", ["10:00:00.0", "10h00m00s", "10 00 00", "150d00m00s", "150.0"])
+    def test_position_in_hours_minutes_and_seconds(self, tmp_path, ra):
+        one = read_spectra(ecsv(tmp_path / "x.ecsv", z=Z, RA=ra, DEC="-01:30:00"))
+        assert (one.ra[0], one.dec[0]) == (pytest.approx(150), pytest.approx(-1.5))
+
+    @pytest.mark.parametrize(("ra", "dec"), [("left", 0), (400, 0), (10, 91), (None, 3)])
+    def test_a_position_that_is_none_is_left_out(self, tmp_path, ra, dec):
+        one = read_spectra(ecsv(tmp_path / "x.ecsv", z=Z, **{"ra": ra, "dec": dec}))
+        assert np.isnan([one.ra[0], one.dec[0]]).all() and "not a position" in one.note[0]
+
+    @pytest.mark.parametrize("z", ["unknown", "0,25", "[0.1]", "0.1 0.2", "0.1.2"])
     def test_redshift_that_is_no_number(self, tmp_path, z):
         path = write(tmp_path / "x.csv", {"wave": GRID, "flux": GRID, "ivar": GRID}, [f"# z = {z}"])
         refused(path, "z is", "not a number")
@@ -272,6 +355,31 @@ class TestDialects:
         text = csv(tmp_path / "x.csv").read_text()
         (tmp_path / "x.csv").write_bytes(b"\xef\xbb\xbf" + text.replace("\n", "\r\n").encode())
         same_spectrum(read_spectra(tmp_path / "x.csv"), expected, rtol=0)
+
+    @pytest.mark.parametrize("encoding", ["latin-1", "utf-16", "utf-8-sig", "cp1252"])
+    @pytest.mark.parametrize("delimiter", [",", "\t"])
+    def test_encodings(self, tmp_path, expected, encoding, delimiter):
+        flux, ivar = galaxy()
+        before = ["# z = 0.1", "# \u00c5ngstr\u00f6m"]
+        path = write(tmp_path / "x.csv", {"wave": GRID, "flux": flux, "ivar": ivar}, before, delimiter)
+        path.write_bytes(path.read_text(encoding="utf-8").encode(encoding))
+        same_spectrum(read_spectra(path), expected, rtol=0)
+
+    @pytest.mark.parametrize("name", ["x.txt", "x.dat", "x.tsv", "x.asc", "x", "x.spectrum", "x.txt.gz"])
+    @pytest.mark.parametrize("delimiter", [",", "\t", " "])
+    def test_any_name(self, tmp_path, expected, name, delimiter):
+        flux, ivar = galaxy()
+        plain = write(tmp_path / "plain", {"wave": GRID, "flux": flux, "ivar": ivar}, ["# z = 0.1"], delimiter)
+        content = plain.read_bytes()
+        (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith("gz") else content)
+        same_spectrum(read_spectra(tmp_path / name), expected, rtol=0)
+
+    def test_decimal_commas(self, tmp_path, expected):
+        flux, ivar = galaxy()
+        path = write(tmp_path / "x.csv", {"wave": GRID, "flux": flux, "ivar": ivar}, ["# z = 0.1"], ";")
+        head, _, body = path.read_text().partition("wave;flux;ivar")
+        path.write_text(f"{head}wave;flux;ivar{body.replace('.', ',')}")
+        same_spectrum(read_spectra(path), expected, rtol=0)
 
     def test_numpys_own_files(self, tmp_path, expected):
         """``savetxt`` makes a comment of its header."""
@@ -315,7 +423,7 @@ class TestRefused:
             ("\n\n", ["no table", "wave"]),
             ("# z = 0.1\n", ["no table", "flux"]),
             ("a,b,c\n1,2,3\n", ["wave (or wavelength", "flux", "ivar (or error", "found a, b, c"]),
-            ("wave,flux\n1,2\n", ["ivar (or error", "found wave, flux"]),
+            ("wave,flux\n1,2\n", ["at least two rows", "1"]),
             ("wave,ivar\n1,2\n", ["flux", "found wave, ivar"]),
             ("3600,1,1\n3601,1,1\n", ["line 1", "numbers, not the names"]),
             ("wave,flux,ivar\n", ["at least two rows", "0"]),
@@ -325,7 +433,7 @@ class TestRefused:
             ("wave,flux,flux,ivar\n3600,1,1,1\n3601,1,1,1\n", ["two columns flux"]),
             ("wave,flux,ivar\n3600,1,1\n,1,1\n", ["wave is not a number in row 2"]),
             ("wave,flux,ivar\n3600,1,1\n3600,1,1\n", ["wave 3600", "more than once"]),
-            ("wave,flux,ivar\n0.36,1,1\n0.9,1,1\n", ["0.36 to 0.9 Angstrom", "expected 100 to 1e6"]),
+            ("wave,flux,ivar\n3.6,1,1\n9.8,1,1\n", ["3.6 to 9.8 Angstrom", "expected 100 to 1e6", "wave [nm]"]),
             ("wave,flux,ivar\n-5,1,1\n1e9,1,1\n", ["-5 to 1e+09"]),
             ("loglam,flux,ivar\n3600,1,1\n3700,1,1\n", ["expected 100 to 1e6"]),
             ("wave,flux,ivar\n3600,1,\x1b[31m\n3700,1,1\n", ["ivar", "?[31m"]),
@@ -348,17 +456,19 @@ class TestRefused:
 
     def test_what_is_no_text(self, tmp_path):
         path = tmp_path / "x.csv"
-        for content in (
-            write_sdss(tmp_path / "spec.fits").read_bytes(),
-            gzip.compress((tmp_path / "spec.fits").read_bytes()),
-            pickle.dumps({"wave": 1}),
-        ):
+        for content in (b"PK\x03\x04", b"wave,flux\0\n1,2\n", b"<html>wave,flux</html>"):
             path.write_bytes(content)
             refused(path, "not a text table")
-        path.write_bytes("wave,flux,ivar,größe\n".encode("latin-1"))
-        refused(path, "byte 17 is not UTF-8")
+        path.write_bytes(pickle.dumps({"wave": 1}))
+        refused(path, "'wave' is not a rank with a spectrum")
         path.write_bytes(gzip.compress(b"wave,flux,ivar\n" * 1000)[:40])
         refused(path, "gzip")
+
+    def test_its_name_does_not_make_it_text(self, tmp_path):
+        content = write_sdss(tmp_path / "spec.fits").read_bytes()
+        for packed in (content, gzip.compress(content)):
+            (tmp_path / "x.csv").write_bytes(packed)
+            assert read_spectra(tmp_path / "x.csv").target_id.tolist() == ["1234-55555-7"]
 
     def test_limits(self, tmp_path, monkeypatch):
         path = csv(tmp_path / "x.csv")

@@ -47,8 +47,8 @@ class CandidateDialog(pn.viewable.Viewer):
             desk.limits, label="Choose or drop files", variant="outlined", sizing_mode="stretch_width", margin=(6, 0)
         )
         about = (
-            "DESI coadd (with its redrock file), SDSS or BOSS spec file, CSV or ECSV with wavelength, flux and ivar, "
-            "Parquet of spender or SPARCL; "
+            "DESI coadd (with its redrock file), SDSS or BOSS spec file, other FITS spectra, text or ECSV with "
+            "wavelength and flux, Parquet of spender or SPARCL; "
             f"up to {desk.limits.files} files, {megabytes} MB in all. Files stay on this machine's server and are "
             "forgotten when the page is closed."
         )

@@ -71,10 +71,12 @@ class TableFilters(pn.viewable.Viewer):
         of = f" of {survey.size:,}" if survey.size > len(survey.spectra) else ""
         aside = 0 if survey.not_ranked is None else int((survey.not_ranked != "").sum())
         also = f" · {aside:,} not ranked" if aside else ""
+        files = f'<div class="count" role="note">{escape(survey.files)}</div>' if survey.files else ""
         held = "spectrum" if survey.size == 1 else "spectra, lowest log p first"
         return (
             f'<div class="head"><div class="title" title="{escape(survey.title)}">{escape(survey.title)}</div>'
             f'<div class="count">{len(survey.spectra):,}{of} {held}{also}</div>'
+            f"{files}"
             f'<div class="count" data-labelled="{done}">{done:,} of {total:,} labelled by {escape(self._desk.scanner)}'
             f'</div><div class="track" aria-hidden="true"><span style="width:{share:.2f}%"></span></div></div>'
         )

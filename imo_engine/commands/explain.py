@@ -19,12 +19,12 @@ from imo_engine.commands.options import (
     load_model,
     load_null,
     model_options,
+    read_files,
     redshift_option,
     weights_option,
 )
 from imo_engine.eligibility import redshift_range_of, why_not_ranked
 from imo_engine.errors import InputError
-from imo_engine.readers import read_spectra
 from imo_engine.spectra import Spectra
 
 if TYPE_CHECKING:
@@ -92,6 +92,7 @@ def explain_target(
     seed: int,
     evaluator: str,
     redshift: float | None,
+    redshifts: Path | None,
     model: Path | None,
     autoencoder: Path | None,
     flow: Path | None,
@@ -106,7 +107,7 @@ def explain_target(
     from imo_engine.occlusion import inverse_multiscale_occlusion
 
     outlier_model = load_model(model, autoencoder, flow, device)
-    spectra = read_spectra(file, wavelength=outlier_model.wavelength, redshift=redshift)
+    spectra = read_files([file], outlier_model, redshift, redshifts).spectra
     if target_id is None and len(spectra) != 1:
         raise InputError(f"{file} has {len(spectra)} targets; say which with --target-id")
     row = 0 if target_id is None else spectra.row(target_id)

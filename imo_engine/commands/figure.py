@@ -11,12 +11,12 @@ from imo_engine.commands.options import (
     load_baselines,
     load_model,
     model_options,
+    read_files,
     redshift_option,
     weights_option,
 )
 from imo_engine.embedded import DEMO_SPECTRA, embedded_file
 from imo_engine.errors import InputError
-from imo_engine.readers import read_spectra
 from imo_engine.spectral_lines import LINE_VIEWS
 
 __all__ = ["PAPER_METHODS", "figure", "zoom_range"]
@@ -24,7 +24,8 @@ __all__ = ["PAPER_METHODS", "figure", "zoom_range"]
 PAPER_METHODS = ("integrated_gradients", "expected_gradients", "feature_ablation", "occlusion")
 """What the paper's figure 2 compares with."""
 
-_TEXT = (".csv", ".ecsv", ".pkl")
+_NORMALISED = (".pkl", ".pickle", ".pkl.gz", ".pickle.gz")
+"""The authors' list has spectra of DESI without their flux."""
 
 
 def zoom_range(value: str) -> tuple[tuple[float, float] | None, str]:
@@ -103,6 +104,7 @@ def figure(
     weights: str,
     evaluator: str,
     redshift: float | None,
+    redshifts: Path | None,
     model: Path | None,
     autoencoder: Path | None,
     flow: Path | None,
@@ -120,7 +122,7 @@ def figure(
     chosen = [find_method(name) for name in methods]
     outlier_model = load_model(model, autoencoder, flow, device)
     source = list(files) or [embedded_file(DEMO_SPECTRA)]
-    spectra = read_spectra(source, wavelength=outlier_model.wavelength, redshift=redshift)
+    spectra = read_files(source, outlier_model, redshift, redshifts).spectra
     if target_id is None and len(spectra) != 1:
         raise InputError(
             f"{', '.join(path.name for path in source)}: {len(spectra)} targets; say which with --target-id"
@@ -130,7 +132,7 @@ def figure(
     name = str(target.target_id[0])
     if target.problem[0]:
         raise InputError(f"target {name}: {target.problem[0]}")
-    if physical and str(target.source[0]).endswith(_TEXT):
+    if physical and (not target.instrument[0] or str(target.source[0]).endswith(_NORMALISED)):
         raise InputError(f"--physical: the unit of the flux in {target.source[0]} is not known")
     pool = load_baselines(outlier_model, baselines, model, autoencoder is not None, spectra)
     drawn = pool.draw(min(n_baselines, len(pool)), seed=seed)

@@ -1,6 +1,6 @@
 """Options that several subcommands share, and what they stand for."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from imo_engine.baselines import BaselinePool
     from imo_engine.model import OutlierModel
     from imo_engine.null_distribution import NullDistribution
+    from imo_engine.readers import SurveyFiles
     from imo_engine.spectra import Spectra
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "load_reference",
     "model_options",
     "rank_all_option",
+    "read_files",
     "redshift_option",
     "weights_option",
 ]
@@ -64,10 +66,34 @@ def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def redshift_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add --redshift to a command."""
-    return click.option("--redshift", type=float, help="Redshift of every spectrum, in place of the files' own.")(
-        command
-    )
+    """Add --redshift and --redshifts to a command that reads spectra."""
+    options = [
+        click.option("--redshift", type=float, help="Redshift of every spectrum, in place of the files' own."),
+        click.option(
+            "--redshifts",
+            type=click.Path(path_type=Path),
+            help="Catalogue (FITS, ECSV, CSV) with columns TARGETID or target_id, and Z or redshift; its redshifts "
+            "replace the files' own.",
+        ),
+    ]
+    return reduce(lambda decorated, option: option(decorated), reversed(options), command)
+
+
+def read_files(
+    paths: Sequence[Path], model: "OutlierModel", redshift: float | None, redshifts: Path | None
+) -> "SurveyFiles":
+    """Read spectra on the model's wavelengths, and say in a line what was passed over.
+
+    Raises:
+        SpectrumFileError: none of the files can be read.
+        InputError: both ``redshift``, one for all, and ``redshifts``, a catalogue.
+    """
+    from imo_engine.readers import read_survey
+
+    found = read_survey(paths, wavelength=model.wavelength, redshift=redshift, redshifts=redshifts)
+    if words := found.passed_over_words():
+        click.echo(words)
+    return found
 
 
 def rank_all_option(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -5,8 +5,14 @@ from pathlib import Path
 import click
 import numpy as np
 
-from imo_engine.commands.options import check_output, load_model, model_options, rank_all_option, redshift_option
-from imo_engine.readers import read_spectra
+from imo_engine.commands.options import (
+    check_output,
+    load_model,
+    model_options,
+    rank_all_option,
+    read_files,
+    redshift_option,
+)
 
 __all__ = ["rank"]
 
@@ -22,23 +28,24 @@ def rank(
     output: Path,
     rank_all: bool,
     redshift: float | None,
+    redshifts: Path | None,
     model: Path | None,
     autoencoder: Path | None,
     flow: Path | None,
     baselines: Path | None,
     device: str,
-) -> None:
-    """Score and rank the spectra of FILES.
+) -> int:
+    """Score and rank the spectra of FILES, or of folders of them, of any kind that is read, known by their content.
 
-    FILES are DESI coadds with their redrock beside them, SDSS spec files, CSV or ECSV tables, Parquet of spender or
-    SPARCL, HDF5 of the Multimodal Universe, the authors' pickled list, or folders of these. What the model was not made
-    for has a log p in the catalogue, but no rank.
+    What the model was not made for has a log p in the catalogue, but no rank. Ends with 1 if a file could not be read;
+    the others are scored and the catalogue is written.
     """
     from imo_engine.ranking import rank_spectra
 
     check_output(output)
     outlier_model = load_model(model, autoencoder, flow, device)
-    spectra = read_spectra(files, wavelength=outlier_model.wavelength, redshift=redshift)
+    found = read_files(files, outlier_model, redshift, redshifts)
+    spectra = found.spectra
     ranking = rank_spectra(outlier_model, spectra, rank_all=rank_all)
     ranking.write(output)
     scored = np.isfinite(ranking.log_prob)
@@ -55,3 +62,4 @@ def rank(
         click.echo(
             f"not scored: target {spectra.target_id[row]} ({spectra.source[row]}): {ranking.spectra.problem[row]}"
         )
+    return 1 if found.unreadable else 0

@@ -1,5 +1,5 @@
-"""Readers of the files that surveys publish, one module a survey, all behind :func:`read_spectra`."""
+"""Readers of the files that spectra come in, one module a kind, all behind :func:`read_spectra`."""
 
-from imo_engine.readers.survey_files import read_spectra
+from imo_engine.readers.survey_files import SurveyFiles, read_spectra, read_survey
 
-__all__ = ["read_spectra"]
+__all__ = ["SurveyFiles", "read_spectra", "read_survey"]

@@ -1,18 +1,14 @@
 """FITS files from strangers, opened so that a bad one gives one clear error and nothing else.
 
 What is refused: names that are not ordinary files (astropy would download a URL), containers other than
-gzip, gzip that unpacks to far more than its size, headers that promise more data than there are bytes,
+gzip, gzip and packed images that unpack to far more than its size, headers that promise more data than there are bytes,
 tables whose columns do not fill their rows, and whatever makes astropy warn.
 """
 
-import gzip
 import os
-import stat
-import tempfile
 import threading
 import warnings
-import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -22,42 +18,15 @@ from astropy.io import fits
 from astropy.utils.exceptions import AstropyWarning
 from numpy.typing import NDArray
 
-from imo_engine.errors import ImoError, SpectrumFileError
+from imo_engine.errors import SpectrumFileError
 from imo_engine.readers.fits_layout import Extent, datasum, fits_layout
+from imo_engine.readers.packed_image import is_packed, packed_shape, unpack
+from imo_engine.readers.plain_files import one_error, printable
 
-__all__ = [
-    "MAX_EXPANSION",
-    "MAX_GUNZIPPED",
-    "GZIP",
-    "FitsFile",
-    "gunzip",
-    "one_error",
-    "open_fits",
-    "plain_file",
-    "printable",
-]
+__all__ = ["FITS", "FitsFile", "fits_in"]
 
-GZIP = b"\x1f\x8b"
-"""How a gzip file begins."""
-MAX_GUNZIPPED = 4 << 30
-"""Bytes that a gzip file may unpack to."""
-MAX_EXPANSION = 50
-"""How many times its own size a gzip file may unpack to, if that is more than 64 MiB."""
-
-Check = Callable[[bytes, str], None]
-"""Is given the first bytes of a file and its name, and raises SpectrumFileError if it should not be read."""
-
-_PIECE = 1 << 20
-_FOREIGN = {
-    b"PK\x03\x04": "a zip archive; unpack it first",
-    b"BZh": "a bzip2 file; unpack it first",
-    b"\xfd7zXZ": "an xz file; unpack it first",
-    b"\x1f\x9d": "a .Z file; unpack it first",
-    b"\x28\xb5\x2f\xfd": "a zstd file; unpack it first",
-    b"\x89HDF": "an HDF5 file",
-    b"<": "a web page or XML; was the download refused?",
-    b"version https://git-lfs": "a Git LFS pointer; fetch the file it stands for",
-}
+FITS = b"SIMPLE  ="
+"""How a FITS file begins."""
 
 # catch_warnings() changes the whole process, so two threads must not be inside it at once;
 # re-entrant because a redrock file is opened while its coadd file is
@@ -65,7 +34,7 @@ _ASTROPY = threading.RLock()
 
 
 class FitsFile:
-    """An open FITS file whose layout has been checked; made by :func:`open_fits`.
+    """An open FITS file whose layout has been checked; made by :func:`fits_in`.
 
     HDUs are named by their EXTNAME, in capitals, or by their number.
     """
@@ -98,34 +67,44 @@ class FitsFile:
         """Names of the HDUs in order; HDUs without one are left out."""
         return [printable(name) for name in self._number if name]
 
-    def keyword(self, *keywords: str) -> Any:  # noqa: ANN401 - a header holds text, numbers and booleans
-        """Return the primary header's value of the first keyword that it has, None if it has none."""
-        header = self._hdus[0].header
-        return next((header[key] for key in keywords if key in header), None)
+    def keyword(self, *keywords: str, hdu: int = 0) -> Any:  # noqa: ANN401 - text, numbers and booleans
+        """Return the value of the first keyword that is in the header of an HDU or else in the primary one, or None."""
+        headers = [self._hdus[number].header for number in dict.fromkeys((hdu, 0))]
+        return next((header[key] for header in headers for key in keywords if key in header), None)
 
     def columns(self, hdu: str | int) -> set[str]:
         """Return the column names of a table, in capitals; none if the HDU is not a binary table."""
         found = self._hdus[self._index(hdu)]
         return {str(name).strip().upper() for name in found.columns.names} if self._is_table(found) else set()
 
-    def image(self, extname: str, *shape: int) -> NDArray[Any]:
+    def shape(self, hdu: str | int) -> tuple[int, ...]:
+        """Return the shape of an image, packed or not, in NumPy's order; () of a table and of an HDU without data."""
+        number = self._index(hdu)
+        found = self._hdus[number]
+        if is_packed(found):
+            return packed_shape(found, f"{self.name}: {self._label(number)}")
+        return self._layout[number].shape if found.is_image else ()
+
+    def image(self, hdu: str | int, *shape: int) -> NDArray[Any]:
         """Return the array of an image HDU, in the file's own byte order.
 
         Args:
-            extname: EXTNAME of the HDU.
+            hdu: EXTNAME or number of the HDU.
             shape: the shape it has to have; -1 fits any length.
 
         Raises:
             SpectrumFileError: no such image, or another shape.
         """
-        number = self._index(extname)
-        found, actual = self._hdus[number], self._layout[number].shape
+        number = self._index(hdu)
+        found, actual = self._hdus[number], self.shape(number)
         fits_shape = len(actual) == len(shape) and all(s in (-1, a) for a, s in zip(actual, shape, strict=True))
-        if not found.is_image or not fits_shape:
+        if not actual or not fits_shape:
             wanted = " x ".join("any" if s == -1 else str(s) for s in shape)
-            got = "x".join(map(str, actual)) + " image" if found.is_image else "table"
-            raise SpectrumFileError(f"{self.name}: {extname} should be an image of {wanted}, it is a {got}")
+            got = "x".join(map(str, actual)) + " image" if actual or found.is_image else "table"
+            raise SpectrumFileError(f"{self.name}: {self._label(number)} should be an image of {wanted}, it is a {got}")
         self._verify_datasum(number)
+        if is_packed(found):
+            return unpack(found, f"{self.name}: {self._label(number)}")
         return np.asarray(found.data) if found.data is not None else np.zeros(actual, np.float32)
 
     def integers(self, hdu: str | int, column: str) -> NDArray[np.int64]:
@@ -136,8 +115,31 @@ class FitsFile:
         return values.astype(np.int64)
 
     def floats(self, hdu: str | int, column: str) -> NDArray[np.float64]:
-        """Return a column of numbers, (rows,)."""
-        return self._column(hdu, column, "iuf", "numbers").astype(np.float64)
+        """Return a column of numbers, (rows,); true is 1."""
+        return self._column(hdu, column, "iufb", "numbers").astype(np.float64)
+
+    def column_units(self, hdu: int) -> dict[str, str]:
+        """Return the columns of a table and their units, in order; the unit is empty where none is stated."""
+        found = self._hdus[hdu].columns
+        return {str(name).strip().upper(): str(unit or "") for name, unit in zip(found.names, found.units, strict=True)}
+
+    def holds_pixels(self, hdu: int, column: str) -> bool:
+        """Tell whether a column has a row a pixel, or one row with an array, as :meth:`pixels` wants it."""
+        form = str(self._hdus[hdu].columns.formats[list(self.column_units(hdu)).index(column)])
+        return self._layout[hdu].shape[0] == 1 or form.lstrip("1") in ("D", "E", "K", "J", "I", "B", "L")
+
+    def pixels(self, hdu: int, column: str) -> NDArray[np.float64]:
+        """Return a column of numbers, (pixels,): a row a pixel, or the array of the only row."""
+        values = np.asarray(self._table(hdu).field(column))
+        if values.ndim == 2 and len(values) == 1:
+            values = values[0]
+        if values.ndim != 1 or values.dtype.kind not in "iufb":
+            raise SpectrumFileError(f"{self.name}: {column} of {self._label(hdu)} is not a column of numbers")
+        return values.astype(np.float64)
+
+    def has_integers(self, hdu: str | int, column: str) -> bool:
+        """Tell whether a column is one of integers."""
+        return bool(self._column(hdu, column, "iufbSU", "numbers or text").dtype.kind in "iu")
 
     def texts(self, hdu: str | int, column: str) -> list[str]:
         """Return a column of text without the blanks around it."""
@@ -189,8 +191,8 @@ class FitsFile:
 
 
 @contextmanager
-def open_fits(path: Path) -> Iterator[FitsFile]:
-    """Open a FITS file, gzipped or not, for reading; whatever goes wrong until it is closed becomes one error.
+def fits_in(path: Path, file: BinaryIO) -> Iterator[FitsFile]:
+    """Read an open file, unpacked, as FITS; whatever goes wrong until it is closed becomes one error.
 
     Raises:
         SpectrumFileError: ``<file name>: what was wrong``, in one line.
@@ -202,7 +204,6 @@ def open_fits(path: Path) -> Iterator[FitsFile]:
         warnings.simplefilter("error", AstropyWarning)
         # a display format or unit that astropy drops, or an odd name of a column, does not touch the numbers
         warnings.filterwarnings("ignore", "Invalid keyword for column|.* that column names", AstropyWarning)
-        file = stack.enter_context(plain_file(path, name, _check_beginning))
         layout = fits_layout(file, name, file.seek(0, os.SEEK_END))
         file.seek(0)
         hdus = stack.enter_context(
@@ -213,88 +214,7 @@ def open_fits(path: Path) -> Iterator[FitsFile]:
                 lazy_load_hdus=False,
                 ignore_missing_end=False,
                 ignore_missing_simple=False,
-                disable_image_compression=True,
+                disable_image_compression=True,  # packed images are unpacked one by one, those that are asked for
             )
         )
         yield FitsFile(path, file, hdus, layout)
-
-
-@contextmanager
-def one_error(name: str, kind: str) -> Iterator[None]:
-    """Turn whatever goes wrong while the file ``name`` is read into a SpectrumFileError of one line."""
-    try:
-        yield
-    except ImoError:
-        raise
-    except FileNotFoundError as error:
-        raise SpectrumFileError(f"{name}: no such file") from error
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise SpectrumFileError(f"{name}: truncated or damaged gzip file") from error
-    except OSError as error:
-        raise SpectrumFileError(f"{name}: cannot be read: {_one_line(error)}") from error
-    except MemoryError as error:
-        raise SpectrumFileError(f"{name}: not enough memory to read it") from error
-    except Exception as error:
-        # astropy and NumPy answer damaged headers with any exception there is
-        raise SpectrumFileError(f"{name}: damaged {kind}: {_one_line(error)}") from error
-
-
-def printable(text: str) -> str:
-    """Replace line breaks, control characters and undecodable bytes, so that a message stays one line."""
-    return "".join(c if c.isprintable() else "?" for c in text)
-
-
-def _one_line(error: Exception) -> str:
-    text = error.strerror if isinstance(error, OSError) and error.strerror else f"{type(error).__name__} {error}"
-    return printable(" ".join(text.split()))[:200]
-
-
-@contextmanager
-def plain_file(path: Path, name: str, check: Check, limit: int | None = None) -> Iterator[BinaryIO]:
-    """Open an ordinary file that begins as ``check`` wants it, unpacking gzip into a nameless temporary file."""
-    # opening a pipe or a device could block forever or never end
-    if not stat.S_ISREG(os.stat(path).st_mode):
-        raise SpectrumFileError(f"{name}: not an ordinary file")
-    with ExitStack() as stack:
-        file: BinaryIO = stack.enter_context(open(path, "rb"))
-        head = file.read(24)
-        if not head.startswith(GZIP):
-            check(head, name)
-        else:
-            unpacked = stack.enter_context(tempfile.TemporaryFile())
-            gunzip(file, unpacked, name, check, limit)
-            # astropy refuses to read from a handle that is also open for writing
-            file = stack.enter_context(open(os.dup(unpacked.fileno()), "rb"))
-        file.seek(0)
-        yield file
-
-
-def _check_beginning(head: bytes, name: str) -> None:
-    if not head:
-        raise SpectrumFileError(f"{name}: the file is empty")
-    if head.startswith(b"SIMPLE  ="):
-        return
-    meaning = next((text for magic, text in _FOREIGN.items() if head.startswith(magic)), "")
-    raise SpectrumFileError(f"{name}: not a FITS file{f' but {meaning}' if meaning else ' (no SIMPLE at its start)'}")
-
-
-def gunzip(packed: BinaryIO, unpacked: BinaryIO, name: str, check: Check, limit: int | None = None) -> None:
-    """Unpack gzip if it begins as ``check`` wants it and is no larger than the limits, ``limit`` bytes among them.
-
-    Raises:
-        SpectrumFileError: it is larger, or it is empty.
-    """
-    limit = min(limit or MAX_GUNZIPPED, MAX_GUNZIPPED, max(64 * _PIECE, MAX_EXPANSION * packed.seek(0, os.SEEK_END)))
-    packed.seek(0)
-    size = 0
-    with gzip.GzipFile(fileobj=packed) as stream:
-        while piece := stream.read(_PIECE):
-            if not size:
-                check(piece, name)
-            size += len(piece)
-            if size > limit:
-                raise SpectrumFileError(f"{name}: unpacks to more than {limit >> 20} MiB; gunzip it yourself if it may")
-            unpacked.write(piece)
-    if not size:
-        raise SpectrumFileError(f"{name}: the file is empty")
-    unpacked.flush()

@@ -6,17 +6,17 @@ beside them the columns of a catalogue (``object_id``, ``Z``, ``ZWARN``, ``SPECT
 without "spectrum_" will do.
 """
 
-from pathlib import Path
 from typing import Any, BinaryIO
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from imo_engine.errors import SpectrumFileError
+from imo_engine.errors import OtherKindError, SpectrumFileError
 from imo_engine.instrument import desi_wavelength
-from imo_engine.readers.fits_file import MAX_EXPANSION, one_error, plain_file, printable
+from imo_engine.readers.opened_file import OpenedFile
 from imo_engine.readers.pixels import Pixels
+from imo_engine.readers.plain_files import MAX_EXPANSION, one_error, printable
 from imo_engine.readers.redshifts import GivenRedshifts
 from imo_engine.readers.target_columns import COLUMNS, targets_of
 from imo_engine.readers.targets import Targets
@@ -32,19 +32,17 @@ _MAX_CHUNK = 1 << 30
 _SMALL = 64 << 20
 
 
-def read_multimodal(path: Path, wavelength: NDArray[np.float64], given: GivenRedshifts) -> Spectra:
+def read_multimodal(opened: OpenedFile, wavelength: NDArray[np.float64], given: GivenRedshifts) -> Spectra:
     """Read the spectra of an HDF5 file, on ``wavelength``, (M,) vacuum Angstrom, observed frame, in blocks of rows.
 
     Raises:
-        SpectrumFileError: damaged, other arrays, links to elsewhere, or more data promised than there can be.
+        OtherKindError: other arrays.
+        SpectrumFileError: damaged, arrays that do not fit together, links to elsewhere, or more data promised than
+            there can be.
     """
-    name = printable(path.name)
-    with (
-        one_error(name, "HDF5 file"),
-        plain_file(path, name, lambda head, name: None) as opened,
-        _opened(opened, name) as file,
-    ):
-        arrays = _arrays(file, name, opened.seek(0, 2))
+    name = opened.name
+    with one_error(name, "HDF5 file"), _opened(opened.content, name) as file:
+        arrays = _arrays(file, name, opened.content.seek(0, 2))
         flux = arrays["flux"]
         n = flux.shape[0]
         columns = {key: _column(name, key, arrays[key], n) for key in COLUMNS if key in arrays}
@@ -83,8 +81,9 @@ def _arrays(file: h5py.File, name: str, size: int) -> dict[str, h5py.Dataset]:
     missing = [key for key in ("flux", "ivar") if key not in arrays]
     if missing:
         found = printable(", ".join(keys[:8]))[:100] or "none"
-        raise SpectrumFileError(
-            f"{name}: HDF5 without {missing[0]}; expected (n, N) arrays flux and ivar; found {found}"
+        raise OtherKindError(
+            f"{name}: HDF5 without {missing[0]}; expected (n, N) arrays flux and ivar; found {found}",
+            "HDF5 without spectra",
         )
     shape = arrays["flux"].shape
     if len(shape) != 2 or not shape[1]:

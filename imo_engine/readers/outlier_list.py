@@ -5,15 +5,15 @@ DESI's grid and normalised, target_id, z, ra, dec and -logP (Liang et al. 2023, 
 """
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from imo_engine.errors import SpectrumFileError
+from imo_engine.errors import OtherKindError, SpectrumFileError
 from imo_engine.instrument import desi_wavelength
-from imo_engine.readers.fits_file import one_error, plain_file, printable
+from imo_engine.readers.opened_file import OpenedFile
+from imo_engine.readers.plain_files import one_error, printable
 from imo_engine.readers.plain_pickle import MAX_PICKLE, array_or_value, load_plain_pickle
 from imo_engine.readers.redshifts import GivenRedshifts
 from imo_engine.readers.target_columns import targets_of
@@ -25,18 +25,19 @@ __all__ = ["read_outlier_list"]
 _NEEDED = ("spectrum", "weight", "target_id", "z")
 _MAX_ROWS = 100_000
 _ROWS_AT_A_TIME = 256
+_OTHER = "a pickle that is no list of outliers"
 
 
-def read_outlier_list(path: Path, wavelength: NDArray[np.float64], given: GivenRedshifts) -> Spectra:
+def read_outlier_list(file: OpenedFile, wavelength: NDArray[np.float64], given: GivenRedshifts) -> Spectra:
     """Read a published list of outliers in the order of their ranks, which with the stored log p become remarks.
 
     Raises:
-        SpectrumFileError: it holds anything but arrays and plain values, or is not such a list.
+        OtherKindError: it holds anything but arrays and plain values, or is not such a list.
+        SpectrumFileError: it is damaged, or too large.
     """
-    name = printable(path.name)
+    name = file.name
     with one_error(name, "pickle"):
-        with plain_file(path, name, lambda head, name: None, MAX_PICKLE) as file:
-            content = file.read(MAX_PICKLE + 1)
+        content = file.content.read(MAX_PICKLE + 1)
         if len(content) > MAX_PICKLE:
             raise SpectrumFileError(f"{name}: larger than {MAX_PICKLE >> 20} MiB, the most that a pickle may have")
         entries = _entries(load_plain_pickle(content, name), name)
@@ -62,15 +63,16 @@ def _entries(found: object, name: str) -> list[tuple[int, Mapping[str, Any]]]:
     """Return rank and contents of each outlier, by rank."""
     expected = f"expected a dict from rank to a dict with {', '.join(_NEEDED)}"
     if not isinstance(found, dict) or not found or len(found) > _MAX_ROWS:
-        raise SpectrumFileError(f"{name}: a pickled {type(found).__name__}; {expected}")
+        raise OtherKindError(f"{name}: a pickled {type(found).__name__}; {expected}", _OTHER)
     entries = []
     for key, entry in found.items():
         rank = array_or_value(key)
         if isinstance(rank, bool) or not isinstance(rank, int) or not isinstance(entry, dict):
-            raise SpectrumFileError(f"{name}: {printable(str(rank))[:30]!r} is not a rank with a spectrum; {expected}")
+            shown = printable(str(rank))[:30]
+            raise OtherKindError(f"{name}: {shown!r} is not a rank with a spectrum; {expected}", _OTHER)
         missing = [needed for needed in _NEEDED if needed not in entry]
         if missing:
-            raise SpectrumFileError(f"{name}: number {rank} has no {missing[0]}; {expected}")
+            raise OtherKindError(f"{name}: number {rank} has no {missing[0]}; {expected}", _OTHER)
         entries.append((rank, entry))
     return sorted(entries, key=lambda one: one[0])
 

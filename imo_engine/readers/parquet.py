@@ -8,16 +8,16 @@ Universe has the same inside a column ``spectrum``.
 """
 
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from imo_engine.errors import SpectrumFileError
+from imo_engine.errors import OtherKindError, SpectrumFileError
 from imo_engine.instrument import desi_wavelength
-from imo_engine.readers.fits_file import one_error, plain_file, printable
+from imo_engine.readers.opened_file import OpenedFile
 from imo_engine.readers.pixels import Pixels
+from imo_engine.readers.plain_files import one_error, printable
 from imo_engine.readers.redshifts import GivenRedshifts
 from imo_engine.readers.target_columns import COLUMNS, IDENTIFIERS, targets_of
 from imo_engine.readers.weighted import weighted_spectra
@@ -40,23 +40,24 @@ _MAX_GROUP = 8 << 30
 _MAX_THRIFT = 64 << 20
 
 
-def read_parquet(path: Path, wavelength: NDArray[np.float64], given: GivenRedshifts) -> Spectra:
+def read_parquet(file: OpenedFile, wavelength: NDArray[np.float64], given: GivenRedshifts) -> Spectra:
     """Read the spectra of a Parquet table, on ``wavelength``, (N,) vacuum Angstrom, observed frame.
 
     Shards are on DESI's or SDSS's grid, or on ``wavelength`` itself if they have as many pixels.
 
     Raises:
-        SpectrumFileError: damaged, other columns, or more values than such a file can have.
+        OtherKindError: other columns.
+        SpectrumFileError: damaged, or more values than such a file can have.
     """
-    name = printable(path.name)
-    with one_error(name, "Parquet file"), plain_file(path, name, lambda head, name: None) as file:
-        parts = [_spectra(name, block, wavelength, given) for block in _blocks(file, name)]
+    name = file.name
+    with one_error(name, "Parquet file"):
+        parts = [_spectra(name, block, wavelength, given) for block in _blocks(file.content, name)]
     if not parts:
         raise SpectrumFileError(f"{name}: a table without rows, so there is no spectrum")
     return concatenate(parts)
 
 
-def _blocks(file: Any, name: str) -> Iterator[dict[str, list[Any]]]:  # noqa: ANN401 - an open file
+def _blocks(file: BinaryIO, name: str) -> Iterator[dict[str, list[Any]]]:
     """Return columns by name in small letters, some rows at a time."""
     import pyarrow.parquet  # takes a while
 
@@ -113,7 +114,9 @@ def _wanted(schema: Any, name: str) -> set[str]:  # noqa: ANN401 - a schema of A
             raise SpectrumFileError(f"{name}: {printable(field.name)} has a type of its own; expected {_EXPECTED}")
     if not leaves.issuperset(_SHARD) and not leaves.issuperset(_RECORD):
         found = printable(", ".join(schema.names[:8]))[:100] or "none"
-        raise SpectrumFileError(f"{name}: not a table of spectra; expected columns {_EXPECTED}; found {found}")
+        raise OtherKindError(
+            f"{name}: not a table of spectra; expected columns {_EXPECTED}; found {found}", "Parquet without spectra"
+        )
     return wanted
 
 

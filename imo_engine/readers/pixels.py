@@ -5,10 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["MIN_IVAR", "Pixels", "resample"]
+__all__ = ["MIN_IVAR", "Pixels", "resample", "typical_flux"]
 
 MIN_IVAR = 1e-6
-"""Pixels of this inverse variance or less count as masked, as in the preparation of the published models."""
+"""Pixels of this inverse variance or less, in units of the spectrum's median |flux|, count as masked.
+
+In the preparation of the published models the limit is 1e-6 in DESI's unit, of fluxes of about 1; here it is one of
+signal to noise, 0.001, so that no unit of flux decides what was measured."""
 
 _LIMIT = 1e38
 _COINCIDENT = 1e-6
@@ -25,17 +28,21 @@ class Pixels:
     """(n, N)"""
 
     @classmethod
-    def from_file(cls, flux: ArrayLike, ivar: ArrayLike, mask: ArrayLike | None = None) -> "Pixels":
+    def from_file(cls, flux: ArrayLike, ivar: ArrayLike | None, mask: ArrayLike | None = None) -> "Pixels":
         """Keep the good pixels of spectra as they are in a file.
 
         Args:
             flux: (n, N)
-            ivar: (n, N)
+            ivar: (n, N); None where nothing is known of the noise: it becomes 1 where there is a flux.
             mask: (n, N), 0 where the survey found nothing wrong.
         """
-        flux, ivar = np.array(flux, np.float64, ndmin=2), np.array(ivar, np.float64, ndmin=2)
+        flux, has_noise = np.array(flux, np.float64, ndmin=2), ivar is not None
+        ivar = np.array(ivar, np.float64, ndmin=2) if has_noise else np.ones_like(flux)
+        typical = typical_flux(flux, ivar)[:, None]
         # comparisons with NaN are false; what single precision cannot hold is damage, not a measurement
-        good = (np.abs(flux) < _LIMIT) & (ivar > MIN_IVAR) & (ivar < _LIMIT)
+        with np.errstate(over="ignore", invalid="ignore"):
+            scaled = ivar * typical**2 if has_noise else ivar
+            good = (np.abs(flux) < _LIMIT * typical) & (ivar > 0) & (scaled > MIN_IVAR) & (scaled < _LIMIT)
         if mask is not None:
             good &= np.array(mask, ndmin=2) == 0
         flux[~good] = 0.0
@@ -46,6 +53,15 @@ class Pixels:
     def has_data(self) -> NDArray[np.bool_]:
         """(n,) whether there is any good pixel."""
         return np.any(self.ivar > 0, axis=1)
+
+
+def typical_flux(flux: NDArray[np.float64], ivar: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the median |flux| of measured pixels that are not 0, (n,); 1 where there is none."""
+    measured = np.where(np.isfinite(flux) & (flux != 0) & (ivar > 0), np.abs(flux), np.nan)
+    some = np.any(np.isfinite(measured), axis=1)
+    typical = np.ones(len(flux))
+    typical[some] = np.nanmedian(measured[some], axis=1)
+    return typical
 
 
 def resample(pixels: Pixels, wavelength: NDArray[np.float64], grid: NDArray[np.float64]) -> Pixels:

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from imo_engine.errors import SpectrumFileError
-from imo_engine.readers.fits_file import printable
+from imo_engine.errors import OtherKindError, SpectrumFileError
+from imo_engine.readers.plain_files import printable
 
 __all__ = ["MAX_PICKLE", "array_or_value", "load_plain_pickle"]
 
@@ -24,6 +24,7 @@ MAX_PICKLE = 1 << 30
 _MAX_STEPS = 5_000_000
 _MAX_VALUES = 1 << 28
 _KINDS = "fiub"
+_OBJECTS = "a file of Python objects"
 _CALLS = {"PERSID", "BINPERSID", "INST", "OBJ", "NEWOBJ", "NEWOBJ_EX", "EXT1", "EXT2", "EXT4", "NEXT_BUFFER"}
 _MEMO = {"PUT", "BINPUT", "LONG_BINPUT", "GET", "BINGET", "LONG_BINGET"}
 
@@ -59,8 +60,8 @@ def _check_steps(content: bytes, name: str) -> None:
     try:
         for number, (step, argument, _) in enumerate(pickletools.genops(content)):
             if step.name in _CALLS:
-                raise SpectrumFileError(
-                    f"{name}: holds Python objects ({step.name}); only arrays and plain values are read"
+                raise OtherKindError(
+                    f"{name}: holds Python objects ({step.name}); only arrays and plain values are read", _OBJECTS
                 )
             if number > _MAX_STEPS or (step.name in _MEMO and int(argument or 0) > number):
                 raise SpectrumFileError(f"{name}: a pickle of too many or of contradictory steps")
@@ -144,8 +145,9 @@ class _PlainUnpickler(pickle.Unpickler):
         key = (module.rpartition(".")[2] if module in known else module, name)
         if key not in made:
             shown = printable(f"{module}.{name}")[:80]
-            raise SpectrumFileError(
+            raise OtherKindError(
                 f"{self._name}: a pickle that calls {shown}, which could run code; only NumPy arrays and plain values "
-                "are read"
+                "are read",
+                _OBJECTS,
             )
         return _Maker(made[key])

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from imo_engine.errors import SpectrumFileError
 from imo_engine.readers.fits_file import FitsFile
+from imo_engine.readers.opened_file import OpenedFile
 from imo_engine.readers.pixels import Pixels
 from imo_engine.readers.redshifts import GivenRedshifts
 from imo_engine.readers.targets import Targets
@@ -31,20 +32,25 @@ _FIBRE_BITS = {
     11: "SMEARHIGHSN",
     12: "SMEARMEDSN",
 }
-"""Bits of and_mask that speak of a fibre, not a pixel (https://www.sdss3.org/dr10/algorithms/bitmask_sppixmask.php)."""
+"""Bits of and_mask that speak of the whole spectrum, or of its blue or red half, and not of a pixel."""
+_NO_DATA = 1 << 18 | 1 << 22 | 1 << 24
+"""FULLREJECT, NOSKY, NODATA: the bits of pixels of which the survey says INVVAR = 0. All others, such as BRIGHTSKY, are
+of pixels whose noise is larger, as ivar says (SPPIXMASK in https://www.sdss4.org/dr17/algorithms/bitmasks)."""
 
 
-def recognises_sdss(file: FitsFile) -> bool:
+def recognises_sdss(file: OpenedFile) -> bool:
     """Tell by its columns whether a file holds an SDSS spectrum."""
-    return len(file) > 1 and {"LOGLAM", "FLUX", "IVAR"} <= file.columns(1)
+    return file.fits is not None and len(file.fits) > 1 and {"LOGLAM", "FLUX", "IVAR"} <= file.fits.columns(1)
 
 
-def read_sdss(file: FitsFile, wavelength: NDArray[np.float64], given: GivenRedshifts) -> Spectra:
-    """Read the spectrum of an open SDSS file, resampled to ``wavelength``, (N,) vacuum Angstrom, observed frame.
+def read_sdss(opened: OpenedFile, wavelength: NDArray[np.float64], given: GivenRedshifts) -> Spectra:
+    """Read the spectrum of an SDSS file, resampled to ``wavelength``, (N,) vacuum Angstrom, observed frame.
 
     Raises:
         SpectrumFileError: the file is damaged.
     """
+    file = opened.fits
+    assert file is not None  # or it would not be recognised
     loglam = file.floats(1, "LOGLAM")
     # 100 to 1e6 Angstrom; also keeps 10**loglam finite
     if len(loglam) < 2 or not ((loglam > 2) & (loglam < 6)).all() or not (np.diff(loglam) > 0).all():
@@ -56,30 +62,29 @@ def read_sdss(file: FitsFile, wavelength: NDArray[np.float64], given: GivenRedsh
     targets.ra, targets.dec = _position(file, table)
 
     mask = file.integers(1, "AND_MASK") if "AND_MASK" in file.columns(1) else np.zeros(len(loglam), np.int64)
-    # A bit set on every pixel cannot tell the bad ones from the good ones. Bits 0-15 concern the fibre: like
-    # DESI's fibre status they are reported, or some bright, well-studied galaxies could not be looked at.
-    fibre = mask & 0xFFFF
-    everywhere = int(np.bitwise_and.reduce(fibre))
-    somewhere = int(np.bitwise_or.reduce(fibre)) & ~everywhere
-    if everywhere:
-        targets.remark(f"and_mask has {_flags(everywhere)} on every pixel")
-    if somewhere:
-        share = np.mean((fibre & somewhere) != 0)
-        targets.remark(f"and_mask has {_flags(somewhere)} on {share:.0%} of the pixels, which are masked")
-    pixels = Pixels.from_file(file.floats(1, "FLUX"), file.floats(1, "IVAR"), mask & ~everywhere)
+    # a pixel that is bad has ivar = 0 already: like DESI's fibre status, bits 0-15 are reported and mask nothing
+    flags = [(name, np.mean(mask >> bit & 1)) for bit, name in _FIBRE_BITS.items() if np.any(mask >> bit & 1)]
+    if flags:
+        targets.remark("and_mask has " + ", ".join(f"{name} on {_share(share)}" for name, share in flags))
+    pixels = Pixels.from_file(file.floats(1, "FLUX"), file.floats(1, "IVAR"), mask & _NO_DATA)
     _add_redshift(targets, file, table, given)
     for remark in file.remarks:
         targets.remark(remark)
     return targets.normalised(pixels, 10**loglam, wavelength, slice(0, 1))
 
 
+def _share(share: float) -> str:
+    """Say how many of the pixels, never all or none of them where it is not so."""
+    if share == 1:
+        return "every pixel"
+    percent = min(max(round(100 * share), 1), 99)
+    about = "less than " if 100 * share < 0.5 else "more than " if 100 * share >= 99.5 else ""
+    return f"{about}{percent}% of the pixels"
+
+
 def _instrument(wavelength: NDArray[np.float64]) -> str:
     """Tell the spectrographs of SDSS from those of BOSS, which reach farther at both ends."""
     return "BOSS" if wavelength[0] < 3750 or wavelength[-1] > 9400 else "SDSS"
-
-
-def _flags(bits: int) -> str:
-    return " and ".join(_FIBRE_BITS.get(bit, f"bit {bit}") for bit in range(16) if bits >> bit & 1)
 
 
 def _add_redshift(targets: Targets, file: FitsFile, table: int | None, given: GivenRedshifts) -> None:

@@ -1,100 +1,224 @@
-"""Spectra from files of any survey that is known, recognised by what is in them."""
+"""Spectra from files of any kind that is known, recognised by what is in them, wherever they lie in a folder."""
 
+import logging
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from imo_engine.errors import InputError, SpectrumFileError
+from imo_engine.errors import InputError, OtherKindError, SpectrumFileError
 from imo_engine.instrument import desi_wavelength
-from imo_engine.readers.desi import read_desi, recognises_desi
-from imo_engine.readers.fits_file import open_fits, printable
-from imo_engine.readers.layouts import other_reader
-from imo_engine.readers.redshifts import GivenRedshifts, RedrockRedshifts, redrock_beside
-from imo_engine.readers.sdss import read_sdss, recognises_sdss
-from imo_engine.readers.target_columns import catalogue_words, is_catalogue
-from imo_engine.readers.text_table import read_text_table, recognises_text_table
-from imo_engine.spectra import Spectra, concatenate
+from imo_engine.readers.folders import named_files
+from imo_engine.readers.kinds import LAST_READERS, READERS, Reader, reader_of, refusal
+from imo_engine.readers.opened_file import open_file
+from imo_engine.readers.plain_files import printable
+from imo_engine.readers.redshift_tables import RedshiftTable
+from imo_engine.readers.redshifts import GivenRedshifts
+from imo_engine.readers.target_columns import catalogue_words, holds_catalogue
+from imo_engine.spectra import Spectra, concatenate, normalise
 
-__all__ = ["read_spectra"]
+__all__ = ["UNREAD", "SurveyFiles", "read_spectra", "read_survey"]
 
-_PATTERNS = ("coadd-", "spec-")
-_SUFFIXES = (".fits", ".fits.gz")
+UNREAD = "not read: "
+"""How the problem of a row begins that stands for a file which could not be read."""
+
+log = logging.getLogger(__name__)
+
+Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
+
+
+@dataclass(frozen=True, eq=False)
+class SurveyFiles:
+    """What was read of a list of files and folders.
+
+    Attributes:
+        spectra: Every target of every file; a file that could not be read is a row of its own, whose ``problem`` is
+            the reason.
+        unreadable: Why, by name of file, some could not be read.
+        passed_over: How many files in folders hold no spectra, by what they are.
+    """
+
+    spectra: Spectra
+    unreadable: Mapping[str, str] = field(default_factory=dict)
+    passed_over: Mapping[str, int] = field(default_factory=dict)
+
+    def passed_over_words(self) -> str:
+        """Say in one line what was passed over; empty if nothing was."""
+        total = sum(self.passed_over.values())
+        return f"{total} {'file' if total == 1 else 'files'} passed over: {_counted(self.passed_over)}" if total else ""
+
+    def words(self) -> str:
+        """Say in one line what was passed over and which files could not be read; empty if there is nothing."""
+        lost = [f"{name} cannot be read" for name in self.unreadable]
+        if len(lost) > 3:
+            lost = [*lost[:3], f"and {len(lost) - 3} more"]
+        return "; ".join(filter(None, [self.passed_over_words(), *lost]))
 
 
 def read_spectra(
-    paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+    paths: Paths,
     *,
     wavelength: ArrayLike | None = None,
     redshift: float | Mapping[str, float] | None = None,
+    redshifts: str | os.PathLike[str] | None = None,
 ) -> Spectra:
-    """Read and normalise the spectra of DESI coadd files, SDSS or BOSS spec files, and CSV or ECSV tables.
+    """Read and normalise spectra: files of DESI, SDSS and BOSS, FITS tables, Parquet, HDF5, text, and more.
 
-    Also those of Parquet (spender's shards, SPARCL's records), of HDF5 (Multimodal Universe), and of the authors'
-    pickled list of outliers.
-
-    Every target of every file is returned, in order, also those that cannot be scored: their ``problem``
-    says why. A target that occurs more than once keeps its identifier the first time and gets "-2", "-3", ...
-    after it from then on, with a note.
+    The kinds are those of :data:`imo_engine.readers.kinds.READERS`. Every target of every file is returned, in order,
+    also those that cannot be scored: their ``problem`` says why. A file among several that cannot be read is such a
+    row too. A target that occurs more than once keeps its identifier the first time and gets "-2", "-3", ... after it
+    from then on, with a note.
 
     Args:
-        paths: files, recognised by their content (text tables by .csv and .ecsv, see
-            :mod:`imo_engine.readers.text_table`), or folders, of which all ``coadd-*.fits`` and ``spec-*.fits``
-            (also ``.fits.gz``) are read in the order of their names. A file named twice is read once. The
-            redshifts of ``coadd-*`` are in ``redrock-*`` beside it; a redrock file among the paths serves
-            the coadd files that have none beside them.
+        paths: files, recognised by their content, or folders, which are searched to any depth for whatever can be
+            read, in the order of names. A file named twice is read once. The redshifts of ``coadd-*`` are in the
+            file, or in ``redrock-*`` or a catalogue of the survey's beside it; a file of redshifts among the paths
+            serves those that have none.
         wavelength: (N,) grid of the result, vacuum Angstrom, observed frame; DESI's by default. Spectra on
             other pixels are interpolated (:func:`imo_engine.readers.pixels.resample`).
         redshift: one number for every target, whatever the files say (redrock files are then not opened),
             or a mapping from target id to redshift, for the targets it names; other names in it are ignored.
+        redshifts: a catalogue (FITS, ECSV or CSV) whose redshifts come before those of the files, joined by target.
 
     Returns:
         Flux over its median at rest 5300-5850 Angstrom, on ``wavelength``.
 
     Raises:
-        SpectrumFileError: a file is missing, damaged or of an unknown kind; one line, beginning with its name.
+        SpectrumFileError: none of the files can be read; one line, beginning with the name of the first.
         InputError: ``wavelength`` does not increase, ``redshift`` is not a number, or no path was given.
     """
+    return read_survey(paths, wavelength=wavelength, redshift=redshift, redshifts=redshifts).spectra
+
+
+def read_survey(
+    paths: Paths,
+    *,
+    wavelength: ArrayLike | None = None,
+    redshift: float | Mapping[str, float] | None = None,
+    redshifts: str | os.PathLike[str] | None = None,
+    uploaded: bool = False,
+) -> SurveyFiles:
+    """Read spectra as :func:`read_spectra` does, and return also what could not be read and what was passed over.
+
+    Files that were ``uploaded``, from whoever has the page, are not of all kinds.
+    """
     grid = _grid(wavelength)
-    given = GivenRedshifts.parse(redshift)
-    files = _files(paths)
-    parts: dict[Path, Spectra] = {}
-    tables: list[RedrockRedshifts] = []
-    waiting: list[Path] = []
+    given = GivenRedshifts.parse(redshift, None if redshifts is None else Path(redshifts))
+    files, folder_of = named_files(paths)
+    reading = _Reading(grid, given, wait=len(files) > 1, uploaded=uploaded)
+    passed_over: Counter[str] = Counter()
     for path in files:
-        read_other = other_reader(path) or (read_text_table if recognises_text_table(path) else None)
-        if read_other is not None:
-            parts[path] = read_other(path, grid, given)
-            continue
-        with open_fits(path) as file:
-            if recognises_desi(file):
-                # its redshifts may be in a redrock file that comes later in the list
-                if len(files) > 1 and redrock_beside(path)[0] is None:
-                    waiting.append(path)
-                else:
-                    parts[path] = read_desi(file, grid, given)
-            elif recognises_sdss(file):
-                parts[path] = read_sdss(file, grid, given)
-            elif RedrockRedshifts.recognises(file):
-                tables.append(RedrockRedshifts.from_file(file))
-            elif any(is_catalogue(file.columns(hdu)) for hdu in range(len(file))):
-                raise SpectrumFileError(catalogue_words(file.name))
+        try:
+            reading.take(path)
+        except OtherKindError as error:
+            if path in folder_of:
+                passed_over[error.reason] += 1
             else:
-                found = ", ".join(file.extnames[:8]) or "none"
-                raise SpectrumFileError(
-                    f"{file.name}: neither a DESI coadd (FIBERMAP, B_FLUX, ...) nor an SDSS spectrum (HDU 1 with "
-                    f"loglam, flux, ivar); its HDUs are {found}"
-                )
-    for path in waiting:
-        with open_fits(path) as file:
-            parts[path] = read_desi(file, grid, given, RedrockRedshifts.joined(tables))
-    if not parts:
-        raise SpectrumFileError(f"{tables[0].name}: holds redshifts but no spectra; give the coadd file as well")
-    return _with_unique_ids(concatenate([parts[path] for path in files if path in parts]))
+                reading.errors[path] = error
+        except SpectrumFileError as error:
+            reading.errors[path] = error
+    reading.take_waiting()
+
+    found = SurveyFiles(reading.spectra(files), reading.unreadable(), passed_over) if reading.parts else None
+    if found is None:
+        raise _nothing(reading, passed_over, [printable(folder.name) for folder in folder_of.values()])
+    if found.passed_over:
+        log.info(found.passed_over_words())
+    return found
+
+
+class _Reading:
+    """Spectra, redshifts and errors of the files that were taken so far, by path."""
+
+    def __init__(self, grid: NDArray[np.float64], given: GivenRedshifts, *, wait: bool, uploaded: bool) -> None:
+        self.parts: dict[Path, Spectra] = {}
+        self.errors: dict[Path, SpectrumFileError] = {}
+        self.tables: list[RedshiftTable] = []
+        self._grid, self._given, self._wait, self._uploaded = grid, given, wait, uploaded
+        self._waiting: dict[Path, Reader] = {}
+
+    def take(self, path: Path) -> None:
+        """Read one file.
+
+        Raises:
+            SpectrumFileError: it cannot be read.
+        """
+        with open_file(path) as file:
+            reader = reader_of(file, READERS)
+            if reader is None and file.fits is not None:
+                table = RedshiftTable.hdu_of(file.fits, any_name=True)
+                if table is not None:
+                    self.tables.append(RedshiftTable.from_fits(file.fits, table))
+                    return
+            if reader is None and holds_catalogue(file):
+                raise OtherKindError(catalogue_words(file.name), "a catalogue of log p")
+            reader = reader or reader_of(file, LAST_READERS)
+            if reader is None:
+                raise refusal(file)
+            if self._uploaded and reader.not_uploaded:
+                raise OtherKindError(f"{file.name}: {reader.not_uploaded}", reader.name)
+            if self._wait and reader.waits(file):
+                self._waiting[path] = reader  # its redshifts may be in a file that comes later in the list
+            else:
+                self.parts[path] = reader.read(file, self._grid, self._given)
+
+    def take_waiting(self) -> None:
+        """Read the files that waited for redshifts from others."""
+        given = replace(self._given, others=RedshiftTable.joined(self.tables))
+        for path, reader in self._waiting.items():
+            try:
+                with open_file(path) as file:
+                    self.parts[path] = reader.read(file, self._grid, given)
+            except SpectrumFileError as error:
+                self.errors[path] = error
+
+    def unreadable(self) -> dict[str, str]:
+        """Return why files could not be read, by their names."""
+        return {printable(path.name): _reason(path, error) for path, error in self.errors.items()}
+
+    def spectra(self, files: Sequence[Path]) -> Spectra:
+        """Return all spectra in the order of the files, a row for each file that could not be read."""
+        parts = {path: _unread(path, _reason(path, error), self._grid) for path, error in self.errors.items()}
+        parts |= self.parts
+        return _with_unique_ids(concatenate([parts[path] for path in files if path in parts]))
+
+
+def _reason(path: Path, error: SpectrumFileError) -> str:
+    return str(error).removeprefix(f"{printable(path.name)}: ")
+
+
+def _unread(path: Path, reason: str, grid: NDArray[np.float64]) -> Spectra:
+    """Return the row of a file that could not be read."""
+    name = printable(path.name)
+    nothing = np.zeros((1, len(grid)))
+    target = name.removesuffix(".gz").rpartition(".")[0] or name
+    return normalise(grid, nothing, nothing, [np.nan], target_id=[target], problem=[f"{UNREAD}{reason}"], source=name)
+
+
+def _nothing(reading: _Reading, passed_over: Mapping[str, int], folders: Sequence[str]) -> SpectrumFileError:
+    """Return the error for paths without any spectrum: the first file's, or what the folders have instead."""
+    first = next(iter(reading.errors.values()), None)
+    if not folders:
+        if first is not None:
+            more = len(reading.errors) - 1
+            return SpectrumFileError(f"{first}{f'; {more} more cannot be read either' if more else ''}")
+        return SpectrumFileError(
+            f"{reading.tables[0].name}: holds redshifts but no spectra; give the coadd file as well"
+        )
+    found = dict(passed_over)
+    if reading.tables:
+        found["redshifts without spectra"] = len(reading.tables)
+    if first is not None:
+        found[f"cannot be read (first {first})"] = len(reading.errors)
+    return SpectrumFileError(f"{folders[0]}: a folder without spectra; found {_counted(found)}")
+
+
+def _counted(found: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {reason}" for reason, count in sorted(found.items(), key=lambda item: -item[1]))
 
 
 def _grid(wavelength: ArrayLike | None) -> NDArray[np.float64]:
@@ -104,29 +228,6 @@ def _grid(wavelength: ArrayLike | None) -> NDArray[np.float64]:
     if grid.ndim != 1 or len(grid) < 2 or not np.isfinite(grid).all() or not (np.diff(grid) > 0).all():
         raise InputError(f"'wavelength' {grid.shape} should be at least two increasing wavelengths in Angstrom")
     return grid
-
-
-def _files(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> list[Path]:
-    """Return each file once, folders replaced by the spectra in them."""
-    files: dict[Path, None] = {}
-    for given in [paths] if isinstance(paths, (str, os.PathLike)) else paths:
-        if not isinstance(given, (str, os.PathLike)):
-            raise InputError(f"'paths' has {given!r}, not the name of a file")
-        path = Path(given)
-        try:
-            inside = sorted(filter(_is_spectra, path.iterdir())) if path.is_dir() else [path]
-            files |= dict.fromkeys(p.absolute() for p in inside)
-        except (OSError, ValueError) as error:
-            raise SpectrumFileError(f"{printable(path.name)}: cannot be read: {error}") from error
-        if not inside:
-            raise SpectrumFileError(f"{printable(path.name)}: a folder without coadd-*.fits and spec-*.fits")
-    if not files:
-        raise InputError("'paths' names no file")
-    return list(files)
-
-
-def _is_spectra(path: Path) -> bool:
-    return path.name.startswith(_PATTERNS) and path.name.endswith(_SUFFIXES) and path.is_file()
 
 
 def _with_unique_ids(spectra: Spectra) -> Spectra:

@@ -1,5 +1,6 @@
 """Columns that say of each target what it is, under the names that surveys and archives give them."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -8,11 +9,21 @@ from numpy.typing import NDArray
 
 from imo_engine.eligibility import zwarn_words
 from imo_engine.errors import SpectrumFileError
-from imo_engine.readers.fits_file import printable
+from imo_engine.readers.opened_file import OpenedFile
+from imo_engine.readers.plain_files import printable
 from imo_engine.readers.redshifts import GivenRedshifts
 from imo_engine.readers.targets import Targets
 
-__all__ = ["COLUMNS", "IDENTIFIERS", "LOG_PROB", "MINUS_LOG_PROB", "catalogue_words", "is_catalogue", "targets_of"]
+__all__ = [
+    "COLUMNS",
+    "IDENTIFIERS",
+    "LOG_PROB",
+    "MINUS_LOG_PROB",
+    "catalogue_words",
+    "holds_catalogue",
+    "is_catalogue",
+    "targets_of",
+]
 
 IDENTIFIERS = ("target_id", "targetid", "object_id", "specid", "specobjid", "sparcl_id", "id")
 LOG_PROB = ("log_prob", "logprob", "log_p", "logp", "lnp")
@@ -23,6 +34,7 @@ _PLATE = ("plate", "mjd", "fiberid")
 _REDSHIFT, _ZWARN, _CLASS, _OBJTYPE = ("z", "redshift"), ("zwarn", "redshift_warning"), ("spectype", "class"), "objtype"
 _PLACES = (("ra", "dec"), ("target_ra", "target_dec"), ("plug_ra", "plug_dec"))
 _MAX_TEXT = 100
+_MAX_HEADER = 1 << 17
 
 COLUMNS = frozenset(
     (
@@ -45,11 +57,22 @@ def is_catalogue(titles: Iterable[str]) -> bool:
     return bool(known & set(IDENTIFIERS)) and bool(known & {*LOG_PROB, *MINUS_LOG_PROB})
 
 
+def holds_catalogue(file: OpenedFile) -> bool:
+    """Tell whether a file, FITS or text, has a table that is a catalogue of log p."""
+    if file.fits is not None:
+        return any(is_catalogue(file.fits.columns(hdu)) for hdu in range(len(file.fits)))
+    file.content.seek(0)
+    head = file.content.read(_MAX_HEADER)
+    file.content.seek(0)
+    lines = (line for line in head.decode("utf-8", "replace").splitlines() if not line.startswith("#"))
+    return b"\0" not in head and is_catalogue(re.split(r"[,;\s]+", next(lines, "").strip()))
+
+
 def catalogue_words(name: str) -> str:
     """Say what a catalogue of log p is good for, in place of spectra."""
     return (
         f"{name}: a catalogue of log p, which holds no spectra; look at it with the spectra that it is of: "
-        f"imo serve --spectra FILES --catalogue {name}"
+        f"imo serve FILES --catalogue {name}"
     )
 
 
@@ -80,20 +103,22 @@ def targets_of(
         targets.objtype = [_text(kind) or "NONE" for kind in columns[_OBJTYPE]]
     warnings = _numbers(name, columns, next((key for key in _ZWARN if key in columns), ""), n)
     targets.zwarn = np.where(np.isfinite(warnings), warnings, -1).clip(-1, 2**62).astype(np.int64)
+    known = targets.give_redshifts(given)
     for row, (kind, zwarn) in enumerate(zip(targets.spectype, targets.zwarn.tolist(), strict=True)):
+        if known[row] and given.of(targets.target_id[row]) is None:
+            continue  # a catalogue was given and says it
         if zwarn > 0:
             targets.remark(f"ZWARN {zwarn} ({zwarn_words(zwarn)})", row)
         if kind not in ("GALAXY", ""):
             targets.remark(f"the survey calls it a {kind}", row)
-    _add_redshifts(targets, columns, given)
+    _add_redshifts(targets, columns, ~known)
     return targets
 
 
-def _add_redshifts(targets: Targets, columns: Mapping[str, Any], given: GivenRedshifts) -> None:
-    by_hand = targets.give_redshifts(given)
+def _add_redshifts(targets: Targets, columns: Mapping[str, Any], wanted: NDArray[np.bool_]) -> None:
     key = next((key for key in _REDSHIFT if key in columns), "")
     z = _numbers(targets.source, columns, key, len(targets.target_id))
-    for row in np.flatnonzero(~by_hand).tolist():
+    for row in np.flatnonzero(wanted).tolist():
         targets.redshift[row] = z[row]
         if not np.isfinite(z[row]):
             what = f"it is {z[row]}" if key else "there is no column z or redshift"

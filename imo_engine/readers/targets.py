@@ -3,11 +3,14 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from imo_engine.readers.pixels import Pixels, resample
+from imo_engine.readers.pixels import Pixels, resample, typical_flux
+from imo_engine.readers.redshift_tables import RedshiftTable
 from imo_engine.readers.redshifts import GivenRedshifts
 from imo_engine.spectra import Spectra, normalise
 
 __all__ = ["Targets"]
+
+_USUAL_POWERS = -4, 5
 
 
 class Targets:
@@ -44,19 +47,53 @@ class Targets:
 
     def give_redshifts(self, given: GivenRedshifts) -> NDArray[np.bool_]:
         """Take over the redshifts that the caller gave and return which targets, (n,), these are."""
-        by_hand = np.zeros(len(self.target_id), bool)
+        known = np.zeros(len(self.target_id), bool)
         for row, target in enumerate(self.target_id):
             z = given.of(target)
             if z is not None:
                 self.redshift[row] = z
-                by_hand[row] = True
+                known[row] = True
                 self.remark("redshift given by hand", row)
-        return by_hand
+        if given.catalogue is not None:
+            new = self.look_up(given.catalogue, ~known, given.catalogue.name)
+            for row in np.flatnonzero(new).tolist():
+                self.remark(f"redshift from {given.catalogue.name}", row)
+            known |= new
+        return known
+
+    def look_up(self, table: RedshiftTable, wanted: NDArray[np.bool_], fitter: str = "redrock") -> NDArray[np.bool_]:
+        """Take redshift, warning and class of the targets ``wanted``, (n,), from a table; return which are in it.
+
+        ``fitter`` is who is said to have classified them.
+        """
+        best, count = table.rows(self.target_id)
+        found = wanted & (best >= 0)
+        for row in np.flatnonzero(found).tolist():
+            z, warning, kind = table.z[best[row]], table.zwarn[best[row]], str(table.spectype[best[row]])
+            self.redshift[row] = z
+            # what the table does not say stays as the file says it
+            self.zwarn[row] = warning if warning >= 0 else self.zwarn[row]
+            self.spectype[row] = kind or self.spectype[row]
+            if not np.isfinite(z):
+                self.say(row, f"no redshift: it is {z} in {table.name}")
+            if count[row] > 1:
+                which = table.which(best[row])
+                self.remark(f"{table.name} has {count[row]} redshifts of it, {which} is used", row)
+            if warning > 0:
+                self.remark(f"ZWARN {warning}", row)
+            if kind not in ("GALAXY", ""):
+                self.remark(f"{fitter} calls it a {kind}", row)
+        return found
 
     def normalised(
         self, pixels: Pixels, observed: NDArray[np.float64], wavelength: NDArray[np.float64], rows: slice
     ) -> Spectra:
-        """Resample the pixels of some rows from ``observed`` to ``wavelength`` and normalise them."""
+        """Resample the pixels of some rows from ``observed`` to ``wavelength`` and normalise them.
+
+        Flux of an unusual size is brought to a power of ten of the file's unit, with a remark: a flux in
+        erg/s/cm2/Angstrom has an ivar of about 1e34, and single precision ends there.
+        """
+        pixels = self._of_usual_size(pixels, rows)
         has_data = pixels.has_data
         if observed.shape != wavelength.shape or not np.allclose(observed, wavelength, rtol=0, atol=1e-6):
             pixels = resample(pixels, observed, wavelength)
@@ -84,3 +121,14 @@ class Targets:
             zwarn=self.zwarn[rows],
             objtype=self.objtype[rows],
         )
+
+    def _of_usual_size(self, pixels: Pixels, rows: slice) -> Pixels:
+        power = np.floor(np.log10(typical_flux(pixels.flux, pixels.ivar)))
+        low, high = _USUAL_POWERS
+        power[(low <= power) & (power < high)] = 0
+        if not power.any():
+            return pixels
+        for row in np.flatnonzero(power).tolist():
+            self.remark(f"flux in 1e{power[row]:.0f} of the file's unit", range(len(self.target_id))[rows][row])
+        scale = 10.0 ** power[:, None]
+        return Pixels(pixels.flux / scale, pixels.ivar * scale**2 if self.has_noise else pixels.ivar)

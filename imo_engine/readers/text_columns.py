@@ -1,6 +1,6 @@
-"""Columns of numbers in text, comma-separated or ECSV, and what is said before them.
+"""Columns of numbers in text, separated by commas, semicolons, tabs or blanks, or ECSV, and what is said before them.
 
-One way of reading serves both: every value that is used becomes a 64-bit floating point number, and one that
+One way of reading serves all: every value that is used becomes a 64-bit floating point number, and one that
 cannot gives an error with its line.
 """
 
@@ -13,17 +13,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from imo_engine.errors import SpectrumFileError
+from imo_engine.errors import OtherKindError, SpectrumFileError
+from imo_engine.readers.column_names import name_and_unit
 from imo_engine.readers.ecsv_header import EcsvHeader
-from imo_engine.readers.fits_file import printable
+from imo_engine.readers.plain_files import printable
 
-__all__ = ["MAX_BYTES", "MAX_COLUMNS", "MAX_ROWS", "TextColumns", "is_number"]
+__all__ = ["MAX_BYTES", "MAX_COLUMNS", "MAX_ROWS", "UTF_16", "TextColumns", "is_number"]
 
 MAX_BYTES = 64 << 20
 """Bytes of a text table, unpacked."""
 MAX_ROWS = 500_000
 """Lines of a text table; a DESI spectrum has 7781 pixels, an echelle spectrum up to a few 100,000."""
 MAX_COLUMNS = 256
+UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+"""How text in UTF-16 begins, which is what Excel calls Unicode text."""
 
 _WORDS = {"": np.nan, "null": np.nan, "none": np.nan, "--": np.nan, "true": 1.0, "false": 0.0}
 
@@ -32,17 +35,26 @@ _WORDS = {"": np.nan, "null": np.nan, "none": np.nan, "--": np.nan, "true": 1.0,
 class TextColumns:
     """The columns that are used, (rows,) each, by their names in small letters, and what is said before them.
 
-    ``meta`` has what an ECSV header, or comments such as ``# z = 0.1``, say; its keys are in small letters.
+    ``texts`` has those that are kept as they are written. ``units`` are those of an ECSV header, and those in brackets
+    in the names of columns. ``meta`` has what an ECSV header, or comments such as ``# z = 0.1``, say; its keys are in
+    small letters.
     """
 
     name: str
     columns: dict[str, NDArray[np.float64]]
+    texts: dict[str, list[str]]
     units: dict[str, str]
     meta: dict[str, Any]
 
     @classmethod
     def parse(
-        cls, content: bytes, name: str, needed: Sequence[Sequence[str]], optional: Sequence[str], expected: str
+        cls,
+        content: bytes,
+        name: str,
+        needed: Sequence[Sequence[str]],
+        optional: Sequence[str],
+        expected: str,
+        texts: Sequence[str] = (),
     ) -> "TextColumns":
         """Read a text table.
 
@@ -52,45 +64,61 @@ class TextColumns:
             needed: groups of column names; one of each group has to be there.
             optional: names of columns that are read if they are there.
             expected: the needed columns in words.
+            texts: names of columns that are kept as text if they are there.
 
         Raises:
-            SpectrumFileError: too large, no table, columns missing, or values that are not numbers.
+            OtherKindError: too large, no table, or columns missing.
+            SpectrumFileError: values that are not numbers, or an ECSV header that is damaged.
         """
         lines = _lines(content, name)
         start = next((n for n, line in enumerate(lines) if line.strip() and not line.startswith("#")), len(lines))
         comments = [line[1:] for line in lines[:start] if line.startswith("#")]
         header = EcsvHeader.parse(comments, name) if EcsvHeader.recognises(comments) else None
         if start == len(lines):
-            raise SpectrumFileError(f"{name}: has no table; expected columns {expected}")
-        titles, first = _split(lines[start]), start + 1
+            raise OtherKindError(f"{name}: has no table; expected columns {expected}", "text without a table")
+        try:
+            titles, first = _split(lines[start]), start + 1
+        except csv.Error:
+            raise OtherKindError(f"{name}: line {start + 1} is not one of a table", "text without a table") from None
         if all(map(is_number, titles)) and comments and len(_split(comments[-1])) == len(titles):
             # NumPy's savetxt writes the names of the columns as a comment
             titles, first = _split(comments[-1]), start
         if all(map(is_number, titles)):
-            raise SpectrumFileError(f"{name}: line {start + 1} has numbers, not the names of columns: {expected}")
+            raise OtherKindError(
+                f"{name}: line {start + 1} has numbers, not the names of columns: {expected}",
+                "text without names of columns",
+            )
         if header is not None and titles != header.columns:
             raise SpectrumFileError(f"{name}: line {start + 1} does not have the columns of the ECSV header")
         if len(titles) > MAX_COLUMNS:
             raise SpectrumFileError(f"{name}: has {len(titles)} columns; {MAX_COLUMNS} are read at most")
 
-        names = [title.lower() for title in titles]
+        names, stated = (list(part) for part in zip(*map(name_and_unit, titles), strict=True))
         if not all(any(title in names for title in group) for group in needed):
             found = printable(", ".join(titles[:8]))[:100]
-            raise SpectrumFileError(f"{name}: expected columns {expected}; found {found}")
-        known = {*optional, *(title for group in needed for title in group)}
+            raise OtherKindError(f"{name}: expected columns {expected}; found {found}", "text with other columns")
+        known = {*optional, *texts, *(title for group in needed for title in group)}
         used = [column for column, title in enumerate(names) if title in known]
-        values = _values(lines, first, _delimiter(lines[start]), used, titles, name)
-        columns: dict[str, NDArray[np.float64]] = {}
-        for column, numbers in zip(used, values, strict=True):
-            if names[column] in columns:
-                raise SpectrumFileError(f"{name}: has two columns {names[column]}")
-            columns[names[column]] = numbers
+        repeated = next((names[column] for column in used if names.count(names[column]) > 1), None)
+        if repeated is not None:
+            raise SpectrumFileError(f"{name}: has two columns {repeated}")
+        delimiter = _delimiter(lines[start])
+        numbers = [column for column in used if names[column] not in texts]
+        words = [column for column in used if names[column] in texts]
+        values, kept = _values(lines, first, delimiter, numbers, words, titles, name)
         meta = _stated(comments if header is None else header.comments) | ({} if header is None else header.meta)
-        return cls(name, columns, {} if header is None else header.units, meta)
+        in_header = {} if header is None else {name_and_unit(key)[0]: unit for key, unit in header.units.items()}
+        return cls(
+            name,
+            {names[column]: np.array(found, np.float64) for column, found in zip(numbers, values, strict=True)},
+            {names[column]: found for column, found in zip(words, kept, strict=True)},
+            {title: unit for title, unit in zip(names, stated, strict=True) if unit} | in_header,
+            meta,
+        )
 
     def first(self, names: Sequence[str]) -> str:
-        """Return the first of these columns that is there."""
-        return next(title for title in names if title in self.columns)
+        """Return the first of these columns that is there, empty if none is."""
+        return next((title for title in names if title in self.columns), "")
 
 
 def is_number(text: str) -> bool:
@@ -104,14 +132,15 @@ def is_number(text: str) -> bool:
 
 def _lines(content: bytes, name: str) -> list[str]:
     if len(content) > MAX_BYTES:
-        raise SpectrumFileError(f"{name}: larger than {MAX_BYTES >> 20} MiB, the most that a text table may have")
+        most = f"{MAX_BYTES >> 20} MiB"
+        raise OtherKindError(f"{name}: larger than {most}, the most that a text table may have", f"text above {most}")
     try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise SpectrumFileError(f"{name}: not a text table (byte {error.start} is not UTF-8)") from None
+        text = content.decode("utf-16" if content.startswith(UTF_16) else "utf-8-sig")
+    except UnicodeDecodeError:
+        text = content.decode("latin-1")  # whatever its encoding, names and numbers are the same letters
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     if text.count("\n") > MAX_ROWS:
-        raise SpectrumFileError(f"{name}: has more than {MAX_ROWS} lines")
+        raise OtherKindError(f"{name}: has more than {MAX_ROWS} lines", f"text of more than {MAX_ROWS} lines")
     return text.split("\n")
 
 
@@ -131,10 +160,17 @@ def _split(line: str) -> list[str]:
 
 
 def _values(
-    lines: Sequence[str], first: int, delimiter: str, used: Sequence[int], titles: Sequence[str], name: str
-) -> list[NDArray[np.float64]]:
-    """Return the used columns of the lines from the one numbered ``first`` (from 0)."""
-    found: list[list[float]] = [[] for _ in used]
+    lines: Sequence[str],
+    first: int,
+    delimiter: str,
+    numbers: Sequence[int],
+    words: Sequence[int],
+    titles: Sequence[str],
+    name: str,
+) -> tuple[list[list[float]], list[list[str]]]:
+    """Return columns of numbers and columns of words of the lines from the one numbered ``first`` (from 0)."""
+    found: list[list[float]] = [[] for _ in numbers]
+    kept: list[list[str]] = [[] for _ in words]
     body = (line.strip(" ") for line in lines[first:])
     reader = csv.reader(body, delimiter=delimiter, skipinitialspace=True)
     for row in reader:
@@ -143,13 +179,15 @@ def _values(
         number = first + reader.line_num
         if len(row) != len(titles):
             raise SpectrumFileError(f"{name}: line {number} has {len(row)} values for {len(titles)} columns")
-        for values, column in zip(found, used, strict=True):
+        for texts, column in zip(kept, words, strict=True):
+            texts.append(row[column].strip())
+        for values, column in zip(found, numbers, strict=True):
             text = row[column].strip()
+            if delimiter == ";":
+                text = text.replace(",", ".")  # where columns end with semicolons, a comma is a decimal point
             word = _WORDS.get(text.lower())
             if word is None and not is_number(text):
                 shown = printable(text)[:30]
                 raise SpectrumFileError(f"{name}: line {number}: {titles[column]} is {shown!r}, not a number")
             values.append(float(text) if word is None else word)
-    if len(found[0]) < 2:
-        raise SpectrumFileError(f"{name}: a spectrum has at least two rows, this has {len(found[0])}")
-    return [np.array(values, np.float64) for values in found]
+    return found, kept

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from imo_engine.errors import InputError
 from imo_engine.instrument import desi_wavelength
 from imo_engine.readers import read_spectra
+from imo_engine.readers.opened_file import open_file
 from imo_engine.readers.parquet import read_parquet
 from imo_engine.readers.redshifts import GivenRedshifts
 from imo_engine.simulation.library import LIBRARY_PATTERN, GalaxyLibrary, read_library
@@ -59,7 +60,7 @@ def read_source(path: Path, *, seed: int, parquet_wavelength: NDArray[np.float64
     shards = [path] if path.suffix == ".parquet" else sorted(path.rglob("*.parquet"))
     if shards:
         wavelength = desi_wavelength() if parquet_wavelength is None else parquet_wavelength
-        spectra = concatenate([read_parquet(shard, wavelength, GivenRedshifts()) for shard in shards])
+        spectra = concatenate([_read_shard(shard, wavelength) for shard in shards])
         kind = "Parquet shards"
     else:
         spectra = read_spectra(path)
@@ -68,6 +69,11 @@ def read_source(path: Path, *, seed: int, parquet_wavelength: NDArray[np.float64
     if len(usable) < 32:
         raise InputError(f"{path}: {len(usable)} usable spectra of {len(spectra)}; training needs at least 32")
     return TrainingSource(None, usable, split(len(usable), seed=seed), f"{len(usable)} spectra of {kind}")
+
+
+def _read_shard(path: Path, wavelength: NDArray[np.float64]) -> Spectra:
+    with open_file(path) as file:
+        return read_parquet(file, wavelength, GivenRedshifts())
 
 
 def split(count: int, *, seed: int) -> Split:
