@@ -30,11 +30,13 @@ class Repaired:
         repair: What was found.
         rank: The target's own; for a candidate the one that it would have; None without.
         ranks: One a region: with it and those before it replaced, at the median over baselines.
+        instrument: What observed the target; empty if that is not known.
     """
 
     repair: "Repair"
     rank: RankRange | None
     ranks: tuple[RankRange, ...]
+    instrument: str = ""
 
     @classmethod
     def of(cls, survey: Survey, target_id: str, repair: "Repair") -> "Repaired":
@@ -46,7 +48,8 @@ class Repaired:
             own = int(survey.rank[row])
             rank = RankRange(own, own, survey.size) if own else None
         ranks = (survey.rank_range(one.median, instead_of=target_id) for one in repair.regions)
-        return cls(repair, rank, tuple(one for one in ranks if one is not None))
+        instrument = str(survey.spectra.instrument[row])
+        return cls(repair, rank, tuple(one for one in ranks if one is not None), instrument)
 
 
 @dataclass(frozen=True)
