@@ -11,7 +11,9 @@ function asking(on) {
 
 // First and last pixel in a range: what is asked about is what is drawn and named.
 function rangeOf(low, high) {
-  const from = Math.max(0, Math.ceil((low - first) / step)), to = Math.min(count - 1, Math.floor((high - first) / step))
+  const rounding = 1e-3  // pixels: an end that is a pixel's wavelength is in
+  const from = Math.max(0, Math.ceil((low - first) / step - rounding))
+  const to = Math.min(count - 1, Math.floor((high - first) / step + rounding))
   return high - low >= step && to >= from ? {low: [first + from * step], high: [first + to * step]} : null
 }
 
