@@ -15,13 +15,16 @@ from app.computation import Inputs
 from app.events import Settings
 from app.survey import RankRange, Survey
 from imo_engine.errors import ImoError
+from imo_engine.ranges import range_words
 
 if TYPE_CHECKING:
     from imo_engine.probe import Probe
 
-__all__ = ["Answer", "AskDesk", "Question", "in_words", "range_words"]
+__all__ = ["Answer", "AskDesk", "Question", "in_words"]
 
 log = logging.getLogger(__name__)
+
+_EDGE = 1e-6  # Angstrom by which a pixel may lie outside a range that begins or ends with it
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,12 +32,18 @@ class Answer:
     """What the engine says of one range.
 
     Attributes:
-        probe: log p with the range swapped, both ways.
+        low: First pixel of the range, observed vacuum Angstrom, whether it was measured or not.
+        high: Last.
+        pixels: How many it has.
+        probe: log p with the range swapped, both ways; of fewer pixels where some were not measured.
         redshift: Of the target.
         rank: The target's own now; for a candidate the one that it would have; None without.
         ranks: One a baseline: what the target would have with the range of that baseline.
     """
 
+    low: float
+    high: float
+    pixels: int
     probe: "Probe"
     redshift: float
     rank: RankRange | None
@@ -98,9 +107,11 @@ class AskDesk(param.Parameterized):
         self._prepared: _Prepared | None = None
 
     def ask(self, target_id: str, low: float, high: float) -> None:
-        """Ask about the range [low, high], observed vacuum Angstrom, in place of what was asked before."""
+        """Ask about the pixels in [low, high], observed vacuum Angstrom, in place of what was asked before."""
         if not target_id:
             return
+        if len(inside := _pixels(self._survey(), low, high)):
+            low, high = float(inside[0]), float(inside[-1])
         with self._lock:
             self._turn += 1
             self._wanted = (self._turn, target_id, low, high)
@@ -161,7 +172,9 @@ class AskDesk(param.Parameterized):
             aligned=ready.aligned,
         )
         ranks = (survey.rank_range(float(value), instead_of=target_id) for value in probe.repaired)
-        return Answer(probe, given.redshift, survey.own_rank(target_id), tuple(one for one in ranks if one is not None))
+        pixels = len(_pixels(survey, low, high))
+        own = survey.own_rank(target_id)
+        return Answer(low, high, pixels, probe, given.redshift, own, tuple(one for one in ranks if one is not None))
 
     def _show(self, turn: int, question: Question) -> None:
         with self._lock:
@@ -170,34 +183,47 @@ class AskDesk(param.Parameterized):
             self.question = question
 
 
-def range_words(low: float, high: float) -> str:
-    """Return a range as people write it, with decimals only where they matter.
-
-    >>> range_words(6555.2, 6570.4), range_words(6562.4, 6564.8)
-    ('6555–6570 Å', '6562.4–6564.8 Å')
-    """
-    digits = 1 if high - low < 10 else 0
-    return f"{low:.{digits}f}–{high:.{digits}f} Å"
+def _pixels(survey: Survey, low: float, high: float) -> NDArray[np.float64]:
+    wave = survey.spectra.wavelength
+    return wave[(wave >= low - _EDGE) & (wave <= high + _EDGE)]
 
 
 def in_words(answer: Answer) -> tuple[str, str]:
     """Say what the range does: to the spectrum without it, and to ordinary spectra with it."""
     probe = answer.probe
-    count = len(probe.repaired)
-    span = range_words(probe.low, probe.high)
-    middle = float(np.median(probe.repaired))
+    span = range_words(answer.low, answer.high)
     first = f"Without {span} {_rank_words(answer)}: " if answer.ranks else f"Without {span} "
-    verb = "rises" if middle > probe.own else "falls"
-    first += (
-        f"log p {verb} from {_nats(probe.own)} to {_nats(middle)} "
-        f"({_nats(probe.repaired.min())} to {_nats(probe.repaired.max())} over {count} baselines)."
-    )
+    first += _change_words(probe.own, probe.repaired)
     change = probe.spoiled - probe.baselines
     typical = float(np.median(change))
     verb = "lowers" if typical < 0 else "raises"
     second = f"The same range put into the baselines {verb} their log p by {abs(typical):.1f}"
     second += f" ({_signed(change.min())} to {_signed(change.max())})."
-    return first, second
+    return f"{first} {_meaning(answer)}".strip(), second
+
+
+def _change_words(own: float, repaired: NDArray[np.float64]) -> str:
+    over = f"({_nats(repaired.min())} to {_nats(repaired.max())} over {len(repaired)} baselines)."
+    before, after = _nats(own), _nats(float(np.median(repaired)))
+    if before == after:
+        return f"log p stays at {before} {over}"
+    return f"log p {'rises' if np.median(repaired) > own else 'falls'} from {before} to {after} {over}"
+
+
+def _meaning(answer: Answer) -> str:
+    """Say what is to be made of a spectrum that is not more ordinary without the range; empty if it is."""
+    probe = answer.probe
+    change = probe.repaired - probe.own
+    if _nats(float(np.median(probe.repaired))) == _nats(probe.own):
+        return ""
+    rising = int((change > 0).sum())
+    if np.median(change) > 0:
+        falling = len(change) - rising
+        return f"With {falling} of {len(change)} baselines it falls." if falling else ""
+    words = "This range makes the rest look less odd: it suits the rest better than what ordinary spectra have there"
+    if np.median(probe.spoiled - probe.baselines) < 0:
+        words += ", though it is odd in those"
+    return f"{words}." + (f" With {rising} of {len(change)} baselines log p rises." if rising else "")
 
 
 def _rank_words(answer: Answer) -> str:

@@ -233,6 +233,7 @@ def find_repair(
         attribution,
         target_log_prob=target,
         valid=inputs.measured,
+        instrument=str(survey.spectra.instrument[survey.spectra.row(target_id)]),
         seed=settings.baselines.seed,
         should_stop=should_stop,
         on_progress=on_progress,

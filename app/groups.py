@@ -14,6 +14,7 @@ from scipy.spatial.distance import squareform
 
 from app.findings import Finding, Findings
 from imo_engine.profiles import BIN_EDGES, FRAMES, profile_distances
+from imo_engine.ranges import range_words
 from imo_engine.surroundings import lines_within, names, place
 
 __all__ = ["ALIKE", "Group", "GroupDesk", "find_groups"]
@@ -54,7 +55,7 @@ class Group:
     @property
     def feature(self) -> str:
         """What they share, in words."""
-        span = f"{self.low:.0f}–{self.high:.0f} Å"
+        span = range_words(self.low, self.high)
         if self.frame == "observed":
             part = place(self.low, self.high)
             return f"{part} {span}" if part else span

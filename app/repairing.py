@@ -30,17 +30,20 @@ class Repaired:
         repair: What was found.
         rank: The target's own; for a candidate the one that it would have; None without.
         ranks: One a region: with it and those before it replaced, at the median over baselines.
+        instrument: What observed the target; empty if that is not known.
     """
 
     repair: "Repair"
     rank: RankRange | None
     ranks: tuple[RankRange, ...]
+    instrument: str = ""
 
     @classmethod
     def of(cls, survey: Survey, target_id: str, repair: "Repair") -> "Repaired":
         """Look the ranks up."""
         ranks = (survey.rank_range(one.median, instead_of=target_id) for one in repair.regions)
-        return cls(repair, survey.own_rank(target_id), tuple(one for one in ranks if one is not None))
+        instrument = str(survey.spectra.instrument[survey.spectra.row(target_id)])
+        return cls(repair, survey.own_rank(target_id), tuple(one for one in ranks if one is not None), instrument)
 
 
 @dataclass(frozen=True)

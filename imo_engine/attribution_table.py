@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from imo_engine.attribution import Attribution
 from imo_engine.errors import ImoError, InputError, SpectrumFileError
 from imo_engine.files import write_atomically
+from imo_engine.noise import ivar_in_words
 from imo_engine.null_distribution import COMBINED
 from imo_engine.significance import Significance
 from imo_engine.spectra import Spectra
@@ -39,7 +40,7 @@ class AttributionTable:
         wavelength: (N,) vacuum Angstrom, observed frame.
         rest_wavelength: (N,) vacuum Angstrom, rest frame.
         flux: (N,) normalised, NaN where nothing was measured.
-        ivar: (N,) inverse variance of ``flux``; 0 where masked, not measured or on a sky line.
+        ivar: (N,) inverse variance of ``flux`` as in the file; 0 where nothing was measured, NaN if not known.
         valid: (N,) where the attribution has meaning.
         combined: (N,) nats per pixel, positive = lowers log p; NaN where not ``valid``, like all that follow.
         combined_scatter: (N,) standard deviation of the combination over baselines.
@@ -96,6 +97,7 @@ def attribution_table(
     if spectrum.wavelength.shape != wave.shape or float(spectrum.redshift[0]) != attribution.redshift:
         raise InputError("'spectrum' is not the one that 'attribution' is of: wavelengths or redshift differ")
     measured = spectrum.measured[0]
+    ivar, noise = ivar_in_words(spectrum)
     nats = {"unit": "1 / pix", "dtype": np.float32}
     angstrom = {"unit": "Angstrom", "dtype": np.float64}
     table = Table(
@@ -108,12 +110,7 @@ def attribution_table(
                 dtype=np.float32,
                 description="over its median at rest 5300-5850 Angstrom; nan: not measured",
             ),
-            Column(
-                spectrum.ivar[0],
-                "ivar",
-                dtype=np.float32,
-                description="inverse variance of flux; 0: masked, not measured or on a sky line",
-            ),
+            Column(ivar, "ivar", dtype=np.float32, description=noise),
             Column(attribution.valid, "valid", dtype=bool, description="where the attribution has meaning"),
             Column(
                 attribution.combined,
@@ -212,6 +209,7 @@ def _meta(attribution: Attribution, spectrum: Spectra, settings: Mapping[str, An
         "target_id": str(spectrum.target_id[0]),
         "redshift": attribution.redshift,
         "source": str(spectrum.source[0]),
+        "instrument": str(spectrum.instrument[0]),
         "norm": _plain(spectrum.norm[0]),
         "model": plain.pop("model", ""),
         "model_fingerprint": plain.pop("model_fingerprint", ""),

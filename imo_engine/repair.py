@@ -43,6 +43,7 @@ def repair(
     n_baselines: int = 8,
     which: str = "nearest",
     fill: str = "plain",
+    instrument: str = "",
     seed: int = 0,
     max_evaluations: int = 6000,
     should_stop: Callable[[], bool] | None = None,
@@ -69,6 +70,8 @@ def repair(
         n_baselines: How many fill the regions.
         which: Which: one of :data:`imo_engine.repair_fill.STAND_INS`.
         fill: How: one of :data:`imo_engine.repair_fill.FILLS`.
+        instrument: What observed the spectrum, a name of :data:`imo_engine.instrument.INSTRUMENTS`, whose arms or
+            cameras are tried as regions; empty if that is not known.
         seed: Of the draw of baselines.
         max_evaluations: After which the search makes do with what it has found.
         should_stop: Asked before each batch.
@@ -101,7 +104,7 @@ def repair(
         may_go_on=lambda: scorer.done < max_evaluations,
     )
     if own < target_log_prob:
-        candidates = repair_candidates(attribution)
+        candidates = repair_candidates(attribution, instrument)
         scorer.expected = max_regions * (3 * len(candidates) + 8 * len(fills)) // 2 + _TRIMMING
         ranges = search.run(candidates, own)
     complete = scorer.done < max_evaluations

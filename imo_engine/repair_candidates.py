@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imo_engine.attribution import Attribution
-from imo_engine.instrument import ARMS
+from imo_engine.instrument import INSTRUMENTS
 from imo_engine.peaks import find_regions
 
 __all__ = ["Range", "repair_candidates"]
@@ -18,12 +18,17 @@ _CHUNKS = 3  # of each width
 _WIDTHS = (16, 64, 256, 1024, 2048, 4096)  # pixels
 
 
-def repair_candidates(attribution: Attribution) -> list[Range]:
+def repair_candidates(attribution: Attribution, instrument: str = "") -> list[Range]:
     """Return ranges of pixels that may make the spectrum odd, without order; they overlap and lie in one another.
 
     They are the highest regions of the combined attribution and of each window size
-    (:func:`imo_engine.peaks.find_regions`), the chunks of several widths with the largest sums, and the arms of the
-    spectrograph: a fault of the calibration is as wide as those. Ranges begin and end with a valid pixel.
+    (:func:`imo_engine.peaks.find_regions`), the chunks of several widths with the largest sums, and the arms or cameras
+    of the instrument, if it is known: a fault of the calibration is as wide as those. Ranges begin and end with a valid
+    pixel.
+
+    Args:
+        attribution: Of the spectrum.
+        instrument: A name of :data:`imo_engine.instrument.INSTRUMENTS`; empty if that is not known.
     """
     valid, wave = attribution.valid, attribution.wavelength
     found: set[Range] = set()
@@ -42,7 +47,7 @@ def repair_candidates(attribution: Attribution) -> list[Range]:
         if width < len(valid):
             for start in _highest_chunks(_finest_below(attribution, width), width):
                 add(start, start + width)
-    for low, high in ARMS.values():
+    for low, high in INSTRUMENTS[instrument].arms.values() if instrument in INSTRUMENTS else ():
         add(int(np.searchsorted(wave, low)), int(np.searchsorted(wave, high, side="right")))
     return sorted(found)
 

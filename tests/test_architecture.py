@@ -12,11 +12,11 @@ import imo_engine
 ROOT = Path(__file__).parents[1]
 
 LAYERS = [
-    {"errors", "instrument", "spectral_lines", "processes"},
+    {"errors", "instrument", "spectral_lines", "processes", "ranges"},
     {"files", "window_facts", "embedded", "surroundings"},
     {"spectra"},
     {"eligibility"},
-    {"readers", "simulation", "autoencoder", "flow"},
+    {"readers", "simulation", "autoencoder", "flow", "noise"},
     {"published", "model_files", "devices", "batching", "fourier", "convolutions", "checks"},
     {"encoding"},
     {"model"},

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 from test_survey import TARGETS, tiny_survey
 
-from app.asking import Answer, AskDesk, Question, in_words, range_words
+from app.asking import Answer, AskDesk, Question, in_words
 from app.events import Settings
 from app.plots.strips import Dot, Strip, strips_svg, ticks_between
 from app.survey import RankRange
 from app.views.ask import ask_html
 from imo_engine.probe import Probe, probe_range
+from imo_engine.ranges import range_words
 
 FIRST, SECOND, _, UNSCORED = TARGETS
 SETTINGS = Settings(window_sizes=(1, 16), n_baselines=4)
@@ -81,20 +82,20 @@ class TestDesk:
         answer = AskDesk._answer
         monkeypatch.setattr(AskDesk, "_answer", lambda self, *of: asked.append(of) or answer(self, *of))
         for shift in range(5):
-            asking.desk.ask(FIRST, middle[0], middle[1] + shift)
+            asking.desk.ask(FIRST, middle[0], middle[1] + 4 * shift)
         asking.drain()
-        assert asked == [(FIRST, middle[0], middle[1] + 4)]
-        assert asking.desk.question.high == middle[1] + 4
+        assert asked == [(FIRST, middle[0], middle[1] + 16)]
+        assert asking.desk.question.high == middle[1] + 16
 
     def test_drops_an_answer_to_an_older_question(self, asking, middle):
         asking.desk.ask(FIRST, *middle)
         asking.run()  # its answer waits to be shown
-        asking.desk.ask(FIRST, middle[0], middle[1] + 9)
+        asking.desk.ask(FIRST, middle[0], middle[1] + 8)
         while asking.scheduled:
             asking.scheduled.pop(0)()
         assert asking.desk.question.kind == "asking"
         asking.drain()
-        assert asking.desk.question.kind == "answered" and asking.desk.question.high == middle[1] + 9
+        assert asking.desk.question.kind == "answered" and asking.desk.question.high == middle[1] + 8
 
     @pytest.mark.parametrize("leave", ["clear", "close"])
     def test_says_nothing_after_it_was_cleared(self, asking, middle, leave):
@@ -159,7 +160,7 @@ def made_answer(repaired, own=-300.0, rank=3, ranks=None):
     baselines = np.array([10.0, 12.0, 11.0])
     probe = Probe(6555.2, 6570.0, 20, own, repaired, baselines, baselines - [20.0, 30.0, 25.0])
     ranks = ranks or [RankRange(4000, 4100, 10_000), RankRange(5000, 5000, 10_000), RankRange(6000, 6200, 10_000)]
-    return Answer(probe, 0.1, RankRange(rank, rank, 10_000), tuple(ranks))
+    return Answer(6555.2, 6570.0, 20, probe, 0.1, RankRange(rank, rank, 10_000), tuple(ranks))
 
 
 class TestWords:
@@ -175,8 +176,62 @@ class TestWords:
         first, _ = in_words(made_answer([-299.0, -301.0, -302.0], ranks=[RankRange(3, 3, 10_000)] * 3))
         assert "it would still rank 3 of 10,000, whichever baseline fills the gap: log p falls" in first
 
-    def test_of_narrow_ranges_have_decimals(self):
-        assert range_words(5000.04, 5009.96) == "5000.0–5010.0 Å"
+    def test_say_that_nothing_changes_to_a_decimal(self):
+        first, _ = in_words(made_answer([-300.01, -300.02, -299.98], ranks=[RankRange(3, 3, 10_000)] * 3))
+        assert first.endswith("log p stays at −300.0 (−300.0 to −300.0 over 3 baselines).")
+
+    def test_say_what_it_means_that_a_range_makes_the_rest_less_odd(self):
+        ranks = [RankRange(1, 1, 10_000), RankRange(2, 2, 10_000), RankRange(2, 2, 10_000)]
+        first, second = in_words(made_answer([-320.0, -310.0, -305.0], ranks=ranks))
+        assert first == (
+            "Without 6555–6570 Å it would rank about 2 of 10,000 (1 to 2), not 3: log p falls from −300.0 to −310.0 "
+            "(−320.0 to −305.0 over 3 baselines). This range makes the rest look less odd: it suits the rest better "
+            "than what ordinary spectra have there, though it is odd in those."
+        )
+        assert "lowers their log p" in second
+
+    def test_call_it_odd_among_ordinary_spectra_only_where_it_is(self):
+        answer = made_answer([-320.0, -310.0, -305.0])
+        probe = replace(answer.probe, spoiled=answer.probe.baselines + 1)
+        first, second = in_words(replace(answer, probe=probe))
+        assert first.endswith("than what ordinary spectra have there.") and "raises their log p by 1.0" in second
+
+    @pytest.mark.parametrize(
+        ("repaired", "words"),
+        [
+            ([-320.0, -310.0, -290.0], "With 1 of 3 baselines log p rises."),
+            ([-310.0, -290.0, -280.0], "With 1 of 3 baselines it falls."),
+        ],
+    )
+    def test_say_that_it_depends_on_the_baseline(self, repaired, words):
+        first, _ = in_words(made_answer(repaired))
+        assert first.endswith(words)
+        assert ("less odd" in first) == (np.median(repaired) < -300)
+
+
+class TestRange:
+    """The pixels that are asked about are those that are named."""
+
+    def test_is_that_of_its_pixels(self, asking, survey):
+        wave = survey.spectra.wavelength
+        asking.desk.ask(FIRST, float(wave[99]) + 0.1, float(wave[141]) - 0.1)
+        asking.drain()
+        question = asking.desk.question
+        assert (question.low, question.high) == (wave[100], wave[140])
+        assert range_words(wave[100], wave[140]) in in_words(question.answer)[0]
+        html = ask_html(question)
+        z = question.answer.redshift
+        assert f"What if {range_words(wave[100], wave[140])} were" in html
+        assert f"rest {range_words(wave[100] / (1 + z), wave[140] / (1 + z))} · 41 pixels<" in html
+
+    def test_keeps_its_ends_where_some_of_it_was_not_measured(self, asking, survey):
+        wave, measured = survey.spectra.wavelength, survey.spectra.measured[survey.spectra.row(FIRST)]
+        assert not measured[50] and measured[140]
+        asking.desk.ask(FIRST, float(wave[50]), float(wave[140]))
+        asking.drain()
+        answer = asking.desk.question.answer
+        assert in_words(answer)[0].startswith(f"Without {range_words(wave[50], wave[140])} ")
+        assert f"{measured[50:141].sum()} of 91 pixels, the others not measured" in ask_html(asking.desk.question)
 
 
 class TestPlot:

@@ -76,4 +76,6 @@ def test_good_ones_are_added_and_the_reason_of_the_bad_one_is_told(page, tmp_pat
 
 
 def test_what_is_of_no_kind_says_the_way_out(page):
-    assert "neither a FITS file nor a text table but a damaged zip archive" in add(page, ("x.docx", b"PK\x03\x04" + bytes(50)))
+    assert "neither a FITS file nor a text table but a damaged zip archive" in add(
+        page, ("x.docx", b"PK\x03\x04" + bytes(50))
+    )

@@ -16,6 +16,7 @@ from tools_page import MASKED, RECONSTRUCTIONS, REDSHIFTS, SPECTRA, WINDOWS
 from app.plots.keys import KEYS
 from app.plots.layers import LAYERS
 from imo_engine.instrument import ARM_OVERLAPS, TELLURIC_BANDS
+from imo_engine.ranges import range_words
 from imo_engine.spectral_lines import LINE_VIEWS, line_view
 
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")]
@@ -498,7 +499,7 @@ class TestReadout:
         page.press("view", "halpha")
         text = self.hover(page, HALPHA * 1.32 * (1 + 100 / 299792.458))
         shown = re.match(
-            r"([\d.]+) Å · rest ([\d.]+) Å · flux ([\d.]+) ± ([\d.]+) · IMO (\S+) \(significant: [^)]+\)"
+            r"([\d.]+) Å · rest ([\d.]+) Å · normalised flux ([\d.]+) ± ([\d.]+) · IMO (\S+) \(significant: [^)]+\)"
             r" · Hα ([+−])(\d+) km/s",
             text,
         )
@@ -516,7 +517,18 @@ class TestReadout:
     def test_names_the_instrument(self, page):
         (_, low, high) = next(band for band in TELLURIC_BANDS if band[0] == "O2 B")
         assert "telluric O2 B" in self.hover(page, (low + high) / 2)
-        assert "arm overlap B/R" in self.hover(page, sum(ARM_OVERLAPS["B/R"]) / 2)
+        assert "overlap of the B and R arms" in self.hover(page, sum(ARM_OVERLAPS["B/R"]) / 2)
+
+    def test_marks_follow_the_instrument_of_the_target(self, page):
+        overlap = {0: "overlap of the B and R arms", 1: "overlap of the blue and red cameras", 3: ""}
+        label = {0: "Arm overlaps", 1: "Camera overlaps", 3: "Overlaps (instrument not known)"}
+        for row in (1, 3, 0):
+            page.target(row)
+            text = self.hover(page, sum(ARM_OVERLAPS["B/R"]) / 2)
+            assert ("overlap" in text) == (row != 3) and overlap[row] in text
+            page.page.get_by_role("button", name="Show").click()
+            assert page.page.get_by_label(label[row], exact=True).is_enabled() == (row != 3)
+            page.key("Escape")
 
     def test_says_masked(self, page):
         page.page.evaluate("() => window.imoExplorer.zoomTo(6000, 6032)")
@@ -536,6 +548,8 @@ class TestRange:
         told = [value for kind, value in heard if kind == "brush"]
         assert told[-1] == pytest.approx([low + 0.25 * (high - low), low + 0.5 * (high - low)], abs=0.01 * (high - low))
         assert page.range() == [low, high]
+        assert np.isclose(np.subtract.outer(told[-1], SPECTRA.wavelength), 0, atol=1e-6).any(axis=1).all()  # pixels
+        assert page.page.locator("[data-announce]").inner_text() == f"asked about {range_words(*told[-1])}"
         assert sum(isinstance(one, str) and "ModelChanged" in one for one in sent) == len(told)
         drawn = page.page.evaluate(
             """() => [...Bokeh.documents[0]._all_models.values()].filter((m) => m.name?.startsWith("imo-"))
@@ -586,7 +600,9 @@ class TestRange:
         before = page.mark()
         page.key("a", "Q")
         low, high = page.range()
-        page.wait_to_hear("brush", [low, high], after=before.heard)
+        inside = SPECTRA.wavelength[(SPECTRA.wavelength >= low) & (SPECTRA.wavelength <= high)]
+        expected = ["brush", pytest.approx([inside[0], inside[-1]], abs=1e-6)]
+        page.until(lambda: expected in page.heard()[before.heard :])
 
     def test_python_can_forget_it(self, page):
         page.key("a", "Q", "z")

@@ -360,6 +360,10 @@ class TestControls:
         assert (values[10:20] == 0).all()
         assert (values[20:] > 0).all()
 
+    def test_without_noise_there_is_no_residual_over_it(self, model):
+        with pytest.raises(NotApplicable, match="the noise of this spectrum is not known"):
+            run("residual_over_noise", model, ivar=np.zeros(len(IVAR)))
+
     def test_mean_baseline_difference(self, model):
         close(run("mean_baseline_difference", model).values, np.abs(FLUX - aligned(model).mean(0)))
 

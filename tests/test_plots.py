@@ -20,12 +20,13 @@ from app.plots import keys
 from app.plots.browser_code import CLIENT_FILES, client_code
 from app.plots.colours import DARK, LIGHT, diverging
 from app.plots.keys import KEYS, keyboard_table
-from app.plots.layers import LAYERS, VERDICTS, instrument_source
+from app.plots.layers import LAYERS, VERDICTS, instrument_columns
 from app.plots.panels import LARGE, NORMAL
 from app.plots.sources import PlotSources
 from app.plots.stack import PlotStack
 from imo_engine.attribution import Attribution
 from imo_engine.instrument import ARM_OVERLAPS, TELLURIC_BANDS, desi_wavelength, sky_line_mask
+from imo_engine.spectra import normalise
 from imo_engine.spectral_lines import ABSORPTION_LINES, EMISSION_LINES, LINE_VIEWS
 
 WINDOWS = (1, 16, 64)
@@ -202,7 +203,7 @@ class TestSources:
 
     def test_shading_covers_what_the_engine_knows(self):
         wave = desi_wavelength()
-        data = instrument_source(wave).data
+        data = instrument_columns(wave, "DESI")
         strips = Counter(data["kind"])
         assert strips["telluric"] == len(TELLURIC_BANDS) and strips["overlap"] == len(ARM_OVERLAPS)
         covered = np.zeros(len(wave), bool)
@@ -212,8 +213,45 @@ class TestSources:
         np.testing.assert_array_equal(covered, sky_line_mask(wave))
 
     def test_shading_outside_the_spectrum_is_left_out(self):
-        data = instrument_source(np.linspace(4000.0, 5000.0, 500)).data
+        data = instrument_columns(np.linspace(4000.0, 5000.0, 500), "DESI")
         assert not {"telluric", "overlap"} & set(data["kind"])
+
+    @pytest.mark.parametrize(
+        ("instrument", "overlaps"),
+        [
+            ("DESI", {"overlap of the B and R arms": (5760, 5800), "overlap of the R and Z arms": (7520, 7620)}),
+            ("SDSS", {"overlap of the blue and red cameras": (5800, 6150)}),
+            ("BOSS", {"overlap of the blue and red cameras": (5650, 6350)}),
+        ],
+    )
+    def test_overlaps_are_those_of_the_instrument(self, instrument, overlaps):
+        data = instrument_columns(desi_wavelength(), instrument)
+        rows = zip(data["kind"], data["name"], data["low"], data["high"], strict=True)
+        assert {name: (low, high) for kind, name, low, high in rows if kind == "overlap"} == overlaps
+
+    def test_of_an_unknown_instrument_nothing_is_marked(self):
+        assert instrument_columns(desi_wavelength(), "") == {"kind": [], "name": [], "low": [], "high": []}
+
+    def test_marks_of_the_instrument_are_sent_when_it_changes(self):
+        wave, names = desi_wavelength(), ["SDSS", "SDSS", "", "DESI"]
+        ones = np.ones((4, len(wave)))
+        several = normalise(wave, ones, ones, [0.1] * 4, target_id=list("abcd"), instrument=names)
+        sources, sent = PlotSources(wave, WINDOWS, M), []
+        sources.instrument.on_change("data", lambda attr, old, new: sent.append(new))
+        for row in (0, 1, 0, 2, 3):
+            sources.show_spectrum(several, row)
+        expected = [instrument_columns(sources.wavelength, name) for name in ("SDSS", "", "DESI")]
+        assert [dict(one) for one in sent] == expected
+        assert sources.target.data["part"] == ["arm"]
+
+    def test_says_whether_the_noise_is_known(self, sources, spectra):
+        silent = replace(spectra, ivar=np.zeros_like(spectra.ivar))
+        for given, known in ((spectra, True), (silent, False)):
+            sources.show_spectrum(given, 0)
+            assert sources.target.data["noise_known"] == [known]
+        dead = replace(silent, measured=np.zeros_like(spectra.measured))
+        sources.show_spectrum(dead, 0)
+        assert sources.target.data["noise_known"] == [True]  # there is nothing whose noise could be known
 
     @pytest.mark.parametrize("windows", [WINDOWS, WINDOWS[::-1], (16, 64, 1)])
     @pytest.mark.parametrize(("size", "row"), [(1, 0), (16, 1), (64, 2)])

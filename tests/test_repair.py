@@ -328,6 +328,15 @@ class TestArguments:
         assert candidates and len(set(candidates)) == len(candidates)
         assert all(valid[start] and valid[stop - 1] for start, stop in candidates)
 
+    @pytest.mark.parametrize(("instrument", "arms"), [("DESI", (5760, 5800)), ("SDSS", (5800, 6150)), ("", ())])
+    def test_candidates_hold_the_arms_of_the_instrument(self, small, instrument, arms):
+        *_, attribution = small
+        wave = np.linspace(5000.0, 7000.0, len(attribution.wavelength))
+        moved = replace(attribution, wavelength=wave, valid=np.ones(len(wave), bool))
+        found = set(repair_candidates(moved, instrument)) - set(repair_candidates(moved))
+        first, last = (int(np.searchsorted(wave, edge)) for edge in arms) if arms else (0, 0)
+        assert found == ({(0, last), (first, len(wave))} if arms else set())
+
 
 def test_random_regions_have_the_widths_and_do_not_overlap():
     usable = np.ones(N, bool)

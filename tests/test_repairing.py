@@ -314,7 +314,9 @@ class TestPanel:
     def test_names_what_lies_there(self):
         halpha = RepairedRegion(0, 9, 9, (7215.0, 7226.0), (6559.1, 6569.1), (1.0, 2.0))
         arm = RepairedRegion(0, 2700, 2700, (3600.0, 5760.0), (3272.0, 5236.0), (1.0, 2.0))
-        assert "Hα" in repaired_html("", made([halpha])) and "B arm" in repaired_html("", made([arm]))
+        assert "Hα" in repaired_html("", made([halpha])) and "B arm" in repaired_html(
+            "", replace(made([arm]), instrument="DESI")
+        )
 
     @pytest.mark.parametrize(
         ("state", "words"),

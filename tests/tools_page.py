@@ -30,7 +30,7 @@ MASKED = slice(3000, 3040)
 
 
 def made_spectra() -> Spectra:
-    """Return emission-line galaxies with a masked stretch; the last one has no redshift."""
+    """Return emission-line galaxies with a masked stretch; the last one has no redshift and no known instrument."""
     rng = np.random.default_rng(1)
     wave = desi_wavelength()
     n = len(REDSHIFTS)
@@ -58,7 +58,7 @@ def made_spectra() -> Spectra:
         problem=np.array([""] * n),
         note=np.array([""] * n),
         source=np.array(["made"] * n),
-        instrument=np.array(["DESI"] * n),
+        instrument=np.array(["DESI", "BOSS", "DESI", ""]),
         spectype=np.array(["GALAXY"] * n),
         zwarn=np.zeros(n, np.int64),
         objtype=np.array(["TGT"] * n),

@@ -64,7 +64,7 @@ KEYS: tuple[Key, ...] = (
     Key(("<",), "nudge-down-more", "Redshift − 0.001", _CHECK, repeats=True),
     Key((";",), "nudge-reset", "Back to the redshift of the label", _CHECK),
     Key(("l",), "lines", "Line markers", _SHOW),
-    Key(("y",), "instrument", "Sky lines, telluric bands, arm overlaps", _SHOW),
+    Key(("y",), "instrument", "Sky lines, telluric bands, overlaps of arms", _SHOW),
     Key(("x",), "noise", "Noise band", _SHOW),
     Key(("e",), "model", "Model reconstruction and residual", _SHOW),
     Key(("g",), "second", "Second view at Hα", _SHOW),

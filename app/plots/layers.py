@@ -1,6 +1,7 @@
 """What lies over or under every panel and can be switched: line markers, shading, features, the asked range."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from bokeh.models import (
@@ -16,7 +17,7 @@ from bokeh.plotting import figure
 from numpy.typing import NDArray
 
 from app.plots.colours import Colours
-from imo_engine.instrument import ARM_OVERLAPS, TELLURIC_BANDS, sky_line_mask
+from imo_engine.instrument import INSTRUMENTS, TELLURIC_BANDS, sky_line_mask
 
 __all__ = [
     "LAYERS",
@@ -25,7 +26,7 @@ __all__ = [
     "Layer",
     "LayerModels",
     "RepairMarks",
-    "instrument_source",
+    "instrument_columns",
     "mark_lines",
     "shade",
 ]
@@ -86,15 +87,24 @@ class LayerModels:
                 return
 
 
-def instrument_source(wavelength: NDArray[np.float64]) -> ColumnDataSource:
-    """Return strips, ``low`` to ``high`` in the observed frame, of the kinds sky, telluric and overlap."""
-    rows = [("overlap", f"arm overlap {name}", *edges) for name, edges in ARM_OVERLAPS.items()]
-    rows += [("telluric", f"telluric {name}", low, high) for name, low, high in TELLURIC_BANDS]
-    rows += [("sky", "sky line", low, high) for low, high in _runs(wavelength, sky_line_mask(wavelength))]
-    first, last = float(wavelength[0]), float(wavelength[-1])
-    rows = [row for row in rows if row[2] < last and row[3] > first]
-    names = ("kind", "name", "low", "high")
-    return ColumnDataSource({name: [row[k] for row in rows] for k, name in enumerate(names)})
+def instrument_columns(wavelength: NDArray[np.float64], instrument: str) -> dict[str, list[Any]]:
+    """Return strips, ``low`` to ``high`` in the observed frame, of the kinds sky, telluric and overlap.
+
+    Args:
+        wavelength: (N,) vacuum Angstrom, observed frame.
+        instrument: A name of :data:`imo_engine.instrument.INSTRUMENTS`; of any other nothing is known.
+    """
+    rows: list[tuple[str, str, float, float]] = []
+    if instrument in INSTRUMENTS:
+        known = INSTRUMENTS[instrument]
+        for pair, edges in known.overlaps.items():
+            rows.append(("overlap", f"overlap of the {pair.replace('/', ' and ')} {known.part}s", *edges))
+        rows += [("telluric", f"telluric {name}", low, high) for name, low, high in TELLURIC_BANDS]
+        rows += [("sky", "sky line", low, high) for low, high in _runs(wavelength, sky_line_mask(wavelength))]
+        ends = [edge for arm in known.arms.values() for edge in arm]
+        first, last = max(float(wavelength[0]), min(ends)), min(float(wavelength[-1]), max(ends))
+        rows = [row for row in rows if row[2] < last and row[3] > first]
+    return {name: [row[k] for row in rows] for k, name in enumerate(("kind", "name", "low", "high"))}
 
 
 def shade(panel: figure, instrument: ColumnDataSource, layers: LayerModels) -> None:

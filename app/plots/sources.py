@@ -7,8 +7,9 @@ import numpy as np
 from bokeh.models import ColumnDataSource
 from numpy.typing import NDArray
 
-from app.plots.layers import VERDICTS, instrument_source
+from app.plots.layers import VERDICTS, instrument_columns
 from imo_engine.attribution import Attribution
+from imo_engine.instrument import INSTRUMENTS
 from imo_engine.significance import LEVEL, NO_NULL, Significance
 from imo_engine.spectra import Spectra
 from imo_engine.spectral_lines import ABSORPTION_LINES, EMISSION_LINES
@@ -21,7 +22,8 @@ class PlotSources:
 
     Wavelengths are sent once; afterwards only the columns that change. Single baselines are the M lines of
     one multi_line: Bokeh indexes every point of a line at each change, but only the extent of a multi_line's.
-    What is drawn of the spectrum (``drawn``) is made from ``spectrum`` in the browser, which smooths it.
+    What is drawn of the spectrum (``drawn``) is made from ``spectrum`` in the browser, which smooths it. Where the
+    instrument leaves traces (``instrument``) is sent when a target of another instrument is shown.
 
     Change them only where the session's document may be changed.
     """
@@ -34,7 +36,9 @@ class PlotSources:
         x = wavelength.astype(np.float32)
         empty = np.full(len(x), np.nan, np.float32)
         columns = ["combined", "combined_lower", "combined_upper", *(f"w{size}" for size in self.window_sizes)]
-        self.target = ColumnDataSource({"z": [float("nan")], "id": [""], "normalised": [True]})
+        self.target = ColumnDataSource(
+            {"z": [float("nan")], "id": [""], "normalised": [True], "noise_known": [True], "part": [""]}
+        )
         self.spectrum = ColumnDataSource({"x": x, "flux": empty, "sigma": np.zeros_like(x), "model": empty})
         drawn = dict.fromkeys(("shown", "lower", "upper", "reconstruction", "residual"), empty)
         self.drawn = ColumnDataSource({"x": x, **drawn}, syncable=False)
@@ -44,7 +48,8 @@ class PlotSources:
         self.scale_map = ColumnDataSource({"image": [self._empty_map()]})
         self.significance = ColumnDataSource(_nothing_known())
         self.lines = ColumnDataSource(_line_columns())
-        self.instrument = instrument_source(wavelength)
+        self.instrument = ColumnDataSource(instrument_columns(wavelength, ""))
+        self._instrument = ""
         self.features = ColumnDataSource(_feature_columns([], empty, wavelength))
         self.repair = ColumnDataSource(_repair_columns([], empty, wavelength))
         self.brush = ColumnDataSource({"low": [], "high": []})
@@ -55,12 +60,18 @@ class PlotSources:
         flux, ivar = spectra.flux[row], spectra.ivar[row]
         measured = spectra.measured[row]
         sigma = np.divide(1, np.sqrt(ivar), out=np.zeros_like(ivar), where=(ivar > 0) & measured)
+        instrument = str(spectra.instrument[row])
         self._forget_computed()
         target = {
             "z": [float(spectra.redshift[row])],
             "id": [str(spectra.target_id[row])],
             "normalised": [bool(np.isfinite(spectra.norm[row]))],
+            "noise_known": [bool(sigma.any() or not measured.any())],
+            "part": [INSTRUMENTS[instrument].part if instrument in INSTRUMENTS else ""],
         }
+        if self._instrument != instrument:
+            self._instrument = instrument
+            self.instrument.data = instrument_columns(self.wavelength, instrument)
         if self.target.data != target:  # a change sets the view back, which another computation must not do
             self.target.data = target  # before its spectrum, whose arrival makes the browser draw
             self.clear_brush()

@@ -198,6 +198,7 @@ class PlotStack:
         mark_lines(panel, self.sources.lines, self.layers, alpha=0.25)
         line = panel.step("x", "residual", source=self.sources.drawn, name="spectrum", mode="center", tags=["curve"])
         add_legend(panel, {"residual: (spectrum − model reconstruction) / σ": [line]})
+        panel.legend[0].items[0].syncable = False  # the browser says there if σ is not known
         add_zero(panel)
         return panel
 

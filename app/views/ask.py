@@ -5,9 +5,10 @@ from html import escape
 
 import panel as pn
 
-from app.asking import Answer, AskDesk, Question, in_words, range_words
+from app.asking import Answer, AskDesk, Question, in_words
 from app.plots.keys import keys_of
 from app.plots.strips import Dot, Strip, strips_svg
+from imo_engine.ranges import range_words
 
 __all__ = ["AskPanel", "ask_html"]
 
@@ -64,8 +65,10 @@ def _answer(answer: Answer) -> str:
         ),
     )
     rest = 1 + answer.redshift
-    pixels = f"{probe.pixels:,} pixel{'s' if probe.pixels > 1 else ''}"
-    facts = f"rest {range_words(probe.low / rest, probe.high / rest)} · {pixels}"
+    pixels = f"{answer.pixels:,} pixel{'s' if answer.pixels > 1 else ''}"
+    if probe.pixels < answer.pixels:
+        pixels = f"{probe.pixels:,} of {pixels}, the others not measured or beyond the model"
+    facts = f"rest {range_words(answer.low / rest, answer.high / rest)} · {pixels}"
     return (
         f'<p class="sentence" role="status">{escape(first)}</p>{strips_svg(strips, "log p (nat)", f"{first} {second}")}'
         f'<p class="quiet">{escape(second)} {escape(facts)}</p>'

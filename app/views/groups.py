@@ -12,6 +12,7 @@ from app.groups import Group, GroupDesk
 from app.triage import Subset, Triage
 from app.views.bridge import tells
 from imo_engine.profiles import BIN_EDGES
+from imo_engine.ranges import range_words
 
 __all__ = ["GroupsDialog", "SubsetMark", "groups_html"]
 
@@ -133,10 +134,10 @@ def _profile(mean: np.ndarray, group: Group) -> str:
     start, stop = (
         _WIDTH * (np.searchsorted(BIN_EDGES, one) - first) / (last - first) for one in (group.low, group.high)
     )
+    span = range_words(BIN_EDGES[first], BIN_EDGES[last])
     return (
-        f'<svg viewBox="0 0 {_WIDTH:g} {_HEIGHT:g}" role="img" aria-label="attribution from {BIN_EDGES[first]:.0f} to '
-        f'{BIN_EDGES[last]:.0f} Å, {group.frame} frame"><rect x="{start:.1f}" width="{max(stop - start, 1.5):.1f}" '
-        f'height="{_HEIGHT:g}"/><path d="{path}"/></svg>'
+        f'<svg viewBox="0 0 {_WIDTH:g} {_HEIGHT:g}" role="img" aria-label="attribution at {span}, {group.frame} frame">'
+        f'<rect x="{start:.1f}" width="{max(stop - start, 1.5):.1f}" height="{_HEIGHT:g}"/><path d="{path}"/></svg>'
     )
 
 

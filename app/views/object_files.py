@@ -21,6 +21,7 @@ from imo_engine.attribution import Attribution
 from imo_engine.attribution_table import write_attribution_table
 from imo_engine.errors import InputError
 from imo_engine.figure_files import FIGURE_SUFFIXES, write_figure
+from imo_engine.noise import noise_variables
 from imo_engine.significance import Significance, significance_or_why
 from imo_engine.spectra import Spectra
 from imo_engine.spectral_lines import line_view
@@ -94,7 +95,7 @@ class ObjectDownloads(pn.viewable.Viewer):
         known, words = self._significance(attribution)
         note = {**attribution.provenance, "target_id": str(spectrum.target_id[0]), "significance": words}
         note |= self._repaired()
-        more = None if known is None else known.variables()
+        more = noise_variables(spectrum) | ({} if known is None else known.variables())
         return _written(lambda path: replace(attribution, provenance=note).to_netcdf(path, more))
 
     def _significance(self, attribution: Attribution) -> tuple[Significance | None, str]:

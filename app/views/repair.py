@@ -5,10 +5,10 @@ from html import escape
 
 import panel as pn
 
-from app.asking import range_words
 from app.plots.keys import keys_of
 from app.repairing import RepairDesk, Repaired, RepairState
 from app.survey import RankRange
+from imo_engine.ranges import range_words
 from imo_engine.repair_record import RepairedRegion
 from imo_engine.surroundings import lines_within, names, place
 
@@ -70,7 +70,7 @@ def repaired_html(text: str, found: Repaired, *, alone: bool = False) -> str:
     """Return sentence and regions of a repair; ``alone``: for a page that has no server."""
     repair = found.repair
     rows = "".join(
-        _row(number, one, found.ranks[number - 1] if found.ranks else None)
+        _row(number, one, found.ranks[number - 1] if found.ranks else None, found.instrument)
         for number, one in enumerate(repair.regions, start=1)
     )
     listed = f"<ol>{rows}</ol>" if rows else ""
@@ -88,10 +88,10 @@ def repaired_html(text: str, found: Repaired, *, alone: bool = False) -> str:
     )
 
 
-def _row(number: int, region: RepairedRegion, rank: RankRange | None) -> str:
+def _row(number: int, region: RepairedRegion, rank: RankRange | None, instrument: str) -> str:
     low, high = region.observed
-    span, what = _span(low, high), _what(region)
-    rest = f"rest {_span(*region.rest)}"
+    span, what = range_words(low, high), _what(region, instrument)
+    rest = f"rest {range_words(*region.rest)}"
     pixels = f"{region.pixels:,} pixel{'s' if region.pixels != 1 else ''}"
     after = f"log p {_nats(region.median)} ± {region.scatter:.1f}"
     if rank is not None:
@@ -104,16 +104,12 @@ def _row(number: int, region: RepairedRegion, rank: RankRange | None) -> str:
     )
 
 
-def _what(region: RepairedRegion) -> str:
+def _what(region: RepairedRegion, instrument: str) -> str:
     """Name the part of the spectrograph that a region is, or the lines in it; empty if there is nothing to name."""
     low, high = region.rest
     if high - low > _NARROW:
-        return place(*region.observed)
+        return place(*region.observed) if instrument == "DESI" else ""
     return names(lines_within(low * (1 - _SLACK), high * (1 + _SLACK)))
-
-
-def _span(low: float, high: float) -> str:
-    return f"{low:.1f} Å" if high - low < 0.05 else range_words(low, high)
 
 
 def _button(action: str, label: str, key: str) -> str:

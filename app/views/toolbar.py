@@ -45,5 +45,6 @@ button:focus-visible, input:focus-visible { outline: 2px solid var(--imo-accent)
 fieldset { border: none; margin: 0; padding: 0; display: flex; flex-direction: column; gap: 2px; }
 legend { color: var(--imo-muted); padding: 0 0 3px; }
 label { display: flex; align-items: center; gap: 6px; min-height: 22px; white-space: nowrap; cursor: pointer; }
+label:has(:disabled) { color: var(--imo-muted); cursor: not-allowed; }
 input { accent-color: var(--imo-accent); margin: 0; }
 """

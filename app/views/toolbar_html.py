@@ -6,6 +6,7 @@ from itertools import groupby
 
 from app.plots.keys import keys_of
 from app.plots.layers import LAYERS
+from imo_engine.ranges import range_words
 from imo_engine.spectral_lines import LINE_VIEWS
 
 __all__ = ["toolbar_html"]
@@ -111,14 +112,16 @@ def _menu(window_sizes: list[int]) -> str:
 def _switch(group: str, value: str, words: str, on: bool) -> str:
     call = {"panel": "panel", "layer": "layer"}.get(group)
     code = f"window.imoExplorer.{call}('{value}', this.checked)" if call else "window.imoExplorer.second(this.checked)"
+    # the page writes why a layer has nothing to show beside it
+    named = f'<span><span data-words="{value}">{escape(words)}</span><span data-why="{value}"></span></span>'
     return (
         f'<label><input type="checkbox" data-group="{group}" data-value="{value}"{" checked" if on else ""}'
-        f' onchange="{code}">{escape(words)}</label>'
+        f' onchange="{code}">{named if group == "layer" else escape(words)}</label>'
     )
 
 
 def _tip(name: str, label: str, low: float | None, high: float | None) -> str:
-    words = "The whole spectrum" if low is None else f"{label}: {low:.0f} to {high:.0f} Å in the rest frame"
+    words = "The whole spectrum" if low is None or high is None else f"{label}: rest {range_words(low, high)}"
     return f"{words} ({keys_of(f'view-{name}')})"
 
 

@@ -25,6 +25,7 @@ from imo_engine.commands.options import (
 )
 from imo_engine.eligibility import redshift_range_of, why_not_ranked
 from imo_engine.errors import InputError
+from imo_engine.ranges import range_words
 from imo_engine.spectra import Spectra
 
 if TYPE_CHECKING:
@@ -155,6 +156,7 @@ def explain_target(
 def explain(file: Path, output: Path, repairs: bool, **options: Any) -> None:  # noqa: ANN401 - of explain_target
     """Find out which parts of one spectrum of FILE make it an outlier."""
     from imo_engine.attribution_table import write_attribution_table
+    from imo_engine.noise import noise_variables
     from imo_engine.significance import significance_or_why
 
     check_output(output)
@@ -168,7 +170,7 @@ def explain(file: Path, output: Path, repairs: bool, **options: Any) -> None:  #
     if output.suffix.lower() == ".ecsv":
         write_attribution_table(output, result, found.spectrum, settings=found.settings, significance=known)
     else:
-        result.to_netcdf(output, None if known is None else known.variables())
+        result.to_netcdf(output, noise_variables(found.spectrum) | ({} if known is None else known.variables()))
     peak = int(np.nanargmax(result.combined))
     wave = result.wavelength[peak]
     click.echo(
@@ -220,6 +222,7 @@ def _repair(found: Explained, model_file: Path | None) -> "Repair":
             found.attribution,
             target_log_prob=target,
             valid=found.spectrum.measured[0],
+            instrument=str(found.spectrum.instrument[0]),
             seed=seed,
             on_progress=lambda done, total: bar.update(100 * done // total - bar.pos),
         )
@@ -231,8 +234,8 @@ def _repair_lines(found: "Repair") -> list[str]:
     lines = []
     for number, one in enumerate(found.regions, start=1):
         lines.append(
-            f"repair {number}: {one.observed[0]:.1f}-{one.observed[1]:.1f} Angstrom observed, {one.rest[0]:.1f}-"
-            f"{one.rest[1]:.1f} rest frame, {one.pixels} pixels; then log p {one.median:.2f} +- {one.scatter:.2f}"
+            f"repair {number}: {range_words(*one.observed)}, rest {range_words(*one.rest)}, {one.pixels} pixels; "
+            f"then log p {one.median:.2f} +- {one.scatter:.2f}"
         )
     if found.reached and not found.regions:
         lines.append(f"repair: not needed, log p {found.own:.2f} is above {level}")

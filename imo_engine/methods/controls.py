@@ -5,6 +5,7 @@ from numpy.typing import ArrayLike
 
 from imo_engine.errors import InputError
 from imo_engine.methods.problem import Answer, Problem
+from imo_engine.methods.record import NotApplicable
 
 __all__ = ["mean_baseline_difference", "random_values", "residual_over_noise"]
 
@@ -17,12 +18,15 @@ def random_values(problem: Problem) -> Answer:
 def residual_over_noise(problem: Problem, *, ivar: ArrayLike | None = None) -> Answer:
     """|x - reconstruction| times sqrt(ivar): how badly the autoencoder fits, in standard deviations.
 
-    Absolute values: a residual has a sign of its own that says nothing about log p. Pixels without noise (ivar 0)
-    get 0.
+    Absolute values: a residual has a sign of its own that says nothing about log p. Pixels that were not measured
+    (ivar 0) get 0.
 
     Args:
         problem: The spectrum under study.
         ivar: (N,) inverse variance of the normalised flux.
+
+    Raises:
+        NotApplicable: ``ivar`` is 0 at all valid pixels: the noise is not known.
     """
     if ivar is None:
         raise InputError("'ivar' is missing; residual_over_noise needs the (N,) inverse variance of the flux")
@@ -31,6 +35,8 @@ def residual_over_noise(problem: Problem, *, ivar: ArrayLike | None = None) -> A
         raise InputError(f"'ivar' has shape {weight.shape}, expected {problem.flux.shape}")
     if not (np.isfinite(weight[problem.valid]).all() and (weight[problem.valid] >= 0).all()):
         raise InputError("'ivar' has valid pixels that are negative or not finite")
+    if not weight[problem.valid].any():
+        raise NotApplicable("residual over noise: the noise of this spectrum is not known")
     problem.expect(1)
     reconstruction = problem.model.reconstruct(
         problem.flux[None], [problem.redshift], memory_budget=problem.memory_budget

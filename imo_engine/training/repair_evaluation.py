@@ -115,7 +115,7 @@ def evaluate_repair(
         )
         result = repair(
             model, flux, z, others, attribution, valid=spectrum.measured[0], target_log_prob=target,
-            which=which, fill=fill, seed=seed,
+            which=which, fill=fill, instrument=str(spectrum.instrument[0]), seed=seed,
         )  # fmt: skip
         usable = attribution.valid
         mask = np.convolve(masks[k] & usable, np.ones(2 * _DILATION + 1), "same") > 0

@@ -9,17 +9,19 @@ function asking(on) {
   if (on) say("drag over a range to ask about it")
 }
 
+// First and last pixel in a range: what is asked about is what is drawn and named.
 function rangeOf(low, high) {
-  low = Math.max(first, low)
-  high = Math.min(last, high)
-  return high - low >= step ? {low: [low], high: [high]} : null
+  const rounding = 1e-3  // pixels: an end that is a pixel's wavelength is in
+  const from = Math.max(0, Math.ceil((low - first) / step - rounding))
+  const to = Math.min(count - 1, Math.floor((high - first) / step + rounding))
+  return high - low >= step && to >= from ? {low: [first + from * step], high: [first + to * step]} : null
 }
 
 function ask(low, high) {
   const data = rangeOf(low, high)
   if (data === null) { say("that range is less than one pixel"); return }
   brush.data = data  // drawn on every panel
-  say(`asked about ${data.low[0].toFixed(1)} to ${data.high[0].toFixed(1)} Å`)
+  say(`asked about ${rangeWords(data.low[0], data.high[0])}`)
 }
 
 function brushed(geometry, final) {

@@ -22,6 +22,10 @@ const redshift = () => labelRedshift() + state.nudge
 const pixel = (angstrom) => Math.max(0, Math.min(count - 1, Math.round((angstrom - first) / step)))
 const quantile = (sorted, q) => sorted[Math.max(0, Math.min(sorted.length - 1, Math.round(q * (sorted.length - 1))))]
 
+// In sources that are sent: what is known of the file that the target came from.
+const noiseKnown = () => target.data.noise_known[0]
+const partOfInstrument = () => target.data.part[0]  // "arm", "camera", or "" if the instrument is not known
+
 function finite(array, from, to) {
   const out = []
   for (let i = from; i <= to; i++) if (Number.isFinite(array[i])) out.push(array[i])
@@ -66,6 +70,13 @@ function write(selector, text) {
 // The read-out follows the mouse; only what answers an action is announced to screen readers.
 const read = (text) => write("[data-readout]", text)
 function say(text) { read(text); write("[data-announce]", text) }
+
+// A range as everywhere else on the page; see imo_engine/ranges.py.
+function rangeWords(low, high) {
+  const digits = high - low < 10 ? 1 : 0
+  const from = low.toFixed(digits), to = high.toFixed(digits)
+  return from === to ? `${from} Å` : `${from}–${to} Å`
+}
 
 function number(value) {
   if (!Number.isFinite(value)) return "–"

@@ -53,6 +53,37 @@ function nameAxes() {
   panels.spectrum.left[0].axis_label = target.data.normalised[0] ? fluxWords : "flux, not normalised"
 }
 
+// What this file says nothing of cannot be shown, and says so.
+const NOISE_UNKNOWN = "noise not known", INSTRUMENT_UNKNOWN = "instrument not known"
+const bandEntry = layerModels.noise.find((model) => model.type === "LegendItem")
+const residualEntry = panels.residual.center.find((model) => model.type === "Legend").items[0]
+const bandWords = bandEntry.label.value, residualWords = residualEntry.label.value
+
+function nameWhatIsKnown() {
+  const noise = noiseKnown(), part = partOfInstrument()
+  bandEntry.label = {value: noise ? bandWords : NOISE_UNKNOWN}
+  residualEntry.label = {value: noise ? residualWords : `residual: ${NOISE_UNKNOWN}, so there is none in σ`}
+  offer("noise", noise ? "" : NOISE_UNKNOWN)
+  for (const name of ["sky", "telluric", "overlap"]) offer(name, part ? "" : INSTRUMENT_UNKNOWN)
+  const overlaps = part === "camera" ? "Camera overlaps" : part === "arm" ? "Arm overlaps" : "Overlaps"
+  write('[data-words="overlap"]', overlaps)
+}
+
+function offer(layerName, why) {
+  for (const box of findAll(`input[data-group="layer"][data-value="${layerName}"]`)) box.disabled = why !== ""
+  write(`[data-why="${layerName}"]`, why && ` (${why})`)
+}
+
+function toggleNoise() {
+  if (noiseKnown()) layer("noise", !state.layers.noise)
+  else say(NOISE_UNKNOWN)
+}
+
+function toggleInstrument() {
+  if (partOfInstrument()) toggleAll(["sky", "telluric", "overlap"])
+  else say(`${INSTRUMENT_UNKNOWN}: neither sky lines, telluric bands nor overlaps are marked`)
+}
+
 function fold(name, shown) {
   if (!shown && Object.values(state.panels).filter(Boolean).length === 1 && state.panels[name]) {
     check("panel", name, true)

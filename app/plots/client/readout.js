@@ -14,8 +14,9 @@ function hover(x) {
   const {flux, sigma, model} = spectrum.data
   const parts = [`${x.toFixed(1)} Å`]
   if (known()) parts.push(`rest ${(x / (1 + redshift())).toFixed(1)} Å`)
-  const noise = sigma[i] > 0 ? ` ± ${number(sigma[i])}` : Number.isFinite(flux[i]) ? " (no ivar)" : ""
-  parts.push(Number.isFinite(flux[i]) ? `flux ${number(flux[i])}${noise}` : "masked")
+  const noise = noiseKnown() ? ` ± ${number(sigma[i])}` : " (noise not known)"
+  const words = target.data.normalised[0] ? "normalised flux" : "flux"
+  parts.push(Number.isFinite(flux[i]) ? `${words} ${number(flux[i])}${noise}` : "masked")
   if (state.layers.model && Number.isFinite(model[i])) parts.push(`model ${number(model[i])}`)
   const significant = significantAt(i).map((name) => name.replace(/^w/, "W = "))
   parts.push(`IMO ${number(attribution.data.combined[i])}${significant.length ? ` (significant: ${significant.join(", ")})` : ""}`)

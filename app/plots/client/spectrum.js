@@ -1,35 +1,28 @@
 // What is drawn of the spectrum: smoothed with its inverse variance, with its noise, and its residual.
 
-// Running sums of a window around each pixel; masked pixels have no weight.
-function windowed(values, half) {
-  const sums = new Float64Array(count + 1)
-  for (let i = 0; i < count; i++) sums[i + 1] = sums[i] + values[i]
-  const out = new Float64Array(count)
-  for (let i = 0; i < count; i++) out[i] = sums[Math.min(count, i + half + 1)] - sums[Math.max(0, i - half)]
-  return out
-}
-
+// Pixels weigh by inverse variance, masked ones nothing; where the noise is not known all others weigh the same.
 function derive() {
   const {flux, sigma, model} = spectrum.data
-  const half = state.smoothing >> 1
-  const shown = new Float32Array(count), noise = new Float32Array(count), residual = new Float32Array(count)
-  const weight = new Float64Array(count), weighted = new Float64Array(count)
-  const modelled = new Float64Array(count), difference = new Float64Array(count)
+  const half = state.smoothing >> 1, withNoise = noiseKnown()
+  const shown = new Float32Array(count).fill(NaN), residual = new Float32Array(count).fill(NaN)
+  const noise = new Float32Array(count).fill(withNoise ? 0 : NaN)
+  const weight = Float64Array.from(flux, (value, i) =>
+    !Number.isFinite(value) ? 0 : !withNoise ? 1 : sigma[i] > 0 ? 1 / sigma[i] ** 2 : 0)
   for (let i = 0; i < count; i++) {
-    const w = sigma[i] > 0 && Number.isFinite(flux[i]) ? 1 / sigma[i] ** 2 : 0
-    weight[i] = w
-    weighted[i] = w > 0 ? w * flux[i] : 0
-    modelled[i] = w > 0 && Number.isFinite(model[i]) ? w : 0
-    difference[i] = modelled[i] > 0 ? w * (flux[i] - model[i]) : 0
-  }
-  const total = windowed(weight, half), sum = windowed(weighted, half)
-  const both = windowed(modelled, half), apart = windowed(difference, half)
-  for (let i = 0; i < count; i++) {
-    const measured = Number.isFinite(flux[i])  // a masked pixel stays a gap however wide the window
-    const weighs = measured && (half > 0 ? total[i] : weight[i]) > 1e-12
-    shown[i] = half === 0 ? flux[i] : weighs ? sum[i] / total[i] : NaN
-    noise[i] = weighs ? 1 / Math.sqrt(half > 0 ? total[i] : weight[i]) : 0
-    residual[i] = measured && modelled[i] > 0 ? apart[i] / Math.sqrt(both[i]) : NaN
+    if (!(weight[i] > 0)) continue  // a masked pixel stays a gap however wide the window
+    let total = 0, sum = 0, modelled = 0, difference = 0
+    for (let k = Math.max(0, i - half); k <= Math.min(count - 1, i + half); k++) {
+      if (weight[k] === 0) continue
+      total += weight[k]
+      sum += weight[k] * flux[k]
+      if (!Number.isFinite(model[k])) continue
+      modelled += weight[k]
+      difference += weight[k] * (flux[k] - model[k])
+    }
+    shown[i] = half === 0 ? flux[i] : sum / total
+    if (!withNoise) continue
+    noise[i] = 1 / Math.sqrt(total)
+    if (Number.isFinite(model[i])) residual[i] = difference / Math.sqrt(modelled)
   }
   const middle = bridged(shown)
   Object.assign(drawn.data, {

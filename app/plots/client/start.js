@@ -113,6 +113,7 @@ function newTarget() {  // back to the whole spectrum, and to the label's redshi
   settled = [wavelength.start, wavelength.end]
   press("view", "full")
   nameAxes()
+  nameWhatIsKnown()
   followRest()
   followSecond()
   showRedshift()

@@ -25,9 +25,10 @@ function fitSpectrum(panel, data, from, to, room) {
   if (!values.length) return
   const middle = quantile(values, 0.5)
   let low = quantile(values, 0.01), high = quantile(values, 0.99)
+  const scatter = noiseKnown() ? 0 : scatterOf(values)
   for (let i = from; i <= to; i++) {
-    const sigma = upper[i] - shown[i]
-    if (!(sigma > 0)) continue  // masked or on a sky line
+    const sigma = scatter || upper[i] - shown[i]
+    if (!(sigma > 0) || !Number.isFinite(shown[i])) continue
     // whole if they are no noise
     const sure = Math.abs(shown[i] - middle) > 8 * sigma
     high = Math.max(high, sure ? shown[i] : shown[i] - 3 * sigma)
@@ -35,6 +36,9 @@ function fitSpectrum(panel, data, from, to, room) {
   }
   setRange(panel.y_range, low, high + headroom(panel, room) * (high - low), false)
 }
+
+// Stands in for a noise that is not known: half of what holds the middle 68 %, continuum included.
+const scatterOf = (sorted) => (quantile(sorted, 0.84) - quantile(sorted, 0.16)) / 2
 
 function fitResidual(panel, from, to) {
   const values = finite(drawn.data.residual, from, to)
