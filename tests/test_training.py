@@ -234,8 +234,8 @@ def test_train_works_on_coadds_without_truth(survey, tmp_path):
 
 
 def test_parquet_shards_are_read(tmp_path):
-    parquet = pytest.importorskip("pyarrow.parquet")
     import pyarrow
+    from pyarrow import parquet
 
     rng = np.random.default_rng(0)
     n, pixels = 40, len(desi_wavelength())

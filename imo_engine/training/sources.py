@@ -71,12 +71,9 @@ def read_parquet(paths: list[Path], wavelength: NDArray[np.float64]) -> Spectra:
 
     Raises:
         SpectrumFileError: damaged, other columns, or spectra of another length.
-        InputError: pyarrow is not installed.
     """
-    try:
-        import pyarrow.parquet
-    except ImportError:
-        raise InputError("reading Parquet needs pyarrow: pip install pyarrow") from None
+    import pyarrow.parquet
+
     parts = []
     for path in paths:
         try:
