@@ -16,6 +16,7 @@ from app.main import explorer_page
 from app.messages import send_together
 from app.precomputed import Layers, Precomputed
 from app.result_cache import AttributionStore, ResultCache
+from app.routes import answer_only_routes
 from app.scores_page import scores_page
 from app.survey import Survey
 from app.views.address import ALIVE
@@ -94,12 +95,13 @@ def serve(
             f"This opens the page to other machines; pages served as {', '.join(allow_origin)} may connect.", flush=True
         )
     try:
-        pn.serve(
+        server = pn.serve(
             {"/": lambda: explorer_page(workspace), "/evaluation": scores_page},
             extra_patterns=[(f"/{ALIVE}", _Alive, {"pages": workspace.pages})],
             address=address,
             port=port,
             show=open_browser,  # once it listens
+            start=False,
             title="IMO Explorer",
             websocket_origin=[f"127.0.0.1:{port}", f"localhost:{port}", *allow_origin],
             unused_session_lifetime_milliseconds=_UNUSED_SESSION_SECONDS * 1000,
@@ -107,6 +109,9 @@ def serve(
             session_token_expiration=_TOKEN_SECONDS,
             verbose=False,
         )
+        answer_only_routes(server)
+        server.start()
+        server.io_loop.start()
     finally:
         workspace.close()
 

@@ -3,6 +3,6 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/setup.sh
-[ -x .venv/bin/imo ] || install_into_venv ""
+install_into .venv ""
 say "starting the dashboard; open the address below in a browser"
 exec .venv/bin/imo serve "$@"

@@ -1,5 +1,5 @@
-# Sourced by the other scripts: makes .venv and installs this checkout into it.
-# usage: install_into_venv EXTRAS   (EXTRAS such as "" or "[test,simulate]")
+# Sourced by the other scripts: makes an environment and installs this checkout into it.
+# usage: install_into FOLDER EXTRAS   (EXTRAS such as "" or "[test,simulate]")
 
 say() { printf '== %s\n' "$*"; }
 fail() { printf 'error: %s\n' "$*" >&2; exit 1; }
@@ -26,19 +26,24 @@ apt_install() {  # true if the packages could be installed
     $root apt-get update -qq && DEBIAN_FRONTEND=noninteractive $root apt-get install -y -qq --no-install-recommends "$@" >/dev/null
 }
 
-install_into_venv() {
-    local extras=$1 python stamp
-    if [ ! -x .venv/bin/python ]; then
+installed_in() {  # true if FOLDER holds what pyproject.toml asks for now, with EXTRAS at least
+    [ -x "$1/bin/imo" ] && case "$(cat "$1/installed" 2>/dev/null)" in
+        "$(cksum <pyproject.toml) $2"*) ;;
+        *) false ;;
+    esac
+}
+
+install_into() {
+    local folder=$1 extras=$2 python
+    installed_in "$folder" "$extras" && return
+    if [ ! -x "$folder/bin/python" ]; then
         python=$(find_python)
-        say "making .venv with $("$python" --version)"
-        "$python" -m venv .venv 2>/dev/null || { apt_install python3-venv && "$python" -m venv --clear .venv; } ||
+        say "making $folder with $("$python" --version)"
+        "$python" -m venv "$folder" 2>/dev/null || { apt_install python3-venv && "$python" -m venv --clear "$folder"; } ||
             fail "$python has no venv module; on Debian: apt install python3-venv"
     fi
-    stamp="$(cksum <pyproject.toml) $extras"
-    if [ "$(cat .venv/installed 2>/dev/null)" != "$stamp" ]; then
-        say "installing IMO Explorer$extras and what it needs into .venv (a few minutes the first time)"
-        .venv/bin/python -m pip install --quiet --disable-pip-version-check -e ".$extras" ||
-            fail "pip could not install the packages"
-        printf '%s' "$stamp" >.venv/installed
-    fi
+    say "installing IMO Explorer$extras and what it needs into $folder (a few minutes the first time)"
+    "$folder/bin/python" -m pip install --quiet --disable-pip-version-check -e ".$extras" ||
+        fail "pip could not install the packages"
+    printf '%s' "$(cksum <pyproject.toml) $extras" >"$folder/installed"
 }

@@ -7,7 +7,10 @@ cd "$(dirname "$0")/.."
 nothing_chosen() {
     [ "$1" = 5 ] && say "no such tests among those chosen" || exit "$1"
 }
-install_into_venv "[test,simulate,specutils]"
+install_into .venv "[test,simulate,specutils]"
+# what scripts/demo.sh would install, and nothing that was installed before
+installed_in .venv/plain "" || rm -rf .venv/plain
+PIP_NO_COMPILE=1 install_into .venv/plain ""
 
 if ! command -v chromium chromium-browser google-chrome >/dev/null; then
     say "no Chromium found"
@@ -24,6 +27,8 @@ say "mypy"
 .venv/bin/mypy
 # one thread a process: what runs side by side must not fight for the cores
 export OMP_NUM_THREADS=1
+say "a plain installation: every command, and every file of the page"
+.venv/plain/bin/python scripts/plain_installation.py
 say "pytest, without a browser: one process a core"
 .venv/bin/python -m pytest -m "not browser" -n auto --maxprocesses 4 --dist loadfile "$@" || nothing_chosen $?
 say "pytest, in the browser: two at a time, each with its own server"

@@ -182,9 +182,16 @@ class Gate:
 
 
 @contextmanager
-def serving(*arguments: object, threads: int | None = None, gate: Gate | None = None) -> Iterator[Server]:
-    """Run `imo serve`; one thread is quickest for a narrow model on a busy machine."""
+def serving(
+    *arguments: object, threads: int | None = None, gate: Gate | None = None, without: tuple[str, ...] = ()
+) -> Iterator[Server]:
+    """Run `imo serve`, as if modules ``without`` were not installed.
+
+    One thread is quickest for a narrow model on a busy machine.
+    """
     program = IMO if gate is None else [sys.executable, str(ROOT / "tests" / "gated.py"), str(gate.file)]
+    if without:
+        program = [sys.executable, "-c", f"import sys; sys.modules |= dict.fromkeys({without}); {IMO[-1]}"]
     command = [*program, "serve", "--port", "0", *map(str, arguments)]
     environment = os.environ | ({} if threads is None else {"OMP_NUM_THREADS": str(threads)})
     process = subprocess.Popen(

@@ -6,13 +6,16 @@ import signal
 import socket
 import time
 from contextlib import closing
+from unittest.mock import Mock
 
+import panel.io.server
 import psutil
 import pytest
 from bokeh.util.token import get_token_payload
 from browser import serving, write_desi_model
 from fits_files import write_sdss
 from test_survey import tiny_survey
+from tornado.ioloop import IOLoop
 
 import app.server
 from app.command_line import main
@@ -117,6 +120,75 @@ class TestListening:
         assert get(server, "/alive?page=" + "0" * 32) == (200, "no")
 
 
+ROUTES = {
+    "/?": "DocHandler: the page, with a new session",
+    "/ws": "WSHandler: the page's changes, both ways",
+    "/evaluation/?": "DocHandler: the page of method scores, with a new session",
+    "/evaluation/ws": "WSHandler: changes of that page",
+    "/alive": "_Alive: whether the server still knows a page that lost its connection",
+    "/static/(?!extensions/)(.*)": "StaticHandler: files that come with Bokeh",
+    "/static/extensions/(.*)": "MultiRootStaticHandler: files that come with Panel and panel-material-ui",
+    "/favicon.ico": "IcoHandler: every browser asks for it",
+}
+
+
+class TestRoutes:
+    def test_are_the_page_s_and_no_others(self, monkeypatch):
+        made = []
+        real, before = panel.io.server.serve, signal.getsignal(signal.SIGINT)
+        monkeypatch.setattr(
+            app.server.pn, "serve", lambda *panels, **given: made.append(real(*panels, **given)) or made[0]
+        )
+        monkeypatch.setattr(panel.io.server.Server, "start", lambda server: None)
+        monkeypatch.setattr(IOLoop.current(), "start", lambda: None)
+        try:
+            app.server.serve(tiny_survey(), Settings(), port=0)
+        finally:
+            signal.signal(signal.SIGINT, before)
+        (server,) = made
+        server._http.stop()
+        assert server._tornado.default_router.rules[-1].target is server._tornado.wildcard_router
+        assert len(server._tornado.default_router.rules) == 1
+        found = {
+            rule.matcher.regex.pattern.removesuffix("$"): rule.target for rule in server._tornado.wildcard_router.rules
+        }
+        assert {route: handler.__name__ for route, handler in found.items()} == {
+            route: reason.partition(":")[0] for route, reason in ROUTES.items()
+        }
+
+    @pytest.mark.parametrize(
+        "path",
+        [
+            "/components/unittest.__main__/a/b/c",  # a program: it ends the process that imports it
+            "/components/%75nittest.__main__/a/b/c",
+            "/components/%75nittest%2E__main__%2Fa%2Fb%2Fc",
+            "/components/this/a/b/c",  # prints when it is imported
+            "/components/antigravity/a/b/c",  # opens a browser
+            "/components/.unittest.__main__/a/b/c",
+            "/components/..this/a/b/c",
+            "/components//a/b/c",
+            "/components/panel.widgets/FileInput/_stylesheets/css/button.css",
+            "//components/this/a/b/c",
+            "/evaluation/components/this/a/b/c",
+            "/metadata",
+            "/autoload.js?bokeh-autoload-element=x",
+            "/evaluation/metadata",
+            "/evaluation/autoload.js?bokeh-autoload-element=x",
+            "/evaluation/static/js/bokeh.min.js",
+            "/nothing",
+        ],
+    )
+    def test_an_address_that_is_not_the_page_s_is_not_found(self, server, path):
+        assert get(server, path)[0] == 404
+        assert server.process.poll() is None
+        assert get(server, "/alive") == (200, "no")
+        assert "Zen of Python" not in server.log
+
+    @pytest.mark.parametrize("path", ["/static/../urls.py", "/static/%2e%2e/urls.py", "/static/extensions//etc/passwd"])
+    def test_files_beside_those_of_the_packages_are_refused(self, server, path):
+        assert get(server, path)[0] in (403, 404)
+
+
 class TestOrigins:
     @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
     def test_the_page_itself_may_connect(self, server, page, host):
@@ -145,7 +217,8 @@ class TestOptions:
     def serve(self, monkeypatch):
         def call(**options):
             passed = {}
-            monkeypatch.setattr(app.server.pn, "serve", lambda panels, **given: passed.update(given))
+            monkeypatch.setattr(app.server.pn, "serve", lambda panels, **given: passed.update(given) or Mock())
+            monkeypatch.setattr(app.server, "answer_only_routes", lambda server: None)
             monkeypatch.setattr(app.server.pn, "extension", lambda *names, **given: None)
             app.server.serve(tiny_survey(), Settings(), port=0, **options)
             return passed

@@ -15,6 +15,7 @@ from app.repairing import RepairDesk
 from app.session import Session
 from app.uploads import UploadLimits
 from app.views.candidate import BoundedFileInput
+from app.views.downloads import Downloads
 from app.views.object_files import ObjectDownloads
 from imo_engine.errors import ImoError
 
@@ -41,9 +42,10 @@ class FilesDialog(pn.viewable.Viewer):
         self._session, self._desk = session, desk
         name = exchange.vi_file_name(session.survey.title, desk.scanner)
         style = {"size": "small", "variant": "outlined", "margin": (4, 6, 4, 0)}
-        self.csv = pmui.FileDownload(callback=self._csv, filename=name, label="Labels, CSV", **style)
-        self.ecsv = pmui.FileDownload(
-            callback=self._ecsv, filename=f"{name.removesuffix('.csv')}.ecsv", label="Labels, ECSV", **style
+        self.labels = Downloads(
+            ("Labels, CSV", self._csv, name),
+            ("Labels, ECSV", self._ecsv, f"{name.removesuffix('.csv')}.ecsv"),
+            **style,
         )
         self.object = ObjectDownloads(session, desk, methods, repairs, dark, schedule, lambda: self.dialog.open, style)
         limits = UploadLimits(files=1, bytes=exchange.MAX_BYTES)
@@ -55,7 +57,7 @@ class FilesDialog(pn.viewable.Viewer):
         self.dialog = pmui.Dialog(
             pn.Column(
                 _heading("Labels", "All of yours, in the columns of DESI's visual inspections."),
-                pn.FlexBox(self.csv, self.ecsv, margin=0),
+                self.labels,
                 _heading(
                     "This object",
                     "Its attribution as a table or netCDF; the plots as a page that needs no server; a figure for an "
@@ -79,6 +81,8 @@ class FilesDialog(pn.viewable.Viewer):
     def open(self) -> None:
         """Show the dialog."""
         self.words.object = ""
+        self.labels.say("")
+        self.object.downloads.say("")
         self.object.update()  # first: one that changes while it is being drawn stays as it was
         self.dialog.open = True
 

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import panel as pn
-import panel_material_ui as pmui
 
 from app.labelling import LabelDesk
 from app.method_desk import MethodDesk
 from app.repairing import RepairDesk
 from app.session import Session
 from app.standalone import StandaloneObject, standalone_html
+from app.views.downloads import Downloads
 from imo_engine.attribution import Attribution
 from imo_engine.attribution_table import write_attribution_table
 from imo_engine.errors import InputError
@@ -50,24 +50,23 @@ class ObjectDownloads(pn.viewable.Viewer):
         """
         super().__init__()
         self._session, self._desk, self._methods, self._repairs, self._dark = session, desk, methods, repairs, dark
-        kinds = (
-            ("Attribution, ECSV", self._ecsv, "ecsv"),
-            ("Attribution, netCDF", self._netcdf, "nc"),
-            ("Plots, HTML", self._html, "html"),
-            *((f"Figure, {end[1:].upper()}", partial(self._figure, end), end[1:]) for end in FIGURE_SUFFIXES),
+        self.downloads = Downloads(
+            ("Attribution, ECSV", self._ecsv, "attribution.ecsv"),
+            ("Attribution, netCDF", self._netcdf, "attribution.nc"),
+            ("Plots, HTML", self._html, "attribution.html"),
+            *(
+                (f"Figure, {end[1:].upper()}", partial(self._figure, end), f"attribution{end}")
+                for end in FIGURE_SUFFIXES
+            ),
+            disabled=True,
+            **style,
         )
-        self.buttons = {
-            ending: pmui.FileDownload(
-                callback=make, filename=f"attribution.{ending}", label=label, disabled=True, **style
-            )
-            for label, make, ending in kinds
-        }
         session.param.watch(lambda _: schedule(self.update) if seen() else None, "status")
 
     def update(self) -> None:
         """Let them be pressed if the attribution is complete, and name the files after the target."""
         ready = self._session.attribution is not None
-        for ending, button in self.buttons.items():
+        for ending, button in self.downloads.buttons.items():
             if button.disabled == ready:
                 button.disabled = not ready
             if ready:
@@ -148,7 +147,7 @@ class ObjectDownloads(pn.viewable.Viewer):
         return _written(lambda path: write_figure(drawing, path), suffix)
 
     def __panel__(self) -> pn.viewable.Viewable:
-        return pn.FlexBox(*self.buttons.values(), margin=0)
+        return self.downloads
 
 
 def _written(write: Callable[[Path], None], suffix: str = "") -> io.BytesIO:

@@ -4,7 +4,6 @@ Importing specutils takes seconds, so that is done when a file needs it (https:/
 """
 
 import warnings
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -31,7 +30,7 @@ _MAX_SPECTRA = 10_000
 
 def recognised_by_specutils(file: OpenedFile) -> bool:
     """Tell whether specutils is installed and knows the layout of a FITS file."""
-    return file.fits is not None and find_spec("specutils") is not None and _format(file) is not None
+    return file.fits is not None and _format(file) is not None
 
 
 def read_with_specutils(opened: OpenedFile, wavelength: NDArray[np.float64], given: GivenRedshifts) -> Spectra:
@@ -72,9 +71,13 @@ def read_with_specutils(opened: OpenedFile, wavelength: NDArray[np.float64], giv
 
 
 def _format(file: OpenedFile) -> tuple[Any, str] | None:
-    """Return which class of specutils reads a file, and the name of its layout."""
+    """Return which class of specutils reads a file, and the name of its layout; None if it is not installed."""
     from astropy.io.registry import identify_format
-    from specutils import Spectrum, SpectrumList
+
+    try:
+        from specutils import Spectrum, SpectrumList
+    except ImportError:
+        return None
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
