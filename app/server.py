@@ -18,7 +18,7 @@ from app.precomputed import Layers, Precomputed
 from app.result_cache import AttributionStore, ResultCache
 from app.scores_page import scores_page
 from app.survey import Survey
-from app.views.address import ALIVE
+from app.views.connection import ALIVE
 from app.workspace import Workspace, default_labels, system_user
 from imo_engine.errors import ImoError
 

@@ -1,0 +1,151 @@
+// Whether the server can be reached, and a bar that says so. What needs the server is not sent while it cannot.
+const ANSWER = 5000  // ms in which a server that is there answers
+const AGAIN = 1500  // ms between attempts
+let gone = false, saving = false, words = ""  // saving: what was said meanwhile
+let open = true, tried = 0, lost = null, socketOwner = null, looking = false, leaving = false
+let asked = null  // when the oldest question without an answer was asked
+const pause = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds))
+const form = () => window.imoForm
+
+// The page keeps its models when it connects again. Bokeh (3.9) asks for all of them once more, cannot read the answer,
+// and takes the connection for failed; what this page missed comes with the answer to its "hello". What is sent before
+// the server has greeted would make it close the connection.
+const {ClientConnection} = Bokeh.require("client/connection")
+const ours = ClientConnection.prototype
+if (!ours.imoSend) {
+  const {send, _repull_session_doc: pull} = ours
+  ours.imoSend = send
+  ours.send = function (message) {
+    window.imoConnection?.owns(this)
+    if (this.session === null || !this.imoWaits) send.call(this, message)
+  }
+  ours._repull_session_doc = function (resolve, reject) {
+    this.imoWaits = false
+    return this.session === null ? pull.call(this, resolve, reject) : Promise.resolve(resolve(this.session))
+  }
+}
+
+function bar(text, label = "", act = null) {
+  let place = document.getElementById("imo-connection")
+  if (!text) { place?.remove(); return }
+  if (!place) {
+    place = document.createElement("div")
+    place.id = "imo-connection"
+    place.setAttribute("role", "alert")
+    place.style.cssText = `position:fixed;top:0;left:0;right:64px;height:${height}px;box-sizing:border-box;` +
+      "z-index:2000;background:#7a2b00;color:#fff;padding:0 24px;overflow:hidden;" +
+      "font:14px/1.3 system-ui,sans-serif;display:flex;gap:16px;align-items:center"
+    document.body.append(place)
+  }
+  if (place.dataset.text === text) return
+  place.dataset.text = text
+  place.replaceChildren(text)
+  if (!act) return
+  const button = document.createElement("button")
+  button.textContent = label
+  button.onclick = act
+  place.append(button)
+}
+
+function draw() {
+  if (!form()) return
+  const unsaved = form().unsaved(), underway = form().underway(), others = form().others()
+  saving &&= underway.length > 0 && !form().told()
+  if (gone) {
+    const what = unsaved.length ? `Not saved yet: ${form().counted(unsaved)}, kept here`
+      : "Labels can still be given: they are kept here"
+    bar(`The server does not answer. ${what} and saved when it is back. ${words}`)
+  } else if (saving) bar(`The server answers again: ${form().counted(underway)} being saved …`)
+  else if (others.length) bar(`Not saved: ${others.length} of what was said here of other labels, by `
+    + `${[...new Set(others.map((one) => one.user))].join(", ")}. Open those here and they are saved.`,
+    "Forget them", () => { form().forget(); draw() })
+  else bar("")
+}
+
+function lose() {
+  gone = true
+  form()?.draw()
+  draw()
+  look()
+}
+
+// Where a server that was started again, or has given this session up, does not know the page, the page is loaded again.
+async function look() {
+  if (looking) return
+  looking = true
+  while (gone) {
+    try {
+      const url = `${ALIVE}?page=${page}`
+      const answer = await fetch(url, {cache: "no-store", signal: AbortSignal.timeout(ANSWER)})
+      const known = answer.ok ? (await answer.text()).trim() : ""
+      if (known === "no" && form()?.ready() !== false) { leaving = true; location.reload(); return }
+      if (known === "yes") await connect()
+    } catch { /* nobody there yet */ }
+    if (gone) await pause(AGAIN)
+  }
+  looking = false
+}
+
+async function connect() {
+  if (!open) {
+    if (socketOwner?.socket && performance.now() - tried > ANSWER) drop()
+    else if (!socketOwner?.socket) { tried = performance.now(); lost?.reconnect() }
+    return
+  }
+  const number = form().hello(target.data.id[0])
+  for (const end = performance.now() + ANSWER; form().heard() < number && performance.now() < end && open;) {
+    await pause(50)
+  }
+  if (form().heard() < number) { if (open) drop(); return }
+  gone = false
+  saving = true
+  words = ""
+  asked = null
+  form().resume()
+  draw()
+}
+
+// A socket that is silent is given up; closing it in order would wait for an answer, too.
+function drop() {
+  const socket = socketOwner?.socket
+  if (!socket) return
+  for (const event of ["onopen", "onmessage", "onclose", "onerror"]) socket[event] = null
+  socket.close()
+  socketOwner._on_close({code: 1006, reason: "no answer"}, () => {})
+}
+
+window.imoConnection?.stop()
+const onOffline = () => { if (!gone) lose() }
+const onLeave = (event) => { if (!leaving && (form()?.unsaved().length || !form()?.ready())) event.preventDefault() }
+window.addEventListener("offline", onOffline)
+window.addEventListener("beforeunload", onLeave)
+const watch = setInterval(() => { if (!gone && asked !== null && performance.now() - asked > ANSWER) lose() }, 500)
+
+window.imoConnection = {
+  draw,
+  gone: () => gone,
+  owns(connection) { socketOwner = connection },
+  lost(event) {
+    lost = event
+    socketOwner = event.connection?.deref() ?? socketOwner
+    open = false
+    tried = performance.now()
+    if (socketOwner) {
+      socketOwner._receiver = new socketOwner._receiver.constructor()  // it may hold half a message
+      socketOwner.imoWaits = true
+    }
+    lose()
+  },
+  opened() { open = true },
+  asks() { asked ??= performance.now() },
+  answered(all) { asked = all ? null : performance.now() },
+  refuses(what) { words = `${what} has to wait for it.`; draw() },
+  stop() {
+    clearInterval(watch)
+    window.removeEventListener("offline", onOffline)
+    window.removeEventListener("beforeunload", onLeave)
+  },
+}
+saving = form()?.unsaved().length > 0  // before the page was loaded again
+form()?.resume()
+draw()
