@@ -406,10 +406,8 @@ def test_labels_of_somebody_else_are_not_taken_for_mine(folder, browser):
             seen.page.keyboard.press("3")
             unsaved(seen, 1)
         with served(folder, proxy, "other.sqlite"), LabelStore(folder / "other.sqlite") as store:
-            told = seen.page.locator(
-                "#imo-connection", has_text=f"Not saved: 1 of what was said here of other labels, by {USER}"
-            )
-            told.wait_for()
+            words = f"Not saved: 1 of what was said here of other labels, by {USER}"
+            seen.page.locator("#imo-connection", has_text=words).wait_for()
             assert store.labels(USER) == {}
         with served(folder, proxy, "first.sqlite"), LabelStore(folder / "first.sqlite") as store:
             seen.until(lambda: made(store, target))

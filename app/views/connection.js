@@ -2,28 +2,40 @@
 const ANSWER = 5000  // ms in which a server that is there answers
 const AGAIN = 1500  // ms between attempts
 let gone = false, saving = false, words = ""  // saving: what was said meanwhile
-let open = true, tried = 0, lost = null, socketOwner = null, looking = false, leaving = false
+let connection = null, tried = 0, looking = false, leaving = false
 let asked = null  // when the oldest question without an answer was asked
 const pause = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds))
 const form = () => window.imoForm
 
 // The page keeps its models when it connects again. Bokeh (3.9) asks for all of them once more, cannot read the answer,
 // and takes the connection for failed; what this page missed comes with the answer to its "hello". What is sent before
-// the server has greeted would make it close the connection.
+// the server has greeted would make it close the connection, and half a message that was cut off spoil the next one.
 const {ClientConnection} = Bokeh.require("client/connection")
 const ours = ClientConnection.prototype
-if (!ours.imoSend) {
-  const {send, _repull_session_doc: pull} = ours
-  ours.imoSend = send
-  ours.send = function (message) {
-    window.imoConnection?.owns(this)
-    if (this.session === null || !this.imoWaits) send.call(this, message)
+if (!ours.imoWatched) {
+  const {connect, send, _schedule_reconnect: schedule, _repull_session_doc: pull} = ours
+  ours.imoWatched = true
+  ours.connect = function () {
+    this._receiver = new this._receiver.constructor()
+    this.imoGreeted = false
+    window.imoConnection?.tries(this)
+    return connect.call(this)
   }
   ours._repull_session_doc = function (resolve, reject) {
-    this.imoWaits = false
+    this.imoGreeted = true
     return this.session === null ? pull.call(this, resolve, reject) : Promise.resolve(resolve(this.session))
   }
+  ours.send = function (message) {
+    window.imoConnection?.owns(this)
+    if (this.session === null || reaches(this)) send.call(this, message)
+  }
+  ours._schedule_reconnect = function (milliseconds) {
+    schedule.call(this, milliseconds)
+    window.imoConnection?.lost(this)
+  }
 }
+
+const reaches = (connection) => connection.socket?.readyState === WebSocket.OPEN && connection.imoGreeted !== false
 
 function bar(text, label = "", act = null) {
   let place = document.getElementById("imo-connection")
@@ -69,7 +81,7 @@ function lose() {
   look()
 }
 
-// Where a server that was started again, or has given this session up, does not know the page, the page is loaded again.
+// Where the server was started again, or has given this session up, it does not know the page, which is loaded again.
 async function look() {
   if (looking) return
   looking = true
@@ -87,16 +99,17 @@ async function look() {
 }
 
 async function connect() {
-  if (!open) {
-    if (socketOwner?.socket && performance.now() - tried > ANSWER) drop()
-    else if (!socketOwner?.socket) { tried = performance.now(); lost?.reconnect() }
-    return
+  if (connection !== null && !reaches(connection)) {
+    if (connection.socket === null) connection.reconnect()
+    else if (performance.now() - tried > ANSWER) drop()
+    for (const end = performance.now() + AGAIN; !reaches(connection);) {
+      if (performance.now() > end) return
+      await pause(50)
+    }
   }
   const number = form().hello(target.data.id[0])
-  for (const end = performance.now() + ANSWER; form().heard() < number && performance.now() < end && open;) {
-    await pause(50)
-  }
-  if (form().heard() < number) { if (open) drop(); return }
+  for (const end = performance.now() + ANSWER; form().heard() < number && performance.now() < end;) await pause(50)
+  if (form().heard() < number) { if (reaches(connection)) drop(); return }
   gone = false
   saving = true
   words = ""
@@ -107,11 +120,10 @@ async function connect() {
 
 // A socket that is silent is given up; closing it in order would wait for an answer, too.
 function drop() {
-  const socket = socketOwner?.socket
-  if (!socket) return
+  const {socket} = connection
   for (const event of ["onopen", "onmessage", "onclose", "onerror"]) socket[event] = null
   socket.close()
-  socketOwner._on_close({code: 1006, reason: "no answer"}, () => {})
+  connection._on_close({code: 1006, reason: "no answer"}, () => {})
 }
 
 window.imoConnection?.stop()
@@ -124,19 +136,9 @@ const watch = setInterval(() => { if (!gone && asked !== null && performance.now
 window.imoConnection = {
   draw,
   gone: () => gone,
-  owns(connection) { socketOwner = connection },
-  lost(event) {
-    lost = event
-    socketOwner = event.connection?.deref() ?? socketOwner
-    open = false
-    tried = performance.now()
-    if (socketOwner) {
-      socketOwner._receiver = new socketOwner._receiver.constructor()  // it may hold half a message
-      socketOwner.imoWaits = true
-    }
-    lose()
-  },
-  opened() { open = true },
+  owns(one) { connection = one },
+  tries(one) { connection = one; tried = performance.now() },
+  lost(one) { connection = one; lose() },
   asks() { asked ??= performance.now() },
   answered(all) { asked = all ? null : performance.now() },
   refuses(what) { words = `${what} has to wait for it.`; draw() },

@@ -26,5 +26,3 @@ def follow_connection(document: Document, stack: PlotStack, page: str) -> None:
     code = resources.files("app.views").joinpath("connection.js").read_text(encoding="utf-8")
     args = {"target": stack.sources.target, "page": page, "height": HEADER}
     document.js_on_event("document_ready", CustomJS(args=args, code=code.replace("ALIVE", json.dumps(ALIVE))))
-    document.js_on_event("connection_lost", CustomJS(code="window.imoConnection?.lost(cb_obj)"))
-    document.js_on_event("client_reconnected", CustomJS(code="window.imoConnection?.opened()"))

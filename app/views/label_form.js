@@ -96,7 +96,8 @@ function rest() {
 
 // How the label stands, or that another target is on its way and has been for a moment.
 function tell() {
-  if (unsaved.length && server()?.gone()) show("unsaved", `not saved yet: ${counted(unsaved)}, kept here until the server answers`)
+  const kept = `not saved yet: ${counted(unsaved)}, kept here until the server answers`
+  if (unsaved.length && server()?.gone()) show("unsaved", kept)
   else if (awaited > entry("answered") && waiting === null) show("waiting", "waiting for the next target …")
   else if (underway().length && !told()) show("saving", "saving …")
   else show(entry("kind"), entry("text"))

@@ -1,11 +1,11 @@
-// What was said of labels and is not known to be saved. It stays in this tab, through reloads too, and is said again, as
-// the same changes, until the server has answered that they are in the database.
+// What was said of labels and is not known to be saved. It stays in this tab, through reloads too, and is said again,
+// as the same changes, until the server has answered that they are in the database.
 const KEPT = "imo-unsaved:"
-const kept = KEPT + owner
+const mine = KEPT + owner
 const entry = (name) => known.data[name][0]
 const server = () => window.imoConnection
 let shown = {target: "", base: 0, since: ""}  // label in sight: what is said is said of this one
-let unsaved = stored(kept)
+let unsaved = stored(mine)
 
 // Where the browser does not allow it, or has no room, what is said is kept as long as the page.
 function inTab(work) {
@@ -15,11 +15,11 @@ function inTab(work) {
 function stored(name) { return inTab((tab) => JSON.parse(tab.getItem(name))) ?? [] }
 
 function store() {
-  inTab((tab) => unsaved.length ? tab.setItem(kept, JSON.stringify(unsaved)) : tab.removeItem(kept))
+  inTab((tab) => unsaved.length ? tab.setItem(mine, JSON.stringify(unsaved)) : tab.removeItem(mine))
 }
 
 // Said as somebody else in this tab, or of another database.
-const strange = () => (inTab(Object.keys) ?? []).filter((name) => name.startsWith(KEPT) && name !== kept)
+const strange = () => (inTab(Object.keys) ?? []).filter((name) => name.startsWith(KEPT) && name !== mine)
 const others = () => strange().flatMap(stored)
 const forget = () => strange().forEach((name) => inTab((tab) => tab.removeItem(name)))
 
