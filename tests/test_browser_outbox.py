@@ -196,6 +196,23 @@ def test_everything_that_can_be_said_waits_in_order(page, proxy, store):
     pressed(page, "quality-2")
 
 
+def test_keys_label_also_where_the_form_is_hidden(page, store):
+    seen, target, order = page.page, page.shown_target(), table_order(page)
+    following = order[order.index(target) + 1]
+    before = len(made(store, following))
+    details = seen.get_by_role("button", name="Details")
+    details.click()
+    seen.locator(".imo-form").wait_for(state="hidden")
+    seen.keyboard.press("n")
+    wait_for_target(page, following)
+    for key in "10":
+        seen.keyboard.press(key)
+    page.until(lambda: len(made(store, following)) == before + 2)
+    details.click()
+    pressed(page, "quality-0")
+    assert made(store, target) == []
+
+
 def test_a_nudged_redshift_waits(page, proxy, store):
     seen, target = page.page, page.shown_target()
     proxy.cut()

@@ -1,5 +1,6 @@
 """Order, filters, labels, keys and addresses, without a browser."""
 
+import json
 import sqlite3
 import threading
 from collections import deque
@@ -19,12 +20,13 @@ from app.labelling import LabelDesk
 from app.labels import Label, LabelStore
 from app.labels.database import Database
 from app.links import Place, place_in, sky_links
-from app.said import Said
+from app.said import Answer, Said, said_in
 from app.state import AppState
 from app.triage import ALL, STARRED, UNLABELLED, YOURS, Triage, coordinates_in, separation
 from app.views.compare import comparison_html
 from app.views.table_cells import table_frame
 from app.views.who import who_html
+from imo_engine.errors import InputError
 
 HTML = "<img src=x onerror=alert(1)>"
 
@@ -287,6 +289,83 @@ class TestSaving:
         assert table.kept()[target] == (Label(quality=2, star=True) if mine else theirs)
         assert table.desk.record.label == table.kept()[target]
         assert table.desk.unsaved == 0
+
+    def test_what_is_said_again_is_one_change_and_answered_again(self, table):
+        table.key("next")
+        said = Said("a", "save", table.state.target_id, {"quality": 3})
+        table.desk.say(said)
+        table.desk.say(said)
+        assert table.desk.answers == ()
+        table.drain()
+        table.desk.say(said)
+        table.drain()
+        answer = Answer("a", {table.state.target_id: 1})
+        assert table.desk.answers == (answer, answer)
+        assert len(table.store.history(table.state.target_id, "ann")) == 1
+
+    def test_a_new_session_takes_up_what_was_said_in_the_one_before(self, table, tmp_path):
+        """The first of three changes was saved and its answer lost; all were made with version 0 in sight."""
+        target = table.triage.order[0]
+        said = [Said("a", "save", target, {"quality": 3}), Said("b", "save", target, {"star": True}), Said("c", "undo")]
+        table.desk.say(said[0])
+        table.drain()
+        again = Table(tmp_path)
+        for one in (*said, Said("d", "save", target, {"comment": "after it"})):
+            again.desk.say(one)
+        again.drain()
+        assert again.kept() == {target: Label(quality=3, comment="after it")}
+        assert [one.client_id for one in again.desk.answers] == ["a", "b", "c", "d"]
+        assert [one.kind for one in again.store.history(target, "ann")] == ["save", "save", "undo", "save"]
+        again.store.close()
+
+    def test_what_was_said_of_an_older_version_is_a_conflict_later_too(self, table):
+        table.key("next")
+        target = table.state.target_id
+        table.store.save(target, Label(quality=1), scanner="ann", client_id="elsewhere", expected_version=0)
+        table.desk.open(target)
+        table.drain()
+        assert table.desk.record.version == 1
+        table.say(base=0, comment="typed before that was seen")
+        table.drain()
+        assert table.desk.state.kind == "conflict"
+        assert table.desk.record.label.comment == "typed before that was seen"
+        assert len(table.desk.undecided) == 1
+        assert table.desk.answers == ()
+
+    def test_a_refused_comment_stays_in_the_words(self, table):
+        table.key("next")
+        table.say(comment="good\0")
+        assert table.desk.state.kind == "refused"
+        assert "You wrote: good" in table.desk.state.text
+        assert len(table.desk.answers) == 1  # it need not be said again
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"kind": "drop"},
+            {"fields": {"quality": "3"}},
+            {"fields": {"version": 3}},
+            {"fields": {"star": 1}},
+            {"base": "0"},
+            {"target": None},
+            {"since": "yesterday"},
+            {"id": ""},
+        ],
+    )
+    def test_what_a_browser_says_is_checked(self, change):
+        one = {
+            "id": "a",
+            "kind": "save",
+            "target": "1",
+            "fields": {"quality": 3},
+            "base": 0,
+            "since": "",
+            "settles": False,
+        }
+        assert said_in(json.dumps([one])) == [Said("a", "save", "1", {"quality": 3})]
+        for text in (json.dumps([one | change]), json.dumps(one), "[{", "[3]"):
+            with pytest.raises(InputError):
+                said_in(text)
 
     def test_what_another_page_of_the_user_saved_is_seen_on_opening(self, table):
         target = table.triage.order[0]

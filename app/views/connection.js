@@ -98,18 +98,23 @@ async function look() {
   looking = false
 }
 
+// Waits step by step: where the page itself was busy, what came meanwhile is looked at first.
+async function comes(met, longest) {
+  for (let waited = 0; waited < longest && !met(); waited += 50) await pause(50)
+  return met()
+}
+
 async function connect() {
   if (connection !== null && !reaches(connection)) {
     if (connection.socket === null) connection.reconnect()
     else if (performance.now() - tried > ANSWER) drop()
-    for (const end = performance.now() + AGAIN; !reaches(connection);) {
-      if (performance.now() > end) return
-      await pause(50)
-    }
+    if (!await comes(() => reaches(connection), AGAIN)) return
   }
   const number = form().hello(target.data.id[0])
-  for (const end = performance.now() + ANSWER; form().heard() < number && performance.now() < end;) await pause(50)
-  if (form().heard() < number) { if (reaches(connection)) drop(); return }
+  if (!await comes(() => form().heard() >= number, ANSWER)) {
+    if (connection !== null && reaches(connection)) drop()
+    return
+  }
   gone = false
   saving = true
   words = ""

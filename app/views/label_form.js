@@ -10,6 +10,7 @@ let form = null, written = "", timer = null
 let forwarded = 0  // number of the last key that went to the server
 let awaited = 0  // number of the key that asked for another target
 let pause = null, waiting = null
+const commenting = () => form !== null && form.getRootNode().activeElement === field("comment")
 const field = (name) => form.querySelector(`[name="${name}"]`)
 
 const label = () => withUnsaved(shown.target, JSON.parse(entry("label")))
@@ -96,8 +97,7 @@ function rest() {
 
 // How the label stands, or that another target is on its way and has been for a moment.
 function tell() {
-  const kept = `not saved yet: ${counted(unsaved)}, kept here until the server answers`
-  if (unsaved.length && server()?.gone()) show("unsaved", kept)
+  if (unsaved.length && server()?.gone()) show("unsaved", `not saved yet: ${counted(unsaved)}`)
   else if (awaited > entry("answered") && waiting === null) show("waiting", "waiting for the next target …")
   else if (underway().length && !told()) show("saving", "saving …")
   else show(entry("kind"), entry("text"))
@@ -109,11 +109,16 @@ const told = () => ["failed", "conflict", "refused"].includes(entry("kind"))
 const choices = () => form?.querySelector(".choices")
 const choosing = () => choices()?.matches(":popover-open") ?? false
 
+function classNames() {
+  const names = JSON.parse(entry("classes")), used = label().label_class
+  return !used || names.includes(used) ? names : [...names, used]  // it may have been taken off the list
+}
+
 function choose() {
   if (!form || form.inert) return
   const list = choices()
   if (choosing()) { list.hidePopover(); return }
-  const rows = ["", ...JSON.parse(entry("classes"))].map((name, i) => {
+  const rows = ["", ...classNames()].map((name, i) => {
     const key = document.createElement("kbd"), row = document.createElement("button")
     key.textContent = i === 0 ? "0" : CLASS_KEYS[i - 1] ?? " "
     row.type = "button"
@@ -138,7 +143,7 @@ function pick(name) {
 
 function onChoice(event) {
   if (event.ctrlKey || event.metaKey || event.altKey || ["Shift", "Tab"].includes(event.key)) return
-  const names = JSON.parse(entry("classes")), at = CLASS_KEYS.indexOf(event.key)
+  const names = classNames(), at = CLASS_KEYS.indexOf(event.key)
   if (event.key === "0") pick("")
   else if (at >= 0 && at < names.length) pick(names[at])
   else if (event.key === "Escape" || event.key === "C") choices().hidePopover()
@@ -146,50 +151,52 @@ function onChoice(event) {
   event.stopImmediatePropagation()  // these keys mean other things elsewhere
 }
 
+function begin() {
+  for (const root of roots(document)) if ((form = root.querySelector(".imo-form"))) break
+  if (!form) return
+  form.addEventListener("click", (event) => {
+    const action = event.target.closest("button")?.dataset.label
+    if (action) act(action)
+  })
+  field("class").addEventListener("change", ({target}) => { change({label_class: target.value}); target.blur() })
+  field("comment").addEventListener("input", typing)
+  field("comment").addEventListener("blur", sendComment)
+}
+
 function update() {
-  if (!form?.isConnected) {
-    for (const root of roots(document)) if ((form = root.querySelector(".imo-form"))) break
-    if (!form) return
-    form.addEventListener("click", (event) => {
-      const action = event.target.closest("button")?.dataset.label
-      if (action) act(action)
-    })
-    field("class").addEventListener("change", ({target}) => { change({label_class: target.value}); target.blur() })
-    field("comment").addEventListener("input", typing)
-    field("comment").addEventListener("blur", sendComment)
-  }
+  if (!form?.isConnected) begin()
   hearAnswers()
   server()?.answered(entry("heard") >= (said.data.count[0] ?? 0) && entry("answered") >= forwarded)
-  const comment = field("comment")
   const other = shown.target !== entry("target")
   if (other && timer !== null) {  // somebody is writing
     const before = shown.target
     sendComment()  // of the target before
-    if (form.getRootNode().activeElement === comment) {
+    if (commenting()) {
       rest()
       show("switched", `The target changed. What you wrote is with ${before}.`)
     }
   }
   if (other && choosing()) choices().hidePopover()
   shown = {target: entry("target"), base: entry("base"), since: entry("since")}
+  if (!form) return
   form.dataset.target = shown.target
   form.dataset.shown = known.data.count[0]
   form.toggleAttribute("inert", !shown.target)
-  if (other) comment.value = written = label().comment
+  if (other) field("comment").value = written = label().comment
   draw()
-  if (shown.target && inTab((tab) => tab.getItem(WRITING)) === shown.target) comment.focus()
+  if (shown.target && inTab((tab) => tab.getItem(WRITING)) === shown.target) field("comment").focus()
   if (shown.target) inTab((tab) => tab.removeItem(WRITING))
 }
 
 function draw() {
+  server()?.draw()
   if (!form) return
   const {label_class: used, quality, issues, redshift, star, comment: text} = label()
-  const comment = field("comment"), select = field("class")
-  const names = JSON.parse(entry("classes"))
-  const classes = JSON.stringify(!used || names.includes(used) ? names : [...names, used])  // it may be off the list
+  const select = field("class")
+  const names = classNames(), classes = JSON.stringify(names)
   if (select.dataset.classes !== classes) {
     select.dataset.classes = classes
-    select.replaceChildren(...["", ...JSON.parse(classes)].map((name, i) => {
+    select.replaceChildren(...["", ...names].map((name, i) => {
       const key = i === 0 ? "0" : CLASS_KEYS[i - 1]
       return new Option(key ? `${key} · ${name || "no class"}` : name, name)
     }))
@@ -205,17 +212,16 @@ function draw() {
   }
   if (redshift !== null) meaning.push(`VI_z = ${redshift.toFixed(5)}`)
   form.querySelector(".meaning").textContent = meaning.join("\n")
-  if (form.getRootNode().activeElement !== comment && timer === null) comment.value = written = text
+  if (!commenting() && timer === null) field("comment").value = written = text
   lock()
   for (const button of form.querySelectorAll("[data-for]")) button.hidden = button.dataset.for !== entry("kind")
   if (timer === null && pause === null) tell()
-  server()?.draw()
 }
 
 // Whether the page may be loaded again: not while somebody writes, who then goes on where the words are.
 function ready() {
   if (timer !== null) return false
-  if (form?.getRootNode().activeElement === field("comment")) inTab((tab) => tab.setItem(WRITING, shown.target))
+  if (commenting()) inTab((tab) => tab.setItem(WRITING, shown.target))
   return true
 }
 
