@@ -60,6 +60,7 @@ SERVICES = (
     "similar",
     "precomputed",
     "known",
+    "said",
     "refinement",
 )
 """Modules of the app that are used without widgets and without a browser."""

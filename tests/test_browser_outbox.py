@@ -198,19 +198,18 @@ def test_everything_that_can_be_said_waits_in_order(page, proxy, store):
 
 def test_keys_label_also_where_the_form_is_hidden(page, store):
     seen, target, order = page.page, page.shown_target(), table_order(page)
-    following = order[order.index(target) + 1]
-    before = len(made(store, following))
     details = seen.get_by_role("button", name="Details")
     details.click()
     seen.locator(".imo-form").wait_for(state="hidden")
     seen.keyboard.press("n")
-    wait_for_target(page, following)
+    wait_for_target(page, order[order.index(target) + 1])
+    seen.keyboard.press("b")
+    wait_for_target(page, target)
     for key in "10":
         seen.keyboard.press(key)
-    page.until(lambda: len(made(store, following)) == before + 2)
+    page.until(lambda: len(made(store, target)) == 2)
     details.click()
     pressed(page, "quality-0")
-    assert made(store, target) == []
 
 
 def test_a_nudged_redshift_waits(page, proxy, store):
