@@ -360,6 +360,18 @@ def test_keys_that_need_the_server_say_so(page, proxy):
     wait_for_target(page, order[order.index(target) + 1])
 
 
+def test_a_browser_without_a_network_says_so(page, store):
+    target, network = page.shown_target(), page.page.context
+    network.set_offline(True)
+    gone(page)
+    page.page.keyboard.press("4")
+    unsaved(page, 1)
+    network.set_offline(False)
+    wait_until_saved(page)
+    whole(page)
+    assert store.get(target, USER).label.quality == 4
+
+
 def test_half_a_message_spoils_nothing(page, proxy, store):
     target = page.shown_target()
     page.page.evaluate(HALF_A_MESSAGE)
@@ -398,6 +410,8 @@ def test_what_was_said_outlives_the_server(folder, browser):
             seen.page.keyboard.press("3")
             write(seen, "said to nobody")
             unsaved(seen, 2)
+            seen.page.keyboard.press("c")  # about to go on writing
+            seen.page.wait_for_function(IN_THE_COMMENT)
         with served(folder, proxy, "killed.sqlite") as second, LabelStore(folder / "killed.sqlite") as store:
             seen.until(lambda: len(made(store, target)) == 2)
             wait_for_target(seen, target)
@@ -406,6 +420,7 @@ def test_what_was_said_outlives_the_server(folder, browser):
             whole(seen)
             label = store.get(target, USER).label
             assert (label.quality, label.comment) == (3, "said to nobody")
+            seen.page.wait_for_function(IN_THE_COMMENT)  # so that the next letters are no keys
             assert "Traceback" not in second.log, second.log
         seen.page.close()
 

@@ -86,13 +86,10 @@ async function look() {
   if (looking) return
   looking = true
   while (gone) {
-    try {
-      const url = `${ALIVE}?page=${page}`
-      const answer = await fetch(url, {cache: "no-store", signal: AbortSignal.timeout(ANSWER)})
-      const known = answer.ok ? (await answer.text()).trim() : ""
-      if (known === "no" && form()?.ready() !== false) { leaving = true; location.reload(); return }
-      if (known === "yes") await connect()
-    } catch { /* nobody there yet */ }
+    const known = await fetch(`${ALIVE}?page=${page}`, {cache: "no-store", signal: AbortSignal.timeout(ANSWER)})
+      .then((answer) => answer.ok ? answer.text() : "").catch(() => "")  // nobody there yet
+    if (known === "no" && form()?.ready() !== false) { leaving = true; location.reload(); return }
+    if (known === "yes") await connect()
     if (gone) await pause(AGAIN)
   }
   looking = false
