@@ -5,45 +5,22 @@ Needs no browser. Nothing that was said is lost: what the database refuses stays
 
 import logging
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import datetime
 from functools import partial
-from typing import Any
-from uuid import uuid4
 
 import param
 
 from app.labels import Label, LabelConflict, LabelRecord, LabelStore
+from app.said import Answer, Said, SaveState
 from imo_engine.errors import ImoError, InputError
 
-__all__ = ["LabelDesk", "SaveState"]
+__all__ = ["LabelDesk"]
 
 log = logging.getLogger(__name__)
 
 Submit = Callable[[Callable[[], None]], object]
-
-
-@dataclass(frozen=True)
-class SaveState:
-    """What became of the changes.
-
-    Attributes:
-        kind: none, saving, saved, failed, refused or conflict.
-        text: One line for people.
-        theirs: In a conflict, the label that somebody else saved.
-    """
-
-    kind: str = "none"
-    text: str = ""
-    theirs: LabelRecord | None = None
-
-
-@dataclass(frozen=True)
-class _Change:
-    kind: str  # save, undo or redo
-    target_id: str = ""
-    label: Label = Label()
-    client_id: str = field(default_factory=lambda: uuid4().hex)  # kept when it is tried again: one change
 
 
 class LabelDesk(param.Parameterized):
@@ -53,6 +30,7 @@ class LabelDesk(param.Parameterized):
     state = param.ClassSelector(class_=SaveState, default=SaveState(), doc="What became of the changes.")
     changed = param.Parameter(default=(), doc="Identifiers whose label has just changed.")
     classes = param.Parameter(default=(), doc="Names of the classes that can be chosen, in order.")
+    answers = param.Parameter(default=(), doc="The last answers to what was said, each once it is certain.")
 
     def __init__(self, store: LabelStore, scanner: str, *, submit: Submit, schedule: Submit) -> None:
         """Read the user's labels.
@@ -71,22 +49,42 @@ class LabelDesk(param.Parameterized):
         self._submit, self._schedule = submit, schedule
         self._known = store.labels(scanner)
         self.classes = store.classes.names()
-        self._waiting: deque[_Change] = deque()
-        self._aside: dict[str, tuple[LabelRecord, list[_Change]]] = {}  # conflicts, until the user decides
+        self._newest = _newest(self._known.values())
+        self._waiting: deque[Said] = deque()
+        self._aside: dict[str, tuple[LabelRecord, list[Said]]] = {}  # conflicts, until the user decides
+        self._answered: dict[str, Answer] = {}
+        self._made: set[tuple[str, int]] = set()  # targets and versions of what was said here
         self._busy = False
         self._refusal = ""
 
     def label_of(self, target_id: str) -> Label:
         """Return a label as the user sees it, whether it is saved or not."""
-        for change in reversed([*self._waiting, *self._aside.get(target_id, (None, []))[1]]):
-            if change.kind == "save" and change.target_id == target_id:
-                return change.label
-        return self._committed(target_id).label
+        label = self._committed(target_id).label
+        for said in [*self._aside.get(target_id, (None, []))[1], *self._waiting]:
+            if said.kind == "save" and said.target_id == target_id:
+                label = replace(label, **said.fields)
+        return label
 
     @property
     def unsaved(self) -> int:
         """How many changes are not in the database."""
         return len(self._waiting) + sum(len(changes) for _, changes in self._aside.values())
+
+    @property
+    def undecided(self) -> list[str]:
+        """Client ids of what is in conflict."""
+        return [one.client_id for _, changes in self._aside.values() for one in changes]
+
+    @property
+    def base(self) -> int:
+        """Version of the label in sight; in a conflict, that of the other one."""
+        conflict = self._aside.get(self.record.target_id)
+        return self._committed(self.record.target_id).version if conflict is None else conflict[0].version
+
+    @property
+    def newest(self) -> datetime | None:
+        """When the newest change that is known was made."""
+        return self._newest
 
     def open(self, target_id: str) -> None:
         """Show the label of a target; what another session saved meanwhile is fetched."""
@@ -94,22 +92,37 @@ class LabelDesk(param.Parameterized):
         self._tell()
         self._submit(partial(self._fetch, target_id))
 
-    def change(self, target_id: str | None = None, **fields: Any) -> None:  # noqa: ANN401 - of a label
-        """Change parts of a label, by default the open one, and save it; what it cannot hold is said."""
-        target = self.record.target_id if target_id is None else target_id
-        if not target:
+    def say(self, said: Said) -> None:
+        """Save a change; said again, it is answered again. What a label cannot hold is refused in words."""
+        target = said.target_id
+        if said.client_id in self._answered:
+            self._answer(self._answered[said.client_id])
             return
-        before = self.label_of(target)
+        if said.client_id in self.undecided or any(one.client_id == said.client_id for one in self._waiting):
+            return
+        if said.kind == "theirs":
+            current, given_up = self._aside.pop(target, (None, []))
+            for one in (*given_up, said):
+                self._answer(Answer(one.client_id))
+            if current is not None:
+                self._adopt((current,))
+                self._tell()
+            return
         try:
-            label = replace(before, **fields)
+            replace(self.label_of(target), **said.fields)
         except InputError as error:
-            self.state = SaveState("refused", f"not saved: {error}")
+            self._refuse(said, error)
             return
-        if label == before:
-            self._tell()
-            self.param.trigger("state")  # the page may show that something is being written
-            return
-        self._put(_Change("save", target, label))
+        if said.settles and target in self._aside:
+            self._known[target] = self._aside.pop(target)[0]
+        if said.kind == "save" and target in self._aside:
+            self._aside[target][1].append(said)  # the user decides first
+        else:
+            self._waiting.append(said)
+        if said.kind == "save":
+            self._show((target,))
+        self._tell()
+        self._send()
 
     def reload(self) -> None:
         """Read all labels again, after an import or when classes were edited.
@@ -119,104 +132,82 @@ class LabelDesk(param.Parameterized):
         """
         self.classes = self.store.classes.names()
         before, self._known = self._known, self.store.labels(self.scanner)
+        self._newest = _newest(self._known.values())
         self._show(tuple(target for target, record in self._known.items() if record != before.get(target)))
         self._tell()
-
-    def undo(self) -> None:
-        """Take back the user's last change, of whichever target."""
-        self._put(_Change("undo"))
-
-    def redo(self) -> None:
-        """Repeat what was taken back last."""
-        self._put(_Change("redo"))
 
     def retry(self) -> None:
         """Send again what the database refused."""
         self._send()
 
-    def keep_mine(self) -> None:
-        """Settle the open conflict: the user's label replaces the other one."""
-        current, changes = self._aside.pop(self.record.target_id, (None, []))
-        if current is None:
-            return
-        self._known[current.target_id] = current
-        # only the last matters: what was in between never was in the database
-        self._put(replace(changes[-1], client_id=uuid4().hex))
-
-    def take_theirs(self) -> None:
-        """Settle the open conflict: the user's changes are given up."""
-        current, _ = self._aside.pop(self.record.target_id, (None, []))
-        if current is not None:
-            self._adopt((current,))
-            self._tell()
-
     def _committed(self, target_id: str) -> LabelRecord:
         return self._known.get(target_id) or LabelRecord(target_id, self.scanner)
 
-    def _put(self, change: _Change) -> None:
-        if change.kind == "save" and change.target_id in self._aside:
-            self._aside[change.target_id][1].append(change)  # the user decides first
-        else:
-            self._waiting.append(change)
-        if change.kind == "save":
-            self._show((change.target_id,))
-        self._tell()
-        self._send()
+    def _answer(self, answer: Answer) -> None:
+        self._answered[answer.client_id] = answer
+        self.answers = (*self.answers[-99:], answer)
+
+    def _refuse(self, said: Said, error: ImoError) -> None:
+        self._answer(Answer(said.client_id))
+        self._show((said.target_id,))
+        wrote = f"\nYou wrote: {said.fields['comment']}" if said.fields.get("comment") else ""
+        what = f"not saved: {error}" if said.kind == "save" else f"{said.kind}: {error}"
+        self.state = SaveState("refused", f"{what}{wrote}")
 
     def _send(self) -> None:
         if self._busy or not self._waiting:
             return
         self._busy, self._refusal = True, ""
-        change = self._waiting[0]
+        said = self._waiting[0]
+        version = said.base
+        while (said.target_id, version + 1) in self._made:
+            version += 1
         self.state = SaveState("saving", "saving …")
-        self._submit(partial(self._work, change, self._committed(change.target_id).version))
+        self._submit(partial(self._work, said, version, frozenset(self._answered)))
 
-    def _work(self, change: _Change, version: int) -> None:
+    def _work(self, said: Said, version: int, own: frozenset[str]) -> None:
         """Carry out a change; in the other thread."""
         outcome: tuple[LabelRecord, ...] | ImoError
+        who = {"scanner": self.scanner, "client_id": said.client_id}
         try:
-            if change.kind == "save":
-                saved = self.store.save(
-                    change.target_id,
-                    change.label,
-                    scanner=self.scanner,
-                    client_id=change.client_id,
-                    expected_version=version,
-                )
-                outcome = (saved,)
+            if said.kind == "save":
+                outcome = (self.store.change(said.target_id, said.fields, expected_version=version, **who),)
             else:
-                outcome = getattr(self.store, change.kind)(self.scanner, client_id=change.client_id)
+                outcome = getattr(self.store, said.kind)(**who, since=said.since, own=own)
         except ImoError as error:
             outcome = error
         except Exception as error:
-            log.exception("a label of target %s was not saved", change.target_id)
+            log.exception("a label of target %s was not saved", said.target_id)
             outcome = ImoError(f"unexpected {type(error).__name__}: {error}")
-        self._schedule(partial(self._done, change, outcome))
+        self._schedule(partial(self._done, said, outcome))
 
-    def _done(self, change: _Change, outcome: tuple[LabelRecord, ...] | ImoError) -> None:
+    def _done(self, said: Said, outcome: tuple[LabelRecord, ...] | ImoError) -> None:
         self._busy = False
-        if isinstance(outcome, LabelConflict) and change.kind == "save":
-            mine = [one for one in self._waiting if one.target_id == change.target_id]
-            self._waiting = deque(one for one in self._waiting if one.target_id != change.target_id)
-            self._aside[change.target_id] = (outcome.current, mine)
+        if isinstance(outcome, LabelConflict) and said.kind == "save":
+            mine = [one for one in self._waiting if one.target_id == said.target_id]
+            self._waiting = deque(one for one in self._waiting if one.target_id != said.target_id)
+            self._aside[said.target_id] = (outcome.current, mine)
             self._tell()
-        elif isinstance(outcome, InputError) or (change.kind != "save" and isinstance(outcome, ImoError)):
+        elif isinstance(outcome, InputError) or (said.kind != "save" and isinstance(outcome, ImoError)):
             self._waiting.popleft()  # it would be refused again
-            self._show((change.target_id,))
-            self.state = SaveState("refused", f"not saved: {outcome}")
+            self._refuse(said, outcome)
         elif isinstance(outcome, ImoError):
             self._refusal = str(outcome)
             self._tell()
             return
         else:
             self._waiting.popleft()
+            self._made |= {(record.target_id, record.version) for record in outcome}
             self._adopt(outcome)
-            self._tell(self._words(change, outcome))
+            self._answer(Answer(said.client_id, {record.target_id: record.version for record in outcome}))
+            self._tell(self._words(said, outcome))
         self._send()
 
     def _adopt(self, records: tuple[LabelRecord, ...]) -> None:
         for record in records:
-            self._known[record.target_id] = record
+            if record.version >= self._committed(record.target_id).version:  # an answer again may be older
+                self._known[record.target_id] = record
+        self._newest = _newest((LabelRecord("", "", saved_at=self._newest), *records))
         self._show(tuple(record.target_id for record in records))
 
     def _show(self, targets: tuple[str, ...]) -> None:
@@ -247,7 +238,7 @@ class LabelDesk(param.Parameterized):
         else:
             self.state = SaveState()
 
-    def _words(self, change: _Change, records: tuple[LabelRecord, ...]) -> str:
+    def _words(self, change: Said, records: tuple[LabelRecord, ...]) -> str:
         if change.kind != "save":
             if not records:
                 return f"nothing to {change.kind}"
@@ -280,3 +271,7 @@ class LabelDesk(param.Parameterized):
         if not unsaved and found.version > self._committed(found.target_id).version:
             self._adopt((found,))
             self._tell()
+
+
+def _newest(records: Iterable[LabelRecord]) -> datetime | None:
+    return max((one.saved_at for one in records if one.saved_at is not None), default=None)

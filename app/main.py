@@ -29,6 +29,7 @@ from app.views.candidate import CandidateDialog
 from app.views.classes import ClassDialog
 from app.views.compare import CompareDialog
 from app.views.comparisons import Comparisons
+from app.views.connection import follow_connection
 from app.views.explain import ExplanationSheet
 from app.views.files import FilesDialog
 from app.views.filters import TableFilters
@@ -68,13 +69,13 @@ def explorer_page(workspace: Workspace) -> pn.viewable.Viewable:
 
     def act(action: str) -> None:
         with in_turn(document):
-            on_key(triage, desk, state, action)
+            on_key(triage, state, action)
             repairs.on_key(action)
 
     classes = ClassDialog(
         ClassDesk(workspace.store, submit=workspace.saving.submit, schedule=schedule, edited=desk.reload)
     )
-    label = LabelPanel(desk, act, classes.open)
+    label = LabelPanel(desk, classes.open, triage.select)
     label.attach(document, stack.axes.wavelength, schedule, stack.browser.keys)
     # before all others that follow the target: whoever sees a new target writes into its label
     state.param.watch(lambda event: desk.open(event.new), "target_id")
@@ -192,10 +193,10 @@ def explorer_page(workspace: Workspace) -> pn.viewable.Viewable:
     candidates.param.watch(on_kept, "kept")
     state.param.watch(lambda _: asking.clear(), "target_id")
     stack.on_brush(lambda low, high: asking.ask(state.target_id, low, high), asking.clear)
-    stack.on_redshift(lambda redshift: desk.change(redshift=redshift))
     key = uuid4().hex
     workspace.pages.add(key)
-    follow_address(document, stack, place, key)
+    follow_address(document, stack, place)
+    follow_connection(document, stack, key)
     pn.state.on_session_destroyed(close)
     pn.state.onload(partial(_begin, triage, state, place))
     return page

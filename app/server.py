@@ -19,7 +19,7 @@ from app.result_cache import AttributionStore, ResultCache
 from app.routes import answer_only_routes
 from app.scores_page import scores_page
 from app.survey import Survey
-from app.views.address import ALIVE
+from app.views.connection import ALIVE
 from app.workspace import Workspace, default_labels, system_user
 from imo_engine.errors import ImoError
 

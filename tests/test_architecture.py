@@ -62,6 +62,7 @@ SERVICES = (
     "similar",
     "precomputed",
     "known",
+    "said",
     "refinement",
 )
 """Modules of the app that are used without widgets and without a browser."""

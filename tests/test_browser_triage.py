@@ -66,9 +66,8 @@ def free_port():
         return probe.getsockname()[1]
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("triage")
+def write_survey(folder):
+    """Spectra, redshifts and a small model, as :func:`arguments` names them."""
     write_desi_model(folder)
     data = arms(len(TARGETS), ivar=100.0)
     rng = np.random.default_rng(7)
@@ -79,6 +78,11 @@ def folder(tmp_path_factory):
     write_redrock(folder / "redrock-triage.fits", ids, [0.1 + 0.01 * k for k in range(len(ids))])
     write_coadd(folder / "coadd-triage.fits", ids, data)
     return folder
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return write_survey(tmp_path_factory.mktemp("triage"))
 
 
 def arguments(folder, labels="labels.sqlite", user=USER):
@@ -219,17 +223,6 @@ def test_triage_of_twenty_targets_by_keyboard_survives_a_killed_server(folder, b
         assert seen.outside == []
         seen.page.close()
         assert "Traceback" not in second.log, second.log
-
-
-def test_a_page_that_has_given_up_connecting_tries_again_when_the_server_answers(page):
-    """Bokeh gives up after a minute; the page then asks the server, and Bokeh to connect."""
-    for timeout in ("1000", "null"):
-        page.page.evaluate(
-            f"() => window.imoAddress.look({{timeout: {timeout}, reconnect() {{ window.imoTried = {timeout} }}}})"
-        )
-    page.page.wait_for_function("() => window.imoTried !== undefined")
-    assert page.page.evaluate("window.imoTried") is None
-    page.page.evaluate("() => window.imoAddress.look(null)")
 
 
 def test_undo_takes_the_last_change_back(page, folder):

@@ -165,6 +165,39 @@ def test_an_unknown_class_is_refused(store, say):
     assert count_changes(store) == 0
 
 
+def test_parts_are_changed_once_for_each_request(store):
+    def change(version, client_id, **fields):
+        return store.change("1", fields, scanner="ann", client_id=client_id, expected_version=version)
+
+    first = change(0, "a", quality=3)
+    second = change(1, "b", comment="lines")
+    assert second.label == Label(quality=3, comment="lines")
+    assert change(0, "a", quality=3) == first  # its answer was lost, and the label went on
+    assert [one.record.version for one in store.history("1", "ann")] == [1, 2]
+    with pytest.raises(LabelConflict) as conflict:
+        change(1, "c", quality=0)
+    assert conflict.value.current == second
+    assert change(1, "d", quality=3) == second  # as it is already: nothing to overwrite
+    with pytest.raises(InputError, match="another change"):
+        store.change("2", {"quality": 3}, scanner="ann", client_id="a", expected_version=0)
+    with pytest.raises(InputError, match="quality"):
+        change(2, "e", quality=7)
+
+
+@pytest.mark.parametrize("kind", ["undo", "redo"])
+def test_what_was_not_seen_is_not_taken_back(store, say, kind):
+    seen = say("1", STAR).saved_at
+    say("2", DULL)
+    if kind == "redo":
+        store.undo("ann", client_id="elsewhere")
+    step = getattr(store, kind)
+    with pytest.raises(InputError, match="made elsewhere meanwhile, of target 2"):
+        step("ann", client_id="x", since=seen)
+    assert len(store.history("2", "ann")) == (1 if kind == "undo" else 2)
+    own = {change.client_id for change in store.history("2", "ann")}
+    assert [r.target_id for r in step("ann", client_id="y", since=seen, own=own)] == ["2"]
+
+
 def test_undo_goes_back_change_by_change(store, say):
     say("1", STAR)
     say("2", DULL)

@@ -238,11 +238,11 @@ class TestChoices:
     def test_keys(self):
         state = AppState()
         for action, expected in (("compare", True), ("compare", False)):
-            on_key(None, None, state, action)
+            on_key(None, state, action)
             assert state.compare is expected
-        on_key(None, None, state, "explain-method")
+        on_key(None, state, "explain-method")
         assert state.explaining
-        on_key(None, None, state, "method-lime")
+        on_key(None, state, "method-lime")
         assert state.methods[-1] == "lime"
 
     @pytest.mark.parametrize("compare", [None, (), ("occlusion", "lime")])

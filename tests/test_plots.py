@@ -331,7 +331,7 @@ class TestStack:
         assert not any(model.syncable for model in changed)
 
     def test_what_python_hears_of_is_sent(self, stack):
-        assert all(source.syncable for source in (stack.browser.keys, stack.browser.redshift, stack.sources.brush))
+        assert all(source.syncable for source in (stack.browser.keys, stack.sources.brush))
 
     def test_every_column_that_is_drawn_exists(self, stack):
         drawn = set()
@@ -378,7 +378,7 @@ class TestStack:
         sources = stack.sources
         assert {sources.target, sources.spectrum, sources.attribution, sources.singles, sources.lines} <= held
         assert {sources.scale_map, sources.features, sources.brush, sources.drawn, sources.instrument} <= held
-        assert {stack.browser.keys, stack.browser.redshift} <= held
+        assert stack.browser.keys in held
         document.validate()
 
     def test_can_be_sent(self, stack):
@@ -424,12 +424,6 @@ class TestEvents:
         assert heard[2:] == [(5000.0, 5100.5)]  # computed again: the question stays
         stack.sources.show_spectrum(spectra, 1)
         assert heard[3:] == ["forgotten"]
-
-    def test_a_redshift_is_told(self, stack):
-        heard = []
-        stack.on_redshift(heard.append)
-        stack.browser.redshift.data = {"value": [0.3203], "count": [1]}
-        assert heard == [0.3203]
 
 
 class TestKeys:

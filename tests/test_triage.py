@@ -1,9 +1,11 @@
 """Order, filters, labels, keys and addresses, without a browser."""
 
+import json
 import sqlite3
 import threading
 from collections import deque
-from dataclasses import replace
+from dataclasses import asdict, replace
+from uuid import uuid4
 
 import numpy as np
 import pytest
@@ -18,11 +20,13 @@ from app.labelling import LabelDesk
 from app.labels import Label, LabelStore
 from app.labels.database import Database
 from app.links import Place, place_in, sky_links
+from app.said import Answer, Said, said_in
 from app.state import AppState
 from app.triage import ALL, STARRED, UNLABELLED, YOURS, Triage, coordinates_in, separation
 from app.views.compare import comparison_html
 from app.views.table_cells import table_frame
 from app.views.who import who_html
+from imo_engine.errors import InputError
 
 HTML = "<img src=x onerror=alert(1)>"
 
@@ -44,8 +48,26 @@ class Table:
             self.work.popleft()()
 
     def key(self, *actions):
+        """Press keys; those about the label say what they come to, as the browser does."""
         for action in actions:
-            on_key(self.triage, self.desk, self.state, action)
+            name, _, value = action.partition("-")
+            label = self.desk.record.label
+            if name == "quality":
+                self.say(quality=int(value))
+            elif name == "star":
+                self.say(star=not label.star)
+            elif name == "issue":
+                self.say(issues=label.issues.replace(value, "") if value in label.issues else label.issues + value)
+            elif name in ("undo", "redo"):
+                self.say(name)
+            else:
+                on_key(self.triage, self.state, action)
+
+    def say(self, kind="save", target=None, *, settles=False, base=None, **fields):
+        desk = self.desk
+        target = desk.record.target_id if target is None else target
+        base = desk.base if base is None else base
+        desk.say(Said(uuid4().hex, kind, target, fields, base, desk.newest, settles))
 
     def kept(self):
         return {target: record.label for target, record in self.store.labels(self.desk.scanner).items()}
@@ -130,7 +152,7 @@ class TestFilters:
         first, second = table.triage.order[:2]
         table.triage.select(first)
         table.key("star")
-        table.desk.change(label_class=table.desk.classes[0])
+        table.say(label_class=table.desk.classes[0])
         for only, expected in ((STARRED, {first}), (table.desk.classes[0], {first}), (ALL, set(TARGETS))):
             table.triage.only = only
             assert set(table.triage.shown) == expected
@@ -171,7 +193,7 @@ class TestSaving:
         table.key("next")
         first = table.state.target_id
         table.key("next")
-        table.desk.change(first, comment="written before the key")
+        table.say(target=first, base=0, comment="written before the key")
         table.drain()
         assert table.kept() == {first: Label(comment="written before the key")}
         assert table.desk.record.label == Label()
@@ -201,20 +223,20 @@ class TestSaving:
         table.store.close()
 
     def test_undo_and_redo(self, table):
-        table.key("next", "quality-3", "quality-4", "undo-label")
+        table.key("next", "quality-3", "quality-4", "undo")
         table.drain()
         assert table.desk.record.label == Label(quality=3)
         assert "took back" in table.desk.state.text
-        table.key("redo-label")
+        table.key("redo")
         table.drain()
         assert table.desk.record.label == Label(quality=4)
-        table.key("redo-label")
+        table.key("redo")
         table.drain()
         assert table.desk.state.text == "nothing to redo"
 
     def test_a_comment_that_is_too_long_is_refused_in_words(self, table):
         table.key("next")
-        table.desk.change(comment="x" * 5000)
+        table.say(comment="x" * 5000)
         table.drain()
         assert table.desk.state.kind == "refused"
         assert table.kept() == {}
@@ -259,11 +281,91 @@ class TestSaving:
         table.key("previous")
         table.drain()
         assert table.desk.state.kind == "conflict"
-        (table.desk.keep_mine if mine else table.desk.take_theirs)()
+        if mine:
+            table.say(settles=True, **asdict(table.desk.record.label))
+        else:
+            table.say("theirs")
         table.drain()
         assert table.kept()[target] == (Label(quality=2, star=True) if mine else theirs)
         assert table.desk.record.label == table.kept()[target]
         assert table.desk.unsaved == 0
+
+    def test_what_is_said_again_is_one_change_and_answered_again(self, table):
+        table.key("next")
+        said = Said("a", "save", table.state.target_id, {"quality": 3})
+        table.desk.say(said)
+        table.desk.say(said)
+        assert table.desk.answers == ()
+        table.drain()
+        table.desk.say(said)
+        table.drain()
+        answer = Answer("a", {table.state.target_id: 1})
+        assert table.desk.answers == (answer, answer)
+        assert len(table.store.history(table.state.target_id, "ann")) == 1
+
+    def test_a_new_session_takes_up_what_was_said_in_the_one_before(self, table, tmp_path):
+        """The first of three changes was saved and its answer lost; all were made with version 0 in sight."""
+        target = table.triage.order[0]
+        said = [Said("a", "save", target, {"quality": 3}), Said("b", "save", target, {"star": True}), Said("c", "undo")]
+        table.desk.say(said[0])
+        table.drain()
+        again = Table(tmp_path)
+        for one in (*said, Said("d", "save", target, {"comment": "after it"})):
+            again.desk.say(one)
+        again.drain()
+        assert again.kept() == {target: Label(quality=3, comment="after it")}
+        assert [one.client_id for one in again.desk.answers] == ["a", "b", "c", "d"]
+        assert [one.kind for one in again.store.history(target, "ann")] == ["save", "save", "undo", "save"]
+        again.store.close()
+
+    def test_what_was_said_of_an_older_version_is_a_conflict_later_too(self, table):
+        table.key("next")
+        target = table.state.target_id
+        table.store.save(target, Label(quality=1), scanner="ann", client_id="elsewhere", expected_version=0)
+        table.desk.open(target)
+        table.drain()
+        assert table.desk.record.version == 1
+        table.say(base=0, comment="typed before that was seen")
+        table.drain()
+        assert table.desk.state.kind == "conflict"
+        assert table.desk.record.label.comment == "typed before that was seen"
+        assert len(table.desk.undecided) == 1
+        assert table.desk.answers == ()
+
+    def test_a_refused_comment_stays_in_the_words(self, table):
+        table.key("next")
+        table.say(comment="good\0")
+        assert table.desk.state.kind == "refused"
+        assert "You wrote: good" in table.desk.state.text
+        assert len(table.desk.answers) == 1  # it need not be said again
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"kind": "drop"},
+            {"fields": {"quality": "3"}},
+            {"fields": {"version": 3}},
+            {"fields": {"star": 1}},
+            {"base": "0"},
+            {"target": None},
+            {"since": "yesterday"},
+            {"id": ""},
+        ],
+    )
+    def test_what_a_browser_says_is_checked(self, change):
+        one = {
+            "id": "a",
+            "kind": "save",
+            "target": "1",
+            "fields": {"quality": 3},
+            "base": 0,
+            "since": "",
+            "settles": False,
+        }
+        assert said_in(json.dumps([one])) == [Said("a", "save", "1", {"quality": 3})]
+        for text in (json.dumps([one | change]), json.dumps(one), "[{", "[3]"):
+            with pytest.raises(InputError):
+                said_in(text)
 
     def test_what_another_page_of_the_user_saved_is_seen_on_opening(self, table):
         target = table.triage.order[0]
@@ -275,8 +377,8 @@ class TestSaving:
         table.drain()
         assert table.kept() == {target: Label(quality=3)}
 
-    def test_keys_without_a_target_and_unknown_keys_do_nothing(self, table):
-        table.key("quality-1", "star", "quality-9", "nonsense", "comment")
+    def test_unknown_keys_do_nothing(self, table):
+        table.key("nonsense", "comment")
         table.drain()
         assert table.kept() == {}
 
@@ -297,7 +399,7 @@ class TestSaving:
         desk = LabelDesk(store, "ann", submit=submit, schedule=schedule)
         desk.open("1")
         for quality in (0, 1, 2, 3, 4):
-            desk.change(quality=quality)
+            desk.say(Said(uuid4().hex, "save", "1", {"quality": quality}))
         while desk.unsaved:
             for thread in list(threads):
                 thread.join(10)

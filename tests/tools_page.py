@@ -153,7 +153,6 @@ def page() -> pn.viewable.Viewable:
 
     stack.on_key(on_key)
     stack.on_brush(lambda low, high: tell("brush", [low, high]), lambda: tell("cleared"))
-    stack.on_redshift(lambda z: tell("redshift", z))
     # a mark goes to Python and back, so that everything that was sent before it has arrived
     marks, marked = ColumnDataSource({"mark": [""]}), ColumnDataSource({"marked": [""]})
     stack.axes.wavelength.js_on_change("name", CustomJS(args={"marks": marks, "marked": marked}, code=""))

@@ -1,6 +1,6 @@
 """The history of labels: read the newest version, add a version, find what to undo. Inside one transaction each."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -84,31 +84,46 @@ def add_version(
     return replace(before, label=label, version=before.version + 1, saved_at=now)
 
 
-def undo(connection: Connection, scanner: str, client_id: str) -> list[LabelRecord]:
-    """Take back the last request of ``scanner`` that is in effect; an import counts as one request."""
+Seen = Callable[[LabelChange], bool]
+
+
+def undo(connection: Connection, scanner: str, client_id: str, seen: Seen) -> list[LabelRecord]:
+    """Take back the last request of ``scanner`` that is in effect; an import counts as one request.
+
+    Raises:
+        InputError: it has not been ``seen``.
+    """
     later, again = change.alias(), change.alias()
     redone = exists().where(again.c.undoes == later.c.id)
     undone = exists().where(later.c.undoes == change.c.id, ~redone)
     in_effect = change.c.scanner == scanner, change.c.undoes.is_(None), ~undone
     request = _last_request(connection, in_effect)
-    rows = rows_of(connection, change.c.client_id == request, *in_effect)
+    rows = _seen_rows(connection, seen, change.c.client_id == request, *in_effect)
     return [_revert(connection, row, "undo", client_id) for row in rows]
 
 
-def redo(connection: Connection, scanner: str, client_id: str) -> list[LabelRecord]:
-    """Repeat what the last undo took back, unless something was saved since."""
+def redo(connection: Connection, scanner: str, client_id: str, seen: Seen) -> list[LabelRecord]:
+    """Repeat what the last undo took back, unless something was saved since; otherwise as :func:`undo`."""
     again, since = change.alias(), change.alias()
     redone = exists().where(again.c.undoes == change.c.id)
     superseded = exists().where(since.c.scanner == scanner, since.c.undoes.is_(None), since.c.id > change.c.id)
     in_effect = change.c.scanner == scanner, change.c.kind == "undo", ~redone, ~superseded
     request = _last_request(connection, in_effect)
-    rows = rows_of(connection, change.c.client_id == request, *in_effect)
+    rows = _seen_rows(connection, seen, change.c.client_id == request, *in_effect)
     return [_revert(connection, row, "redo", client_id) for row in rows]
 
 
 def rows_of(connection: Connection, *conditions: Any) -> list[Row[Any]]:  # noqa: ANN401 - SQL expressions
     """Return changes in the order they were made."""
     return list(connection.execute(_rows().where(*conditions).order_by(change.c.id)))
+
+
+def _seen_rows(connection: Connection, seen: Seen, *conditions: Any) -> list[Row[Any]]:  # noqa: ANN401
+    rows = rows_of(connection, *conditions)
+    for row in rows:
+        if not seen(LabelChange(_record(row), row.kind, row.client_id)):
+            raise InputError(f"the last change was made elsewhere meanwhile, of target {row.target_id}")
+    return rows
 
 
 def _rows() -> Select[Any]:

@@ -1,7 +1,10 @@
 """The service that keeps labels: what it returns from a save is committed to the disk."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Connection, select
 
@@ -97,20 +100,57 @@ class LabelStore:
 
         return self._database.write(work, refusal=f"the label of target {target_id} was not saved")
 
-    def undo(self, scanner: str, *, client_id: str) -> tuple[LabelRecord, ...]:
+    def change(
+        self, target_id: str, fields: Mapping[str, Any], *, scanner: str, client_id: str, expected_version: int
+    ) -> LabelRecord:
+        """Change parts of a label and return it with its new version; otherwise as :meth:`save`.
+
+        The same ``client_id`` again returns the version that it made, whatever the label became since. What the label
+        says already is no conflict.
+        """
+        check_name("target_id", target_id)
+        check_name("scanner", scanner)
+        check_name("client_id", client_id)
+
+        def work(connection: Connection) -> LabelRecord:
+            for done in changes.of_request(connection, scanner, client_id):
+                if done.kind != "save" or done.record.target_id != target_id:
+                    raise InputError(f"'client_id' is {client_id!r:.60}, which was used for another change")
+                return done.record
+            before = changes.current(connection, scanner, target_id)
+            label = replace(before.label, **fields)
+            if before.label == label:
+                return before
+            if before.version != expected_version:
+                raise LabelConflict(before, expected_version)
+            return changes.add_version(connection, before, label, kind="save", client_id=client_id)
+
+        return self._database.write(work, refusal=f"the label of target {target_id} was not saved")
+
+    def undo(
+        self, scanner: str, *, client_id: str, since: datetime | None = None, own: Collection[str] = ()
+    ) -> tuple[LabelRecord, ...]:
         """Take back the last change of ``scanner``, then the one before it, and so on; an import is one change.
+
+        Args:
+            scanner: Whose change.
+            client_id: As in :meth:`save`.
+            since: When the newest change that ``scanner`` knew of was made; a newer one is not taken back unseen.
+            own: Client ids of newer changes that are known nevertheless.
 
         Returns the labels as they are now; none if there is nothing to undo.
 
         Raises:
-            InputError: a ``client_id`` that was used for something else.
+            InputError: a ``client_id`` that was used for something else, or the last change is a newer one.
             LabelStoreError: the disk or the database refuses; nothing was changed.
         """
-        return self._step("undo", scanner, client_id)
+        return self._step("undo", scanner, client_id, since, own)
 
-    def redo(self, scanner: str, *, client_id: str) -> tuple[LabelRecord, ...]:
+    def redo(
+        self, scanner: str, *, client_id: str, since: datetime | None = None, own: Collection[str] = ()
+    ) -> tuple[LabelRecord, ...]:
         """Repeat what was undone last, unless something was saved since; otherwise as :meth:`undo`."""
-        return self._step("redo", scanner, client_id)
+        return self._step("redo", scanner, client_id, since, own)
 
     def get(self, target_id: str, scanner: str) -> LabelRecord:
         """Return one label; an empty one at version 0 if there never was one.
@@ -226,10 +266,16 @@ class LabelStore:
     def _decided(self, scanner: str) -> set[str]:
         return {target for target, record in self.labels(scanner).items() if record.label.decided}
 
-    def _step(self, kind: str, scanner: str, client_id: str) -> tuple[LabelRecord, ...]:
+    def _step(
+        self, kind: str, scanner: str, client_id: str, since: datetime | None, own: Collection[str]
+    ) -> tuple[LabelRecord, ...]:
         """Undo or redo, once for each ``client_id``."""
         check_name("scanner", scanner)
         check_name("client_id", client_id)
+
+        def seen(last: LabelChange) -> bool:
+            saved_at = last.record.saved_at
+            return since is None or saved_at is None or saved_at <= since or last.client_id in own
 
         def work(connection: Connection) -> tuple[LabelRecord, ...]:
             done = changes.of_request(connection, scanner, client_id)
@@ -237,6 +283,6 @@ class LabelStore:
                 raise InputError(f"'client_id' is {client_id!r:.60}, which was used for another change")
             if done:
                 return tuple(entry.record for entry in done)
-            return tuple((changes.undo if kind == "undo" else changes.redo)(connection, scanner, client_id))
+            return tuple((changes.undo if kind == "undo" else changes.redo)(connection, scanner, client_id, seen))
 
         return self._database.write(work, refusal=f"{kind}: nothing was changed")

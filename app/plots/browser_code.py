@@ -49,7 +49,6 @@ class BrowserCode:
 
     Attributes:
         keys: Changes when a key is forwarded.
-        redshift: Changes when a nudged redshift is to be used.
     """
 
     def __init__(self, stack: "PlotStack", shares: dict[str, float]) -> None:
@@ -59,7 +58,6 @@ class BrowserCode:
         self._left = CustomJS(code="window.imoExplorer?.hover(NaN)")
         self._asked = CustomJS(code="window.imoExplorer?.brushed(cb_obj.geometry, cb_obj.final)")
         self.keys = ColumnDataSource({"name": [], "count": []})
-        self.redshift = ColumnDataSource({"value": [], "count": []})
         wave = sources.wavelength
         panels = stack.panels
         self.start = CustomJS(
@@ -79,7 +77,6 @@ class BrowserCode:
                 "brush": sources.brush,
                 "brushing": sources.brushing,
                 "pressed": self.keys,
-                "checked": self.redshift,
                 "panels": dict(panels),
                 "shares": shares,
                 "panelBox": stack.grid,
@@ -116,7 +113,7 @@ class BrowserCode:
         sources, axes = stack.sources, stack.axes
         # sources that no glyph draws: named here, they belong to the document and their changes are sent
         unseen = {
-            "target": sources.target, "spectrum": sources.spectrum, "pressed": self.keys, "checked": self.redshift,
+            "target": sources.target, "spectrum": sources.spectrum, "pressed": self.keys,
             "methods": stack.methods.listed, "curves": stack.methods.values,
             "brushing": sources.brushing, "significance": sources.significance,
         }  # fmt: skip

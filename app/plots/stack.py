@@ -117,10 +117,6 @@ class PlotStack:
         """Forget the range that was asked about."""
         self.sources.clear_brush()
 
-    def on_redshift(self, callback: Callable[[float], None]) -> None:
-        """Call ``callback`` with a redshift that was found by nudging, when the user asks to use it."""
-        self.browser.redshift.on_change("data", lambda attr, old, new: callback(float(new["value"][0])))
-
     def paint(self, colours: Colours, *, large: bool = False) -> None:
         """Use a set of colours, and letters and lines that can be seen from the last row if ``large``."""
         self._painted = colours, large

@@ -1,39 +1,48 @@
 """What to say of the selected target; saved at every change."""
 
+import hashlib
 import json
+import logging
 from collections.abc import Callable
+from dataclasses import asdict
 from importlib import resources
 from typing import Any
 
 import panel as pn
 from bokeh.models import ColumnDataSource, CustomJS, Model
 
-from app.labelling import LabelDesk, SaveState
-from app.labels import ISSUES, QUALITIES, Label
+from app.labelling import LabelDesk
+from app.said import SaveState, said_in
+from app.schedule import in_turn
 from app.views.label_form import FORM_STYLE, form_html
+from imo_engine.errors import InputError
 
 __all__ = ["LabelPanel"]
+
+log = logging.getLogger(__name__)
 
 
 class LabelPanel(pn.viewable.Viewer):
     """Class, quality, issues, star and comment of the open label.
 
     One form that stays; what is known comes down to it as text and never as markup. Everything that is said comes
-    up with its target, so that a comment cannot end up at the target that was selected meanwhile.
+    up with its target, so that a comment cannot end up at the target that was selected meanwhile. The browser keeps it
+    until it hears that it is saved (``outbox.js``), and asks after a gap in the connection what it has missed.
     """
 
-    def __init__(self, desk: LabelDesk, do: Callable[[str], None], edit: Callable[[], None]) -> None:
-        """Follow ``desk`` and tell it every change; ``do`` what the buttons have keys for, ``edit`` the classes."""
+    def __init__(self, desk: LabelDesk, edit: Callable[[], None], shown: Callable[[str], object]) -> None:
+        """Follow ``desk`` and tell it what is said.
+
+        Args:
+            desk: The labels.
+            edit: Opens the list of classes.
+            shown: Told which target the browser still shows after a gap in the connection.
+        """
         super().__init__()
-        self._desk, self._do, self._edit = desk, do, edit
+        self._desk, self._edit, self._shown = desk, edit, shown
         self._answered = 0
-        self._known = ColumnDataSource(self._columns(0))
         self._said = ColumnDataSource({"action": [], "target": [], "text": [], "count": []})
-
-        def heard(attr: str, old: Any, new: dict[str, list[Any]]) -> None:  # noqa: ANN401
-            self._hear(str(new["action"][0]), str(new["target"][0]), str(new["text"][0]))
-
-        self._said.on_change("data", heard)
+        self._known = ColumnDataSource(self._columns(0))
         self.pane = pn.pane.HTML(form_html(), sizing_mode="stretch_width", stylesheets=[FORM_STYLE], margin=0)
 
     def attach(
@@ -52,9 +61,13 @@ class LabelPanel(pn.viewable.Viewer):
             keys: Changes with every forwarded key, numbered by its ``count``. The browser is told which of them were
                 carried out: until then, nothing can be written to a target that is about to be left.
         """
-        args = {"known": self._known, "said": self._said}
+        desk = self._desk
+        # what was said as somebody else, or of another database, stays apart
+        owner = hashlib.sha256(f"{desk.store.name}\n{desk.scanner}".encode()).hexdigest()[:16]
+        args = {"known": self._known, "said": self._said, "owner": owner, "user": desk.scanner}
         anchor.js_on_change("name", CustomJS(args=args, code=""))  # named by a model, they belong to the document
-        code = resources.files("app.views").joinpath("label_form.js").read_text(encoding="utf-8")
+        folder = resources.files("app.views")
+        code = "\n".join(folder.joinpath(name).read_text(encoding="utf-8") for name in ("outbox.js", "label_form.js"))
         document.js_on_event("document_ready", CustomJS(args=args, code=code))
         self._known.js_on_change("data", CustomJS(code="window.imoForm?.update()"))
 
@@ -65,44 +78,45 @@ class LabelPanel(pn.viewable.Viewer):
             self._answered = int(new["count"][0])
             schedule(update)  # after what the key itself has scheduled
 
+        def heard(attr: str, old: Any, new: dict[str, list[Any]]) -> None:  # noqa: ANN401
+            with in_turn(document):
+                self._hear(str(new["action"][0]), str(new["target"][0]), str(new["text"][0]))
+            schedule(update)
+
         keys.on_change("data", answer)
-        self._desk.param.watch(lambda *_: schedule(update), ["record", "state", "classes"])
+        self._said.on_change("data", heard)
+        desk.param.watch(lambda *_: schedule(update), ["record", "state", "classes", "answers"])
 
     def _hear(self, action: str, target: str, text: str) -> None:
-        desk = self._desk
         match action:
-            case "comment":
-                desk.change(target, comment=text)
-            case "class":
-                desk.change(target, label_class=text)
+            case "say":
+                try:
+                    changes = said_in(text)
+                except InputError as error:
+                    log.warning("%s", error)
+                    return
+                for one in changes:
+                    self._desk.say(one)
             case "edit-classes":
                 self._edit()
             case "retry":
-                desk.retry()
-            case "mine":
-                desk.keep_mine()
-            case "theirs":
-                desk.take_theirs()
-            case _ if target == desk.record.target_id:
-                self._do(action)
+                self._desk.retry()
+            case "hello" if target:
+                self._shown(target)
 
     def _columns(self, count: int) -> dict[str, list[Any]]:
-        record, state = self._desk.record, self._desk.state
-        label: Label = record.label
-        pressed = [f"issue-{one}" for one in label.issues]
-        pressed += [] if label.quality is None else [f"quality-{label.quality}"]
-        pressed += ["star"] if label.star else []
-        used = label.label_class  # may have been taken off the list
-        classes = [*self._desk.classes, *([used] if used and used not in self._desk.classes else [])]
+        desk, record, state = self._desk, self._desk.record, self._desk.state
         columns: dict[str, Any] = {
             "target": record.target_id,
-            "class": used,
-            "classes": json.dumps(classes),
-            "comment": label.comment,
-            "pressed": " ".join(pressed),
-            "meaning": _meaning(label),
+            "label": json.dumps(asdict(record.label)),
+            "base": desk.base,
+            "since": "" if desk.newest is None else desk.newest.isoformat(),
+            "classes": json.dumps(desk.classes),
             "kind": state.kind,
             "text": _words(state),
+            "answers": json.dumps([[one.client_id, dict(one.versions)] for one in desk.answers]),
+            "undecided": json.dumps(desk.undecided),
+            "heard": (self._said.data["count"] or [0])[0],
             "answered": self._answered,
             "count": count,
         }
@@ -110,13 +124,6 @@ class LabelPanel(pn.viewable.Viewer):
 
     def __panel__(self) -> pn.viewable.Viewable:
         return self.pane
-
-
-def _meaning(label: Label) -> str:
-    said = ["no quality yet" if label.quality is None else f"Q{label.quality}: {QUALITIES[label.quality]}"]
-    said += [f"{one}: {ISSUES[one].partition(':')[0]}" for one in label.issues]
-    said += [] if label.redshift is None else [f"VI_z = {label.redshift:.5f}"]
-    return "\n".join(said)
 
 
 def _words(state: SaveState) -> str:

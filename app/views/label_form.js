@@ -4,15 +4,47 @@ function* roots(node) {  // Panel keeps each component in a shadow root
   for (const element of node.querySelectorAll("*")) if (element.shadowRoot) yield* roots(element.shadowRoot)
 }
 const CLASS_KEYS = [..."123456789abcdefghijklmnopqrstuvwxyz"]  // 0: no class
+const WRITING = "imo-writing"  // where the page was loaded again under the hands of somebody
 const PAUSE = 700  // ms without a key after which somebody who was writing has seen that the target changed
 let form = null, written = "", timer = null
+let forwarded = 0  // number of the last key that went to the server
 let awaited = 0  // number of the key that asked for another target
 let pause = null, waiting = null
-const entry = (name) => known.data[name][0]
+const commenting = () => form !== null && form.getRootNode().activeElement === field("comment")
 const field = (name) => form.querySelector(`[name="${name}"]`)
 
-function send(action, text = "") {
-  said.data = {action: [action], target: [form.dataset.target], text: [text], count: [(said.data.count[0] ?? 0) + 1]}
+const label = () => withUnsaved(shown.target, JSON.parse(entry("label")))
+
+function change(fields, settles = false) {
+  say("save", fields, settles)
+  draw()
+}
+
+// Changes are said as what they come to, and not as a key, so that they can be said twice.
+function act(action) {
+  const {star, issues} = label(), [name, value] = action.split("-")
+  if (name === "quality") change({quality: Number(value)})
+  else if (name === "issue") change({issues: issues.includes(value) ? issues.replace(value, "") : issues + value})
+  else if (action === "star") change({star: !star})
+  else if (action === "mine") change(label(), true)
+  else if (action === "theirs") { say("theirs"); draw() }
+  else if (["undo-label", "redo-label"].includes(action)) { say(name); draw() }
+  else if (server()?.gone()) refuse(action)
+  else send(action)
+}
+
+const LOCAL = ["comment"], ABOUT_LABELS = /^(quality-\d|star|undo-label|redo-label)$/
+
+function takes(action) {
+  if (ABOUT_LABELS.test(action)) act(action)
+  else if (!server()?.gone() || LOCAL.includes(action)) return false
+  else refuse(action)
+  return true
+}
+
+function refuse(action) {
+  const words = window.imoExplorer?.keys.list.find((key) => key.action === action)?.words
+  server().refuses(words ? `“${words}”` : "That")
 }
 
 function sendComment() {
@@ -21,7 +53,7 @@ function sendComment() {
   const comment = field("comment")
   if (comment.value === written) return
   written = comment.value
-  send("comment", written)
+  change({comment: written})
 }
 
 function typing() {
@@ -34,7 +66,7 @@ function show(kind, text) {
   const state = form.querySelector(".state")
   state.className = "state " + kind
   state.dataset.saved = kind
-  state.toggleAttribute("data-unsaved", ["typing", "saving", "failed", "conflict", "refused"].includes(kind))
+  state.toggleAttribute("data-unsaved", ["typing", "saving", "unsaved", "failed", "conflict", "refused"].includes(kind))
   if (state.textContent !== text) state.textContent = text
 }
 
@@ -52,6 +84,12 @@ function leaving(number) {
   waiting = setTimeout(() => { waiting = null; if (awaited > entry("answered")) tell() }, 250)
 }
 
+function sent(number, leaves) {
+  forwarded = number
+  server()?.asks()
+  if (leaves) leaving(number)
+}
+
 function rest() {
   clearTimeout(pause)
   pause = setTimeout(() => { pause = null; lock(); tell() }, PAUSE)
@@ -59,19 +97,28 @@ function rest() {
 
 // How the label stands, or that another target is on its way and has been for a moment.
 function tell() {
-  if (awaited > entry("answered") && waiting === null) show("waiting", "waiting for the next target …")
+  if (unsaved.length && server()?.gone()) show("unsaved", `not saved yet: ${counted(unsaved)}`)
+  else if (awaited > entry("answered") && waiting === null) show("waiting", "waiting for the next target …")
+  else if (underway().length && !told()) show("saving", "saving …")
   else show(entry("kind"), entry("text"))
 }
+
+const told = () => ["failed", "conflict", "refused"].includes(entry("kind"))
 
 // A class is chosen with two keys: the one that opens the list, and the one before its name.
 const choices = () => form?.querySelector(".choices")
 const choosing = () => choices()?.matches(":popover-open") ?? false
 
+function classNames() {
+  const names = JSON.parse(entry("classes")), used = label().label_class
+  return !used || names.includes(used) ? names : [...names, used]  // it may have been taken off the list
+}
+
 function choose() {
   if (!form || form.inert) return
   const list = choices()
   if (choosing()) { list.hidePopover(); return }
-  const rows = ["", ...JSON.parse(entry("classes"))].map((name, i) => {
+  const rows = ["", ...classNames()].map((name, i) => {
     const key = document.createElement("kbd"), row = document.createElement("button")
     key.textContent = i === 0 ? "0" : CLASS_KEYS[i - 1] ?? " "
     row.type = "button"
@@ -91,12 +138,12 @@ function choose() {
 
 function pick(name) {
   choices().hidePopover()
-  send("class", name)
+  change({label_class: name})
 }
 
 function onChoice(event) {
   if (event.ctrlKey || event.metaKey || event.altKey || ["Shift", "Tab"].includes(event.key)) return
-  const names = JSON.parse(entry("classes")), at = CLASS_KEYS.indexOf(event.key)
+  const names = classNames(), at = CLASS_KEYS.indexOf(event.key)
   if (event.key === "0") pick("")
   else if (at >= 0 && at < names.length) pick(names[at])
   else if (event.key === "Escape" || event.key === "C") choices().hidePopover()
@@ -104,49 +151,86 @@ function onChoice(event) {
   event.stopImmediatePropagation()  // these keys mean other things elsewhere
 }
 
+function begin() {
+  for (const root of roots(document)) if ((form = root.querySelector(".imo-form"))) break
+  if (!form) return
+  form.addEventListener("click", (event) => {
+    const action = event.target.closest("button")?.dataset.label
+    if (action) act(action)
+  })
+  field("class").addEventListener("change", ({target}) => { change({label_class: target.value}); target.blur() })
+  field("comment").addEventListener("input", typing)
+  field("comment").addEventListener("blur", sendComment)
+}
+
 function update() {
-  if (!form?.isConnected) {
-    for (const root of roots(document)) if ((form = root.querySelector(".imo-form"))) break
-    if (!form) return
-    form.addEventListener("click", (event) => {
-      const action = event.target.closest("button")?.dataset.label
-      if (action) send(action)
-    })
-    field("class").addEventListener("change", (event) => { send("class", event.target.value); event.target.blur() })
-    field("comment").addEventListener("input", typing)
-    field("comment").addEventListener("blur", sendComment)
-  }
-  const comment = field("comment"), select = field("class"), root = form.getRootNode()
-  const other = form.dataset.target !== entry("target")
+  if (!form?.isConnected) begin()
+  hearAnswers()
+  server()?.answered(entry("heard") >= (said.data.count[0] ?? 0) && entry("answered") >= forwarded)
+  const other = shown.target !== entry("target")
   if (other && timer !== null) {  // somebody is writing
-    const before = form.dataset.target
+    const before = shown.target
     sendComment()  // of the target before
-    if (root.activeElement === comment) {
+    if (commenting()) {
       rest()
       show("switched", `The target changed. What you wrote is with ${before}.`)
     }
   }
   if (other && choosing()) choices().hidePopover()
-  form.dataset.target = entry("target")
+  shown = {target: entry("target"), base: entry("base"), since: entry("since")}
+  if (!form) return
+  form.dataset.target = shown.target
   form.dataset.shown = known.data.count[0]
-  form.toggleAttribute("inert", !entry("target"))
-  const classes = entry("classes")
+  form.toggleAttribute("inert", !shown.target)
+  if (other) field("comment").value = written = label().comment
+  draw()
+  if (shown.target && inTab((tab) => tab.getItem(WRITING)) === shown.target) field("comment").focus()
+  if (shown.target) inTab((tab) => tab.removeItem(WRITING))
+}
+
+function draw() {
+  server()?.draw()
+  if (!form) return
+  const {label_class: used, quality, issues, redshift, star, comment: text} = label()
+  const select = field("class")
+  const names = classNames(), classes = JSON.stringify(names)
   if (select.dataset.classes !== classes) {
     select.dataset.classes = classes
-    select.replaceChildren(...["", ...JSON.parse(classes)].map((name, i) => {
+    select.replaceChildren(...["", ...names].map((name, i) => {
       const key = i === 0 ? "0" : CLASS_KEYS[i - 1]
       return new Option(key ? `${key} · ${name || "no class"}` : name, name)
     }))
   }
-  select.value = entry("class")
+  select.value = used
+  const pressed = [`quality-${quality}`, ...[...issues].map((one) => `issue-${one}`), ...(star ? ["star"] : [])]
+  const meaning = quality === null ? ["no quality yet"] : []
   for (const button of form.querySelectorAll("button[aria-pressed]")) {
-    button.setAttribute("aria-pressed", String(entry("pressed").split(" ").includes(button.dataset.label)))
+    const {label: action} = button.dataset, on = pressed.includes(action)
+    button.setAttribute("aria-pressed", String(on))
+    if (on && action.startsWith("quality")) meaning.push(`Q${quality}: ${button.title}`)
+    if (on && action.startsWith("issue")) meaning.push(`${button.textContent}: ${button.title.split(":")[0]}`)
   }
-  if (other || (root.activeElement !== comment && timer === null)) comment.value = written = entry("comment")
+  if (redshift !== null) meaning.push(`VI_z = ${redshift.toFixed(5)}`)
+  form.querySelector(".meaning").textContent = meaning.join("\n")
+  if (!commenting() && timer === null) field("comment").value = written = text
   lock()
-  form.querySelector(".meaning").textContent = entry("meaning")
   for (const button of form.querySelectorAll("[data-for]")) button.hidden = button.dataset.for !== entry("kind")
   if (timer === null && pause === null) tell()
+}
+
+// Whether the page may be loaded again: not while somebody writes, who then goes on where the words are.
+function ready() {
+  if (timer !== null) return false
+  if (commenting()) inTab((tab) => tab.setItem(WRITING, shown.target))
+  return true
+}
+
+// After a gap in the connection: a key that was lost with it leads nowhere any more.
+function resume() {
+  if (awaited > entry("answered")) awaited = 0
+  forwarded = Math.min(forwarded, entry("answered"))
+  sayAgain()
+  draw()
 }
 
 function onKey(event) {  // Escape leaves a field, so that the next key counts again
@@ -167,7 +251,10 @@ window.addEventListener("keydown", onKey, true)
 window.addEventListener("pointerdown", onPointer, true)
 const watch = setInterval(() => { if (!form?.isConnected) update() }, 300)  // Panel may draw the form anew
 window.imoForm = {
-  update, leaving, choose,
+  update, forwarded: sent, takes, change, choose, draw, others, forget, ready, resume, told,
+  unsaved: () => unsaved, underway, counted,
+  hello: (target) => send("hello", target),
+  heard: () => entry("heard"),
   stop() {
     clearInterval(watch)
     window.removeEventListener("keydown", onKey, true)

@@ -100,5 +100,5 @@ button[aria-pressed="true"] { background: var(--imo-accent); border-color: var(-
 .state { font-size: calc(12px * var(--imo-type, 1)); min-height: 1.5em; padding-top: 3px;
   font-variant-numeric: tabular-nums; }
 .state.saved { color: var(--imo-source); }
-.state.failed, .state.conflict, .state.refused, .state.switched { color: var(--imo-warning); font-weight: 600; }
+.state:is(.unsaved, .failed, .conflict, .refused, .switched) { color: var(--imo-warning); font-weight: 600; }
 """

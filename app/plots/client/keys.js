@@ -38,9 +38,10 @@ const bindings = new Map(keyboard.flatMap((key) => key.keys.map((name) => [name,
 const moves = ["next", "previous", "next-unlabelled"]
 
 function forward(name) {
+  if (window.imoForm?.takes?.(name)) return  // it is about the label, or there is no server to send it to
   const number = (pressed.data.count[0] ?? 0) + 1
   pressed.data = {name: [name], count: [number]}
-  if (moves.includes(name)) window.imoForm?.leaving(number)  // the target in sight is not the one that is meant
+  window.imoForm?.forwarded?.(number, moves.includes(name))  // then the target in sight is not the one that is meant
 }
 
 function focusIn(selectors) {

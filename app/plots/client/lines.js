@@ -65,7 +65,7 @@ function showRedshift() {
 function useRedshift() {
   if (!known() || state.nudge === 0) return
   const z = Number(redshift().toFixed(6))
-  checked.data = {value: [z], count: [(checked.data.count[0] ?? 0) + 1]}
+  window.imoForm?.change({redshift: z})
   say(`z = ${z.toFixed(4)} is used for the label`)
 }
 

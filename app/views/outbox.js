@@ -1,0 +1,81 @@
+// What was said of labels and is not known to be saved. It stays in this tab, through reloads too, and is said again,
+// as the same changes, until the server has answered that they are in the database.
+const KEPT = "imo-unsaved:"
+const mine = KEPT + owner
+const entry = (name) => known.data[name][0]
+const server = () => window.imoConnection
+let shown = {target: "", base: 0, since: ""}  // label in sight: what is said is said of this one
+let unsaved = stored(mine)
+
+// Where the browser does not allow it, or has no room, what is said is kept as long as the page.
+function inTab(work) {
+  try { return work(sessionStorage) } catch { return null }
+}
+
+function stored(name) { return inTab((tab) => JSON.parse(tab.getItem(name))) ?? [] }
+
+function store() {
+  inTab((tab) => unsaved.length ? tab.setItem(mine, JSON.stringify(unsaved)) : tab.removeItem(mine))
+}
+
+// Said as somebody else in this tab, or of another database.
+const strange = () => (inTab(Object.keys) ?? []).filter((name) => name.startsWith(KEPT) && name !== mine)
+const others = () => strange().flatMap(stored)
+const forget = () => strange().forEach((name) => inTab((tab) => tab.removeItem(name)))
+
+function send(action, target = "", text = "") {
+  const number = (said.data.count[0] ?? 0) + 1
+  server()?.asks()
+  said.data = {action: [action], target: [target], text: [text], count: [number]}
+  return number
+}
+
+function say(kind, fields = {}, settles = false) {
+  const {target, base, since} = shown
+  if (!target) return
+  const bytes = crypto.getRandomValues(new Uint8Array(16))  // randomUUID is for secure pages only
+  const id = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("")
+  const one = {id, kind, target, fields, base, since, settles, user}
+  const settled = settles || kind === "theirs"
+  unsaved = unsaved.filter((before) => !settled || before.kind !== "save" || before.target !== target)
+  unsaved.push(one)
+  store()
+  if (!server()?.gone()) send("say", target, JSON.stringify([one]))
+}
+
+function sayAgain() {
+  if (unsaved.length) send("say", "", JSON.stringify(unsaved))
+}
+
+// What is saved, or refused in words, need not be said again; what was said after it is of the version that it made.
+function hearAnswers() {
+  const before = unsaved.length
+  for (const [id, versions] of JSON.parse(entry("answers"))) {
+    if (!unsaved.some((one) => one.id === id)) continue
+    unsaved = unsaved.filter((one) => one.id !== id)
+    for (const one of unsaved) {
+      one.base = Math.max(one.base, versions[one.target] ?? 0)
+      one.since = entry("since")
+    }
+  }
+  if (unsaved.length !== before) store()
+}
+
+// What waits for the server, and not for somebody to decide.
+function underway() {
+  const undecided = JSON.parse(entry("undecided"))
+  return unsaved.filter((one) => !undecided.includes(one.id))
+}
+
+const counted = (some) => some.length === 1 ? "1 change" : `${some.length} changes`
+
+// A label with what was said of it since.
+function withUnsaved(target, label) {
+  const done = [], undone = []
+  for (const one of unsaved) {
+    if (one.kind === "undo") undone.push(done.pop())
+    else if (one.kind === "redo") done.push(undone.pop())
+    else done.push(one)
+  }
+  return Object.assign({}, label, ...done.filter((one) => one?.target === target).map((one) => one.fields))
+}
