@@ -6,7 +6,7 @@ with an image; Bokeh's /autoload.js makes a session for whoever includes it as a
 
 from bokeh.server.server import Server
 
-from app.views.address import ALIVE
+from app.views.connection import ALIVE
 from imo_engine.errors import ImoError
 
 __all__ = ["answer_only_routes"]

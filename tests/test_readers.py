@@ -429,7 +429,9 @@ def test_missing_and_foreign_files(tmp_path):
     for name, (content, word) in contents.items():
         (tmp_path / name).write_bytes(content)
         assert refused(tmp_path / name, word).startswith(f"{name}: ")
-    refused(tmp_path, "a folder without spectra; found", "2 empty", "1 a zip archive", "short.fits: ", "truncated")
+    refused(
+        tmp_path, "a folder without spectra; found", "2 empty", "1 a damaged zip archive", "short.fits: ", "truncated"
+    )
     refused("x" * 5000, "cannot be read")
     refused("a\0b")
     refused(tmp_path / "line\nbreak.fits", "line?break.fits: no such file")
