@@ -29,7 +29,7 @@ def desk(table):
 
 def test_add_rename_retire_and_bring_back(table, desk):
     table.key("next")
-    table.desk.change(label_class="star")
+    table.say(label_class="star")
     desk.add(f"  {HTML} ", "markup")
     desk.rename("star", " M dwarf")
     desk.retire("merger")
@@ -81,7 +81,7 @@ def test_a_database_that_refuses(table, desk, monkeypatch):
 def test_another_session_learns_of_it_when_it_opens_a_target(tmp_path, table, desk):
     other = Table(tmp_path)
     other.key("next")
-    other.desk.change(label_class="star")
+    other.say(label_class="star")
     other.drain()
     desk.rename("star", "M dwarf")
     table.drain()
