@@ -207,19 +207,21 @@ def _names(files: Sequence[tuple[str, bytes]]) -> str:
 
 
 def _result(found: Sequence[Candidate], best: Candidate) -> str:
-    if best.rank is None:
+    unread = [
+        f"{one.spectra.source[0]} {one.spectra.problem[0]}"
+        for one in found
+        if one is not best and is_unread(one.spectra)
+    ]
+    count = len(found) - len(unread)
+    if best.rank is not None:
+        text = f"{best.name}: log p {best.log_prob:.1f}, would be {best.rank}"
+        text = text if count == 1 else f"{count} spectra; the most unusual is {text}"
+    else:
         scored = np.isfinite(best.log_prob)
         reason = str(best.spectra.problem[0]) or "no score"
         if scored:
             reason = f"log p {best.log_prob:.1f}, not ranked: {best.not_ranked}"
-        if len(found) == 1:
-            return f"{best.name}: {reason}"
         none = "is ranked" if scored else "could be scored"
-        return f"{len(found)} spectra, none of them {none}; {best.name}: {reason}"
-    text = f"{best.name}: log p {best.log_prob:.1f}, would be {best.rank}"
-    if len(found) == 1:
-        return text
-    unread = [f"{one.spectra.source[0]} {one.spectra.problem[0]}" for one in found if is_unread(one.spectra)]
-    count = len(found) - len(unread)
-    text = text if count == 1 else f"{count} spectra; the most unusual is {text}"
+        text = f"{best.name}: {reason}"
+        text = text if count == 1 else f"{count} spectra, none of them {none}; {text}"
     return "; ".join([text, *unread])

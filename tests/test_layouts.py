@@ -23,7 +23,7 @@ from imo_engine.commands.rank import rank
 from imo_engine.errors import SpectrumFileError
 from imo_engine.instrument import sky_line_mask
 from imo_engine.ranking import read_catalogue
-from imo_engine.readers import read_spectra
+from imo_engine.readers import read_spectra, read_survey
 from imo_engine.readers.plain_pickle import array_or_value, load_plain_pickle
 
 IDS = [39633272110123456, 39633272110123457, 39633272110123458]
@@ -578,3 +578,44 @@ class TestCommandsAndUploads:
             with pytest.raises(SpectrumFileError, match=f"^{name}: ") as caught:
                 read_upload([(name, content)], wavelength=GRID)
             assert words in str(caught.value)
+
+
+class TestAmongOthers:
+    """The same files in folders, beside others, and with redshifts from elsewhere."""
+
+    def test_folders_pass_over_what_has_no_spectra(self, tmp_path):
+        (tmp_path / "weights.pkl").write_bytes(pickle.dumps({"a": OrderedDict()}))
+        (tmp_path / "words.pickle").write_bytes(pickle.dumps(["a"]))
+        write_parquet(tmp_path / "table.parquet", {"a": [1, 2]})
+        with h5py.File(tmp_path / "result.nc", "w") as file:
+            file["combined"] = np.ones(3)
+        np.savez(tmp_path / "x.npz", flux=np.ones(3))
+        np.save(tmp_path / "x.npy", np.ones(3))
+        (tmp_path / "ranked.csv").write_text("target_id,log_prob\n1,-2\n")
+        write_parquet(tmp_path / "shard.parquet", shard())
+        found = read_survey(tmp_path)
+        assert not found.unreadable and len(found.spectra) == len(IDS)
+        assert found.passed_over == {
+            "a file of Python objects": 1,
+            "a pickle that is no list of outliers": 1,
+            "Parquet without spectra": 1,
+            "HDF5 without spectra": 1,
+            "a NumPy archive (.npz)": 1,
+            "an array of NumPy": 1,
+            "a catalogue of log p": 1,
+        }
+
+    def test_a_browser_is_told_why_one_of_several_is_not_read(self, tmp_path):
+        good = write_parquet(tmp_path / "x.parquet", shard()).read_bytes()
+        files = [("mine.parquet", good), ("x.hdf5", multimodal(tmp_path / "x.hdf5").read_bytes())]
+        found = read_upload(files, wavelength=GRID)
+        assert found.problem[:-1].tolist() == [""] * len(IDS)
+        assert found.problem[-1].startswith("not read: HDF5 is not read from a browser; open it with imo serve")
+
+    def test_redshifts_of_a_catalogue_come_first(self, tmp_path):
+        (tmp_path / "z.csv").write_text(f"target_id,z,spectype\n{IDS[1]},0.3,\n{IDS[2]},0.2,QSO\n")
+        file = multimodal(tmp_path / "x.hdf5")
+        own, spectra = read_spectra(file), read_spectra(file, redshifts=tmp_path / "z.csv")
+        assert spectra.redshift[0] == own.redshift[0] and spectra.redshift[1:].tolist() == [0.3, 0.2]
+        assert spectra.spectype.tolist() == [*own.spectype[:2], "QSO"]  # what the catalogue leaves out stays
+        assert spectra.note[2].count("QSO") == 1 and "the survey calls it" not in spectra.note[2]
