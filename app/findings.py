@@ -31,17 +31,20 @@ class Finding:
         brief: What stands out most, in a few words.
         marks: Where, the strongest first; none if nothing stands out.
         profiles: (B,) by frame, see :mod:`imo_engine.profiles`.
+        instrument: Name of what observed it; empty where the file does not say.
     """
 
     brief: str
     marks: tuple[Mark, ...]
     profiles: dict[str, NDArray[np.float32]]
+    instrument: str = ""
 
     @classmethod
-    def of(cls, attribution: Attribution, features: Sequence[Feature], brief: str) -> "Finding":
+    def of(cls, attribution: Attribution, features: Sequence[Feature], brief: str, instrument: str = "") -> "Finding":
         """Gather it."""
         marks = tuple(Mark(*feature.observed, feature.verdict) for feature in features)
-        return cls(brief, marks, {frame: attribution_profile(attribution, frame) for frame in FRAMES})
+        profiles = {frame: attribution_profile(attribution, frame) for frame in FRAMES}
+        return cls(brief, marks, profiles, instrument)
 
     @property
     def verdict(self) -> str:

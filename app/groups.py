@@ -4,7 +4,7 @@ import logging
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import param
@@ -13,6 +13,7 @@ from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import squareform
 
 from app.findings import Finding, Findings
+from imo_engine.instrument import INSTRUMENTS
 from imo_engine.profiles import BIN_EDGES, FRAMES, profile_distances
 from imo_engine.ranges import range_words
 from imo_engine.surroundings import lines_within, names, place
@@ -42,6 +43,7 @@ class Group:
         high: Last.
         verdict: What most of them were found to come from: "source", "instrument" or "unclear".
         spread: Mean Hellinger distance between members.
+        instrument: Name of what observed them; empty where it is not known, or not the same.
     """
 
     number: int
@@ -51,13 +53,14 @@ class Group:
     high: float
     verdict: str
     spread: float
+    instrument: str = ""
 
     @property
     def feature(self) -> str:
         """What they share, in words."""
         span = range_words(self.low, self.high)
         if self.frame == "observed":
-            part = place(self.low, self.high)
+            part = place(self.low, self.high, INSTRUMENTS.get(self.instrument))
             return f"{part} {span}" if part else span
         lines = lines_within(self.low * (1 - _SLACK), self.high * (1 + _SLACK))
         span = f"rest {span}"
@@ -85,10 +88,7 @@ def find_groups(findings: dict[str, Finding], *, alike: float = ALIKE) -> tuple[
         members = sorted(target for target, one in findings.items() if one.marks and one.frame == frame)
         found += _clusters(members, findings, frame, alike)
     found.sort(key=lambda one: (-len(one.targets), one.spread, one.targets))
-    return tuple(
-        Group(number, one.targets, one.frame, one.low, one.high, one.verdict, one.spread)
-        for number, one in enumerate(found, start=1)
-    )
+    return tuple(replace(one, number=number) for number, one in enumerate(found, start=1))
 
 
 def _clusters(members: Sequence[str], findings: dict[str, Finding], frame: str, alike: float) -> list[Group]:
@@ -111,7 +111,10 @@ def _clusters(members: Sequence[str], findings: dict[str, Finding], frame: str, 
         top, count = verdicts.most_common(1)[0]
         verdict = top if 2 * count > len(inside) else "unclear"
         spread = float(among.sum() / (len(inside) * (len(inside) - 1)))
-        groups.append(Group(0, tuple(members[k] for k in typical.tolist()), frame, low, high, verdict, spread))
+        instruments = {findings[members[k]].instrument for k in inside.tolist()}
+        instrument = instruments.pop() if len(instruments) == 1 else ""
+        targets = tuple(members[k] for k in typical.tolist())
+        groups.append(Group(0, targets, frame, low, high, verdict, spread, instrument))
     return groups
 
 

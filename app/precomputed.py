@@ -67,6 +67,7 @@ def write_results(path: str | Path, results: Sequence[Result], settings: Setting
                 "target_id": one.target_id,
                 "key": one.key,
                 "brief": one.finding.brief,
+                "instrument": one.finding.instrument,
                 "marks": [[mark.low, mark.high, mark.verdict] for mark in one.finding.marks],
             }
             for one in results
@@ -174,7 +175,7 @@ class Precomputed:
         for row, one in enumerate(header["findings"]):
             marks = tuple(Mark(*mark) for mark in one["marks"])
             own = {frame: table[row] for frame, table in profiles.items()}
-            self._found[one["key"]] = (one["target_id"], Finding(one["brief"], marks, own))
+            self._found[one["key"]] = (one["target_id"], Finding(one["brief"], marks, own, one["instrument"]))
         ends = np.cumsum(lengths)
         for end, length, one in zip(ends.tolist(), lengths.tolist(), header["attributions"], strict=True):
             self._packed[one["key"]] = (values[end - length : end], one)

@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 from app.findings import Finding, Findings
 from app.survey import Survey
 from imo_engine.attribution import Attribution
-from imo_engine.features import Feature, find_features, sentence
+from imo_engine.features import Feature, find_features
+from imo_engine.features import Findings as Found
+from imo_engine.sentences import in_brief, sentence, title
 from imo_engine.significance import Significance, significance_or_why
 
-__all__ = ["Reason", "Reasons", "in_brief", "marks"]
+__all__ = ["Reason", "Reasons", "marks"]
 
 log = logging.getLogger(__name__)
 
@@ -27,18 +29,23 @@ class Reason:
     """What stands out of one attribution.
 
     Attributes:
-        features: The largest fall of log p first.
+        found: Features and another redshift that lines fit.
         sentence: In words.
         reconstruction: (pixel,) the model's, in the spectrum's unit; NaN where the decoder does not reach.
         significance: p-values of the attribution; None without a null distribution.
         why_not: Why there are none.
     """
 
-    features: tuple[Feature, ...]
+    found: Found
     sentence: str
     reconstruction: NDArray[np.float32]
     significance: Significance | None = None
     why_not: str = ""
+
+    @property
+    def features(self) -> tuple[Feature, ...]:
+        """What is significant, or all that stands out where that is not known."""
+        return self.found.features
 
 
 class Reasons:
@@ -62,52 +69,36 @@ class Reasons:
             return reason if exact == attribution.exact else None
 
     def of(self, survey: Survey, target_id: str, attribution: Attribution) -> Reason:
-        """Return why a target is odd; takes about a tenth of a second when it is not known yet.
+        """Return why a target is odd; takes some tenths of a second when it is not known yet.
 
         What exact values say takes the place of what quick ones said.
 
         Raises:
             ImoError: no such target, or a model that cannot be loaded.
         """
+        from imo_engine.twin import compare
+
         with self._lock:
             before, exact = self._found.get(target_id, (None, False))
             if before is not None and (exact or not attribution.exact):
                 self._found.move_to_end(target_id)
                 return before
-        row = survey.spectra.row(target_id)
-        ivar, measured = survey.spectra.ivar[row], survey.spectra.measured[row]
-        model, _ = survey.engine.get()
-        known, why_not = significance_or_why(attribution, survey.engine.null())
-        features = tuple(find_features(attribution, ivar=ivar, measured=measured, significance=known))
+        target = survey.spectra[[survey.spectra.row(target_id)]]
+        (model, pool), null = survey.engine.get(), survey.engine.null()
+        known, why_not = significance_or_why(attribution, null)
+        found = find_features(attribution, compare(model, target, pool.latents, null), significance=known)
         made = model.reconstruct(attribution.flux[None], np.array([attribution.redshift]))[0]
         made = np.where(model.covered(attribution.redshift), made, np.nan).astype(np.float32)
-        reason = Reason(features, sentence(features), made, known, why_not)
+        reason = Reason(found, sentence(found, attribution.redshift), made, known, why_not)
         with self._lock:
             self._found[target_id] = reason, attribution.exact
             while len(self._found) > _KEEP:
                 self._found.popitem(last=False)
-        self.findings.learn({target_id: Finding.of(attribution, features, in_brief(features))})
+        listed, instrument = found.features or found.likely, str(target.instrument[0])
+        self.findings.learn({target_id: Finding.of(attribution, listed, in_brief(found), instrument)})
         return reason
 
 
 def marks(features: Sequence[Feature]) -> list[tuple[float, float, str, str]]:
     """Return what to mark on the panels: first and last observed wavelength (Angstrom), words, and the verdict."""
-    return [(*one.observed, in_brief([one]), one.verdict) for one in features]
-
-
-def in_brief(features: Sequence[Feature]) -> str:
-    """Say in a few words what stands out most.
-
-    >>> in_brief([])
-    'nothing stands out'
-    """
-    if not features:
-        return "nothing stands out"
-    first = features[0]
-    low, high = first.observed
-    if first.kind == "global":
-        return "the spectrum as a whole"
-    if first.line_names and first.verdict != "instrument":
-        return first.line_names
-    where = first.place or f"{low:.0f}–{high:.0f} Å"
-    return f"{where}, instrument" if first.verdict == "instrument" else where
+    return [(*one.observed, title(one), one.verdict) for one in features]

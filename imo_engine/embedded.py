@@ -4,10 +4,18 @@ from pathlib import Path
 
 from imo_engine.errors import ImoError
 
-__all__ = ["DEMO_SPECTRA", "EMBEDDED_MODEL", "NULL_DISTRIBUTION", "embedded_file", "model_or_embedded"]
+__all__ = [
+    "DEMO_SPECTRA",
+    "EMBEDDED_MODEL",
+    "DEVIATION_NULL",
+    "NULL_DISTRIBUTION",
+    "embedded_file",
+    "model_or_embedded",
+]
 
 EMBEDDED_MODEL = "model.safetensors"
 NULL_DISTRIBUTION = "null.safetensors"
+DEVIATION_NULL = "deviations.safetensors"
 DEMO_SPECTRA = "coadd-demo.fits.gz"
 
 

@@ -1,47 +1,54 @@
-"""Why is it odd: what stands out of an attribution, where it lies, and whether source or instrument made it."""
+"""Why is it odd: what stands out of a spectrum, where it lies, and whether source or instrument made it.
+
+Two things are looked at: where the spectrum deviates from its ordinary twin (:mod:`imo_engine.deviations`), and where
+it makes ordinary spectra improbable (:mod:`imo_engine.occlusion`). Each has p-values counted among ordinary spectra;
+what both see is one feature, with the smaller p-value times two.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from imo_engine.attribution import Attribution
-from imo_engine.changes import Change, change_in
+from imo_engine.deviation_null import WIDTHS
+from imo_engine.deviations import Comparison, DeviantRange, deviant_ranges
 from imo_engine.errors import InputError
+from imo_engine.evidence import Evidence, verdict
+from imo_engine.other_redshift import OtherRedshift
 from imo_engine.peaks import Region, find_regions
-from imo_engine.significance import LEVEL, Significance, p_in_words
-from imo_engine.spectral_lines import SpectralLine
+from imo_engine.significance import LEVEL, Significance
+from imo_engine.spectral_lines import EMISSION_LINES, SpectralLine
+from imo_engine.spectrum_facts import SpectrumFacts
 from imo_engine.strength import Strength, strengths
-from imo_engine.surroundings import (
-    SPEED_OF_LIGHT,
-    Nearby,
-    arm_overlap,
-    lines_within,
-    names,
-    nearest_arm_edge,
-    nearest_lines,
-    nearest_sky_line,
-    place,
-    telluric_band,
-)
-from imo_engine.verdicts import Evidence, evidence_for, verdict
+from imo_engine.surroundings import SPEED_OF_LIGHT, Nearby, lines_within, names, nearest_lines, place
+from imo_engine.verdicts import evidence_for
 
-__all__ = ["Feature", "find_features", "sentence"]
+__all__ = ["Feature", "Findings", "find_features"]
 
 _NARROW = 400.0  # Angstrom; what is wider is no line
 _GLOBAL = 0.75  # share of the known pixels
-_TOP = 0.9  # of the highest value
-_CHANCE = 0.4  # above which being near a spectral line says nothing
-_NEAR = 1500.0  # km/s; farther from a line than this nothing is called after it
-_MOSTLY = 0.6  # of the summed falls of log p
-_NAMED = 2  # features in a sentence besides the first
-_LINE_SLACK = 150.0  # km/s by which a line may lie outside a range that holds it
+_LINE_SLACK, _LARGEST_SLACK = 350.0, 2500.0  # km/s by which a line may lie outside; half the width of a range counts
+_OF_A_LINE = 100.0  # Angstrom; a wider range may be continuum
+_SEEN_LINE = 3.0  # sigma
+_LIKELY = 2  # features that are not significant
+_MOST = 6
+_SMALLEST = 0.05  # of the largest share, where there are no p-values
+_MIN_SIGNIFICANCE = 1.0  # over baselines
+_HARD = (
+    "sky lines",
+    "width",
+    "negative flux",
+    "step",
+    "redshift",
+    "atmosphere",
+    "mask",
+)  # what convinces also where nothing is significant
 
 
 @dataclass(frozen=True)
 class Feature:
-    """Part of a spectrum that lowers log p when it is put into ordinary spectra."""
+    """Part of a spectrum that is odd."""
 
     pixels: tuple[int, int]
     """First pixel, and one past the last."""
@@ -50,40 +57,34 @@ class Feature:
     rest: tuple[float, float]
     """The same in the rest frame."""
     peak: float
-    """Where it is highest at the finest window size that still sees it, vacuum Angstrom, observed frame."""
+    """Where it is highest, vacuum Angstrom, observed frame."""
     peak_rest: float
     """The same in the rest frame."""
     kind: str
     """"narrow" (to 400 Angstrom), "broad", or "global" where no part of the spectrum stands out."""
+    p_value: float | None
+    """How often an ordinary spectrum shows as much anywhere; None without ordinary spectra to compare with."""
     share: float
     """Of the positive part of the combined attribution; shares of all features sum to 1 at most."""
     log_prob_drop: float
-    """Nats by which log p of an ordinary spectrum falls if this range is put into it: the largest fall by a
-    single chunk, or the sum of those of the best window size, which is an estimate, where the range is broader.
-    Features are ranked by it, because the share also depends on which window sizes the combination prefers."""
+    """Nats by which log p of an ordinary spectrum falls if this range is put into it: the largest fall by a single
+    chunk, or the sum of those of the best window size, which is an estimate, where the range is broader; 0 if it
+    does not fall."""
     window_size: int
     """Pixels: the size whose mean over the range is largest against its scatter over baselines."""
     significance: float
-    """Of the combination's mean over the range against its scatter over the M baselines, as the normal sigma
-    whose tail is that of Student's t with M - 1 degrees of freedom: t = 5 is 3.2 sigma with 8 baselines, 1.6
-    with 2. Ranges are chosen where the curve is high, so it is an upper limit."""
-    p_value: float | None
-    """How often an ordinary spectrum has, anywhere and at any window size, a value as high as the highest of this
-    range (:mod:`imo_engine.significance`); None without a null distribution."""
-    change: Change
-    """Flux against the baselines."""
+    """Of the combination's mean over the range against its scatter over the baselines
+    (:func:`imo_engine.strength.significance_of_mean`)."""
+    deviation: float
+    """Spectrum minus twin, in units of the ordinary spread at the width that shows it best, with its sign."""
+    deviation_width: float
+    """Of this width, Angstrom."""
+    noise_sigma: float
+    """Mean of spectrum minus twin over the range, in units of its noise by the file's ivar alone."""
     lines: tuple[Nearby, ...]
-    """Spectral lines nearest to the peak, rest frame."""
+    """Spectral lines nearest to the peak, rest frame, the nearest first."""
     line_names: str
-    """Those that a narrow range holds, in words, if its peak is at one of them; else empty."""
-    sky_line: Nearby
-    """Nearest to the peak, observed frame."""
-    telluric: str
-    """Band of the atmosphere that covers at least half of the range, or empty."""
-    overlap: str
-    """Overlap of two arms that holds the middle of the range, or empty."""
-    arm_edge: Nearby
-    """End of an arm nearest to the peak."""
+    """Those that a range of up to 400 Angstrom holds, in words; else empty."""
     place: str
     """Which part of the spectrograph the range is ("B arm", "red end of the Z arm"), or empty."""
     evidence: tuple[Evidence, ...]
@@ -93,138 +94,143 @@ class Feature:
 
     @property
     def excess(self) -> bool:
-        """Whether there is more flux than in the baselines, not less."""
-        return self.change.size > 0
+        """Whether there is more flux than the twin has, not less."""
+        return self.noise_sigma > 0
+
+    @property
+    def is_significant(self) -> bool:
+        """Whether ordinary spectra rarely show as much; True where that is not known."""
+        return self.p_value is None or self.p_value <= LEVEL
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What stands out of one spectrum.
+
+    Attributes:
+        features: What is significant, the smallest p-value first, then the largest share of the attribution;
+            everything that stands out, by share, where there are no p-values.
+        likely: What is most likely among the rest; empty where there are no p-values.
+        other: Another redshift that emission lines fit.
+        smallest_p: The smallest p-value that can be found; 0 if unknown.
+    """
+
+    features: tuple[Feature, ...]
+    likely: tuple[Feature, ...] = ()
+    other: OtherRedshift | None = None
+    smallest_p: float = 0.0
 
 
 def find_features(
     attribution: Attribution,
+    comparison: Comparison,
     *,
-    ivar: NDArray[np.floating] | None = None,
-    measured: NDArray[np.bool_] | None = None,
     significance: Significance | None = None,
-    limit: int = 6,
-    smallest: float = 0.05,
-    min_significance: float = 1.0,
-) -> list[Feature]:
-    """Return what stands out of the combined attribution, the largest fall of log p first.
+    limit: int = _MOST,
+) -> Findings:
+    """Return what stands out of one spectrum.
 
     Args:
-        attribution: Of one spectrum, with at least 2 baselines.
-        ivar: (pixel,) inverse variance of its flux; 0 where unknown.
-        measured: (pixel,) which pixels hold data.
-        significance: Of the attribution, for p-values.
+        attribution: Of the spectrum, with at least 2 baselines.
+        comparison: The spectrum beside its ordinary twin.
+        significance: Of the attribution, for its p-values.
         limit: How many features at most.
-        smallest: Features below this share of the largest fall of log p are left out.
-        min_significance: Those below it too, sigma.
-
-    Returns:
-        Features whose pixels do not overlap; none if nothing is positive or nothing is significant.
 
     Raises:
-        InputError: ``ivar`` or ``measured`` of another shape.
+        InputError: attribution and comparison are of other pixels.
     """
-    for name, array in (("ivar", ivar), ("measured", measured)):
-        if array is not None and np.shape(array) != attribution.valid.shape:
-            raise InputError(f"'{name}' has shape {np.shape(array)}, expected {attribution.valid.shape}")
+    if comparison.flux.shape != attribution.valid.shape:
+        raise InputError(f"'comparison' has {comparison.flux.shape}, 'attribution' {attribution.valid.shape} pixels")
+    deviant = deviant_ranges(comparison, LEVEL)
+    facts = SpectrumFacts(comparison, deviant)
+    kinds = (len(comparison.null) > 0) + (significance is not None)
     combined = attribution.combined
-    total = float(np.sum(combined, where=combined > 0))
-    regions = find_regions(combined)
-    found = [
-        (region, strength)
-        for region, strength in zip(regions, strengths(attribution, regions, significance), strict=True)
-        if strength is not None and strength.significance >= min_significance and strength.log_prob_drop > 0
-    ]
-    found.sort(key=lambda one: (-one[1].log_prob_drop, one[0].start))
-    return [
-        _describe(attribution, region, strength, float(combined[region.pixels].sum()) / total, ivar, measured)
-        for region, strength in found[:limit]
-        if strength.log_prob_drop >= smallest * found[0][1].log_prob_drop
-    ]
+    total = float(np.sum(combined, where=combined > 0)) or 1.0
+    regions, ranges = _regions(attribution, deviant)
+    found = []
+    for region, strength, deviation in zip(regions, strengths(attribution, regions, significance), ranges, strict=True):
+        p = _together(deviation, strength, kinds)
+        if deviation is None and (strength is None or strength.significance < _MIN_SIGNIFICANCE):
+            continue
+        share = float(np.sum(combined[region.pixels], where=combined[region.pixels] > 0)) / total
+        found.append((region, strength, deviation, p, share))
+    if not kinds:
+        found.sort(key=lambda one: (-one[4], one[0].start))
+        chosen = [one for one in found if one[4] >= _SMALLEST * found[0][4] and one[4] > 0][:limit]
+        likely = []
+    else:
+        found.sort(key=lambda one: (one[3], -one[4], one[0].start))
+        chosen = [one for one in found if one[3] <= LEVEL][:limit]
+        likely = [] if chosen else [one for one in found if one[4] > 0 or one[3] < 1][:_LIKELY]
+
+    def described(picked: list) -> tuple[Feature, ...]:
+        return tuple(
+            _describe(attribution, facts, region, strength, deviation, p if kinds else None, share)
+            for region, strength, deviation, p, share in picked
+        )
+
+    smallest = [1 / (len(comparison.null) + 1)] * (len(comparison.null) > 0)
+    smallest += [] if significance is None else [significance.smallest]
+    return Findings(described(chosen), described(likely), facts.other, kinds * min(smallest, default=0.0))
 
 
-def sentence(features: Sequence[Feature]) -> str:
-    """Say in one sentence why a spectrum is odd.
+def _together(deviation: DeviantRange | None, strength: Strength | None, kinds: int) -> float:
+    """Return the p-value of what one or both ways of looking found, corrected for looking in ``kinds`` ways."""
+    both = [] if deviation is None or not np.isfinite(deviation.p_value) else [deviation.p_value]
+    if strength is not None and strength.p_value is not None:
+        both.append(strength.p_value)
+    return min(1.0, kinds * min(both, default=1.0))
 
-    >>> sentence([])
-    'Nothing stands out.'
+
+def _regions(
+    attribution: Attribution, deviant: Sequence[DeviantRange]
+) -> tuple[list[Region], list[DeviantRange | None]]:
+    """Return ranges that share no pixel, the highest peak of the attribution first, and what deviates in each.
+
+    A region of the attribution that overlaps something deviant is the same thing, whose place the deviation tells.
     """
-    if not features:
-        return "Nothing stands out."
-    first, *others = features
-    text = _subject(first) + (", which looks instrumental" if _is_to_be_said(first) else "")
-    if (
-        others
-        and first.kind != "global"
-        and first.log_prob_drop >= _MOSTLY * sum(one.log_prob_drop for one in features)
-    ):
-        text = f"mostly {text}"
-    text += ": "
-    if abs(first.change.sigma) >= 1:
-        text += f"{'excess' if first.excess else 'missing'} flux, "
-    text += f"seen best at {first.window_size} pixel{'s' if first.window_size > 1 else ''}"
-    if others:
-        named = others[:_NAMED]
-        text += f"; also {' and '.join(_subject(one) for one in named)}"
-        if all(_is_to_be_said(one) for one in named):
-            text += f", which {'look' if len(named) > 1 else 'looks'} instrumental"
-    known = [one.p_value for one in features if one.p_value is not None]
-    if known and min(known) > LEVEL:
-        text += f". Ordinary spectra show as much somewhere ({p_in_words(min(known), 0.0)})"
-    return text[0].upper() + text[1:] + "."
-
-
-def _is_on_sky(feature: Feature) -> bool:
-    return feature.verdict == "instrument" and any(one.about == "sky lines" for one in feature.evidence)
-
-
-def _is_to_be_said(feature: Feature) -> bool:
-    return feature.verdict == "instrument" and not _is_on_sky(feature)
-
-
-def _subject(feature: Feature) -> str:
-    low, high = feature.observed
-    across = f"{low:.0f}-{high:.0f} Å"
-    if feature.kind == "global":
-        return f"the spectrum as a whole ({across}), no part of which stands out"
-    if _is_on_sky(feature):
-        return f"night-sky lines at {across}"
-    if feature.line_names and feature.verdict != "instrument":
-        return f"{feature.line_names} at {across}"
-    if feature.place:
-        return f"the {feature.place} ({across})"
-    return f"a feature at {across}" if feature.kind == "narrow" else f"a broad range ({across})"
+    spans: list[tuple[int, int, DeviantRange | None]] = [(one.start, one.stop, one) for one in deviant]
+    for region in find_regions(attribution.combined):
+        if not any(start < region.stop and region.start < stop for start, stop, _ in spans):
+            spans.append((region.start, region.stop, None))
+    combined = np.nan_to_num(attribution.combined, nan=-np.inf)
+    spans.sort(key=lambda span: (-float(combined[span[0] : span[1]].max()), span[0]))
+    regions = []
+    for start, stop, _ in spans:
+        known = np.flatnonzero(np.isfinite(attribution.combined[start:stop])) + start
+        regions.append(Region(start, stop, known))
+    return regions, [one for _, _, one in spans]
 
 
 def _describe(
     attribution: Attribution,
+    facts: SpectrumFacts,
     region: Region,
-    strength: Strength,
+    strength: Strength | None,
+    deviation: DeviantRange | None,
+    p: float | None,
     share: float,
-    ivar: NDArray[np.floating] | None,
-    measured: NDArray[np.bool_] | None,
 ) -> Feature:
     wave, stretch, sizes = attribution.wavelength, 1 + attribution.redshift, attribution.window_sizes
+    one = facts.comparison
     low, high = float(wave[region.start]), float(wave[region.stop - 1])
-    curve = attribution.mean[strength.finest, region.pixels]
-    highest = region.pixels[np.flatnonzero(curve >= np.nanmax(curve))]
-    peak = float(wave[highest[len(highest) // 2]])
-    top = region.pixels[np.flatnonzero(curve >= _TOP * np.nanmax(curve))]
-    # neither a chunk nor a plateau says better where it is
-    tolerance = max(sizes[strength.finest] * float(np.median(np.diff(wave))), float(wave[top[-1]] - wave[top[0]])) / 2
+    best = max(range(len(sizes)), key=sizes.__getitem__) if strength is None else strength.window
+    peak = float(wave[_peak(attribution, region, strength, deviation)])
     kind = "narrow" if high - low <= _NARROW else "broad"
     if len(region.pixels) >= _GLOBAL * int(np.isfinite(attribution.combined).sum()):
         kind = "global"
-    change = change_in(attribution, region.start, region.stop, ivar)
-    near = nearest_lines(peak / stretch, tolerance=tolerance / stretch, count=5)
+    (score, width), sigma = _deviation(one, region, deviation), _noise_sigma(one, region)
     held: tuple[SpectralLine, ...] = ()
     if kind == "narrow":
-        slack = _LINE_SLACK / SPEED_OF_LIGHT
-        held = lines_within(low / stretch * (1 - slack), high / stretch * (1 + slack), emission=change.size > 0)
-    own = {line.wavelength for line in held}
-    at_peak = [one for one in near if one.wavelength in own and one.chance < _CHANCE and abs(one.offset) < _NEAR]
-    line = min(at_peak, key=lambda one: one.chance, default=None)
-    evidence = evidence_for(attribution, region, kind, line=line, measured=measured)
+        half = SPEED_OF_LIGHT * (high - low) / (high + low)
+        slack = min(max(_LINE_SLACK, half), _LARGEST_SLACK) / SPEED_OF_LIGHT
+        frame = 1 + (facts.other.redshift if facts.other is not None and facts.other.instead else attribution.redshift)
+        held = lines_within(low / frame * (1 - slack), high / frame * (1 + slack), emission=sigma > 0)
+        held = tuple(line for line in held if _is_seen(line, facts, high - low, sigma))
+    emission = [line for line in held if line in EMISSION_LINES]
+    evidence = () if kind == "global" else evidence_for(region.start, region.stop, facts, emission, excess=sigma > 0)
+    if p is not None and p > LEVEL:
+        evidence = tuple(one for one in evidence if one.about in _HARD)
     return Feature(
         pixels=(region.start, region.stop),
         observed=(low, high),
@@ -232,19 +238,61 @@ def _describe(
         peak=peak,
         peak_rest=peak / stretch,
         kind=kind,
+        p_value=p,
         share=share,
-        log_prob_drop=strength.log_prob_drop,
-        window_size=sizes[strength.window],
-        significance=strength.significance,
-        p_value=strength.p_value,
-        change=change,
-        lines=near[:3],
-        line_names="" if line is None else names(held),
-        sky_line=nearest_sky_line(peak, tolerance=tolerance),
-        telluric=telluric_band(low, high),
-        overlap=arm_overlap(low, high),
-        arm_edge=nearest_arm_edge(peak),
-        place="" if kind == "global" else place(low, high),
+        log_prob_drop=0.0 if strength is None else max(0.0, strength.log_prob_drop),
+        window_size=sizes[best],
+        significance=0.0 if strength is None else strength.significance,
+        deviation=score,
+        deviation_width=width * float(np.median(np.diff(wave))),
+        noise_sigma=sigma,
+        lines=nearest_lines(peak / stretch),
+        line_names=names(held),
+        place="" if kind == "global" else place(low, high, one.spectrograph),
         evidence=evidence,
         verdict=verdict(evidence),
     )
+
+
+def _is_seen(line: SpectralLine, facts: SpectrumFacts, width: float, sigma: float) -> bool:
+    """Tell whether a range may be called after a line that it holds.
+
+    After an emission line if there is more flux and the line is major or the range narrow; else if the spectrum itself
+    differs there with the sign of the range.
+    """
+    if line not in EMISSION_LINES:
+        return width <= _OF_A_LINE
+    if sigma > 0 and (line.major or width <= _OF_A_LINE):
+        return True
+    return any(one.line == line and one.sigma * np.sign(sigma) > _SEEN_LINE for one in facts.lines)
+
+
+def _peak(attribution: Attribution, region: Region, strength: Strength | None, deviation: DeviantRange | None) -> int:
+    """Return the pixel where a range is highest: of the deviation, or of the attribution's finest window."""
+    if deviation is not None:
+        return int(np.clip(deviation.peak, region.start, region.stop - 1))
+    if strength is None or not len(region.pixels):
+        return (region.start + region.stop) // 2
+    curve = attribution.mean[strength.finest, region.pixels]
+    highest = region.pixels[np.flatnonzero(curve >= np.nanmax(curve))]
+    return int(highest[len(highest) // 2])
+
+
+def _deviation(one: Comparison, region: Region, deviation: DeviantRange | None) -> tuple[float, int]:
+    """Return the deviation of a range in ordinary spreads, with its sign, and the width of its window, pixels."""
+    if deviation is not None:
+        return deviation.score, deviation.width
+    part = one.score[:, region.start : region.stop]
+    if not np.isfinite(part).any():
+        return 0.0, 1
+    fitting = [k for k, width in enumerate(WIDTHS) if width <= 2 * (region.stop - region.start)]
+    part = np.where(np.isfinite(part[fitting]), part[fitting], 0.0)
+    row, pixel = np.unravel_index(int(np.argmax(np.abs(part))), part.shape)
+    return float(part[row, pixel]), WIDTHS[fitting[row]]
+
+
+def _noise_sigma(one: Comparison, region: Region) -> float:
+    inside = slice(region.start, region.stop)
+    weight = np.where(one.good[inside], one.ivar[inside], 0.0)
+    square = float(weight.sum())
+    return float((one.difference[inside] * weight).sum()) / np.sqrt(square) if square > 0 else 0.0

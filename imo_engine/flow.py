@@ -82,13 +82,22 @@ class MaskedAutoregressiveFlow(nn.Module):
 
     def forward(self, latents: Tensor) -> Tensor:
         """Return log p of the latents."""
+        x, log_det = self._transformed(latents)
+        return log_det - 0.5 * (x * x).sum(-1) - 0.5 * self.config.n_latent * math.log(2 * math.pi)
+
+    def normal(self, latents: Tensor) -> Tensor:
+        """Return the normal coordinates of latents, (batch, n_latent): standard normal if they are ordinary."""
+        return self._transformed(latents)[0]
+
+    def _transformed(self, latents: Tensor) -> tuple[Tensor, Tensor]:
+        """Return normal coordinates and the logarithm of the determinant of their derivatives, (batch,)."""
         x = latents * self.scale + self.shift
         log_det = torch.log(torch.abs(self.scale)).sum().expand(len(x))
         for made, permutation in zip(self.transforms, self.permutations, strict=True):
             scale, shift = made(x)
             x = (x * scale + shift)[:, permutation]
             log_det = log_det + torch.log(scale).sum(-1)
-        return log_det - 0.5 * (x * x).sum(-1) - 0.5 * self.config.n_latent * math.log(2 * math.pi)
+        return x, log_det
 
     @torch.no_grad()
     def sample(self, count: int, *, generator: torch.Generator) -> Tensor:

@@ -7,7 +7,7 @@ values of each for any place.
 """
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,12 @@ from numpy.typing import ArrayLike, NDArray
 from safetensors import SafetensorError, safe_open
 
 from imo_engine.attribution import RECOMMENDED_WEIGHTING, Attribution
+from imo_engine.deviation_null import DeviationNull
+from imo_engine.embedded import DEVIATION_NULL, NULL_DISTRIBUTION
 from imo_engine.errors import InputError, ModelFileError
 from imo_engine.files import write_atomically
 
-__all__ = ["COMBINED", "TAIL_LEVELS", "MapNull", "NullDistribution", "NullSettings", "PlaceBins", "counted_p"]
+__all__ = ["COMBINED", "TAIL_LEVELS", "MapNull", "NullDistribution", "NullSettings", "PlaceBins"]
 
 COMBINED = "combined"
 """Name of the combination among the maps; a window size of 16 pixels is "w16"."""
@@ -145,6 +147,8 @@ class NullDistribution:
     """Of the ordinary spectra, lowest and highest."""
     provenance: dict[str, Any]
     """Which spectra they were, and what else tells how this was made."""
+    deviations: DeviationNull | None = None
+    """What ordinary spectra show beside their twins; a file of its own."""
 
     def __len__(self) -> int:
         return len(self.maxima)
@@ -236,6 +240,19 @@ class NullDistribution:
             raise ModelFileError(f"{path}: of model {found.model or '(unnamed)'}, but the model in use is {model}")
         return found
 
+    @classmethod
+    def load_beside(cls, model_file: Path, model: str) -> "NullDistribution | None":
+        """Read what lies beside a model's file, deviations from twins included; None if there is nothing.
+
+        Raises:
+            ModelFileError: a file that is damaged, or that belongs to another model.
+        """
+        path, deviations = model_file.with_name(NULL_DISTRIBUTION), model_file.with_name(DEVIATION_NULL)
+        if not path.is_file():
+            return None
+        null = cls.load(path, model)
+        return replace(null, deviations=DeviationNull.load(deviations, model)) if deviations.is_file() else null
+
     def save(self, path: str | Path) -> None:
         """Write it as safetensors.
 
@@ -256,16 +273,3 @@ class NullDistribution:
             write_atomically(path, lambda temporary: safetensors.numpy.save_file(tensors, temporary, metadata))
         except (OSError, SafetensorError) as error:
             raise ModelFileError(f"{path}: cannot be written: {error}") from None
-
-
-def counted_p(values: ArrayLike, ordinary: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Return p-values by counting: (1 + how many ordinary values, (n,) rising, reach each value) / (n + 1).
-
-    NaN where a value is NaN. If a value comes from where the ordinary ones come from, P(p <= a) is at most a.
-
-    >>> counted_p([0.5, 2.0, 9.0], np.array([1.0, 2.0, 3.0])).tolist()
-    [1.0, 0.75, 0.25]
-    """
-    given = np.asarray(values, np.float64)
-    reach = len(ordinary) - np.searchsorted(ordinary, given, side="left")
-    return np.where(np.isnan(given), np.nan, (1 + reach) / (len(ordinary) + 1))

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imo_engine.attribution import Attribution
-from imo_engine.null_distribution import NullDistribution, counted_p
+from imo_engine.counting import counted_p
+from imo_engine.null_distribution import NullDistribution
 
 __all__ = [
     "LEVEL",

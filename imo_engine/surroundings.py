@@ -10,21 +10,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from imo_engine.instrument import ARM_OVERLAPS, ARMS, TELLURIC_BANDS, sky_lines
+from imo_engine.instrument import Instrument
 from imo_engine.spectral_lines import ABSORPTION_LINES, EMISSION_LINES, SpectralLine
 
 __all__ = [
     "LINES",
     "SPEED_OF_LIGHT",
     "Nearby",
-    "arm_overlap",
     "lines_within",
     "names",
-    "nearest_arm_edge",
     "nearest_lines",
-    "nearest_sky_line",
     "place",
-    "telluric_band",
 ]
 
 SPEED_OF_LIGHT = 299_792.458
@@ -102,63 +98,35 @@ def names(lines: Sequence[SpectralLine], *, limit: int = 3) -> str:
     return " + ".join(species[:limit]) + (" and others" if len(species) > limit else "")
 
 
-def nearest_sky_line(observed: float, *, tolerance: float = 0.0) -> Nearby:
-    """Return the bright night-sky line nearest to an observed wavelength, vacuum Angstrom."""
-    table = sky_lines()
-    row = table[np.argmin(np.abs(table["wavelength"] - observed))]
-    wavelength = float(row["wavelength"])
-    chance = _chance(table["wavelength"], observed, abs(observed - wavelength) + tolerance)
-    return Nearby(f"{row['species']} {wavelength:.0f}", wavelength, observed - wavelength, "Angstrom", chance)
+def place(low: float, high: float, instrument: Instrument | None, *, tolerance: float = _AT_THE_END) -> str:
+    """Say which part of a spectrograph an observed range is: whole arms, or the end of one.
 
+    Empty if it is neither, or the instrument is not known.
 
-def telluric_band(low: float, high: float) -> str:
-    """Name the band of the atmosphere that covers most of an observed range, if at least half of it."""
-    width = max(high - low, 1e-9)
-    shares = [((min(high, last) - max(low, first)) / width, name) for name, first, last in TELLURIC_BANDS]
-    share, name = max(shares)
-    return name if share >= 0.5 or (low == high and share >= 0) else ""
-
-
-def arm_overlap(low: float, high: float) -> str:
-    """Name the overlap of two arms that holds the middle of an observed range; empty if none does."""
-    middle = (low + high) / 2
-    return next((name for name, (first, last) in ARM_OVERLAPS.items() if first <= middle <= last), "")
-
-
-def nearest_arm_edge(observed: float) -> Nearby:
-    """Return the end of an arm nearest to an observed wavelength, vacuum Angstrom."""
-    edges = [(f"{colour} end of the {arm} arm", edge) for arm, ends in ARMS.items() for colour, edge in _ends(ends)]
-    name, edge = min(edges, key=lambda one: abs(one[1] - observed))
-    chance = _chance(np.array([edge for _, edge in edges]), observed, abs(observed - edge))
-    return Nearby(name, edge, observed - edge, "Angstrom", chance)
-
-
-def place(low: float, high: float, *, tolerance: float = _AT_THE_END) -> str:
-    """Say which part of the spectrograph an observed range is: whole arms, or the end of one; empty if neither.
-
-    >>> place(3600, 5750), place(3600, 3900), place(5000, 5100)
-    ('B arm', 'blue end of the B arm', '')
+    >>> from imo_engine.instrument import INSTRUMENTS
+    >>> desi = INSTRUMENTS["DESI"]
+    >>> place(3600, 5750, desi), place(3600, 3900, desi), place(5000, 5100, desi), place(3600, 5750, None)
+    ('B arm', 'blue end of the B arm', '', '')
     """
+    if instrument is None:
+        return ""
+    arms, part = instrument.arms, instrument.part
     covered, outside = [], high - low
-    for arm, (first, last) in ARMS.items():
+    for arm, (first, last) in arms.items():
         common = max(0.0, min(high, last) - max(low, first))
         if common >= _MOST_OF_AN_ARM * (last - first):
             covered.append(arm)
             outside -= common
     if covered and outside <= 0.15 * (high - low):
-        return f"{covered[0]} arm" if len(covered) == 1 else f"{' and '.join(covered)} arms"
-    for arm, (first, last) in ARMS.items():
+        return f"{covered[0]} {part}" if len(covered) == 1 else f"{' and '.join(covered)} {part}s"
+    for arm, (first, last) in arms.items():
         if high - low > 0.5 * (last - first) or low < first - tolerance or high > last + tolerance:
             continue
         if low - first <= tolerance:
-            return f"blue end of the {arm} arm"
+            return f"blue end of the {arm} {part}"
         if last - high <= tolerance:
-            return f"red end of the {arm} arm"
+            return f"red end of the {arm} {part}"
     return ""
-
-
-def _ends(ends: tuple[float, float]) -> tuple[tuple[str, float], tuple[str, float]]:
-    return ("blue", ends[0]), ("red", ends[1])
 
 
 def _chance(wavelengths: np.ndarray, place: float, distance: float) -> float:

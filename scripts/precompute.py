@@ -15,10 +15,12 @@ from app.computation import Inputs, explain  # noqa: E402 - the checkout that th
 from app.events import Settings  # noqa: E402
 from app.findings import Finding  # noqa: E402
 from app.precomputed import DEMO_RESULTS, Result, write_results  # noqa: E402
-from app.reasons import in_brief  # noqa: E402
 from app.result_cache import ResultCache  # noqa: E402
 from app.survey import demo_survey  # noqa: E402
 from imo_engine.features import find_features  # noqa: E402
+from imo_engine.sentences import in_brief  # noqa: E402
+from imo_engine.significance import significance_or_why  # noqa: E402
+from imo_engine.twin import compare  # noqa: E402
 
 
 @click.command()
@@ -34,6 +36,7 @@ def main(output: Path, lowest: int, keep: int, cache: Path | None, device: str) 
     survey, settings, store = demo_survey(device=device), Settings(), ResultCache(cache)
     spectra = survey.spectra
     rows = [row for row in survey.order()[:lowest] if not spectra.problem[row]]
+    (model, pool), null = survey.engine.get(), survey.engine.null()
     results = []
     with click.progressbar(rows) as bar:
         for number, row in enumerate(bar):
@@ -44,10 +47,12 @@ def main(output: Path, lowest: int, keep: int, cache: Path | None, device: str) 
             if attribution is None:
                 attribution = explain(inputs, lambda event: None, lambda: False)
                 store.put(key, attribution)
-            features = find_features(attribution, ivar=spectra.ivar[row], measured=spectra.measured[row])
-            finding = Finding.of(attribution, features, in_brief(features))
+            known, _ = significance_or_why(attribution, null)
+            comparison = compare(model, spectra[[row]], pool.latents, null)
+            found = find_features(attribution, comparison, significance=known)
+            brief, instrument = in_brief(found), str(spectra.instrument[row])
+            finding = Finding.of(attribution, found.features or found.likely, brief, instrument)
             results.append(Result(target, key, finding, attribution if number < keep else None))
-    model, _ = survey.engine.get()
     write_results(output, results, settings, model.fingerprint)
     click.echo(
         f"{output}: {len(results)} targets, {min(keep, len(results))} attributions, {output.stat().st_size:,} bytes"

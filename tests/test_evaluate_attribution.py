@@ -8,7 +8,7 @@ import pytest
 import torch
 from astropy.table import Table
 from click.testing import CliRunner
-from networks import COVERED_REDSHIFT, random_flux, tiny_model
+from networks import COVERED_REDSHIFT, WAVELENGTH, random_flux, tiny_model
 
 from imo_engine.autoencoder import AutoencoderConfig, SpectrumDecoder, SpectrumEncoder
 from imo_engine.baselines import BaselinePool
@@ -31,6 +31,7 @@ from imo_engine.occlusion import inverse_multiscale_occlusion
 from imo_engine.simulation.galaxies import analytic_galaxies
 from imo_engine.simulation.survey import KINDS, SurveyConfig, prepare_folder, simulate_part
 from imo_engine.simulation.survey_files import write_part
+from imo_engine.spectra import normalise
 
 WINDOWS = (1, 16, 64)
 PROTOCOL = Protocol(n_baselines=4, block_count=6, budgets=(16, 64))
@@ -50,7 +51,9 @@ def line_case(kind="cosmic_ray"):
     flux[140:146] += 4
     valid = np.ones(300, bool)
     valid[:5] = False
-    return Case("39628000000000007", kind, 4, COVERED_REDSHIFT, flux, clean, valid, np.full(300, 100.0))
+    ivar, z = np.full(300, 100.0), COVERED_REDSHIFT
+    spectrum = normalise(WAVELENGTH, flux, np.where(valid, ivar, 0.0), [z], target_id=["39628000000000007"])
+    return Case("39628000000000007", kind, 4, z, flux, clean, valid, ivar, spectrum, z, {}, WAVELENGTH)
 
 
 @pytest.fixture(scope="module")

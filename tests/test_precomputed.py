@@ -6,18 +6,20 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from deviating import beside_baselines
 from test_survey import TARGETS, tiny_survey
 
 from app.computation import Inputs, explain
 from app.events import Settings
 from app.findings import Finding
 from app.precomputed import DEMO_RESULTS, Layers, Precomputed, Result, write_results
-from app.reasons import in_brief
+from app.reasons import Reasons
 from app.result_cache import ResultCache
 from app.survey import demo_survey
 from imo_engine.embedded import embedded_file
 from imo_engine.errors import ImoError
 from imo_engine.features import find_features
+from imo_engine.sentences import in_brief
 
 FIRST, SECOND, THIRD, UNSCORED = TARGETS
 SETTINGS = Settings(window_sizes=(1, 4, 16), n_baselines=4)
@@ -25,6 +27,11 @@ SETTINGS = Settings(window_sizes=(1, 4, 16), n_baselines=4)
 
 def explained(survey, target, settings=SETTINGS):
     return explain(Inputs.of(survey, target, settings), lambda event: None, lambda: False)
+
+
+def finding_of(one):
+    found = find_features(one, beside_baselines(one))
+    return Finding.of(one, found.features, in_brief(found), "DESI")
 
 
 @pytest.fixture(scope="module")
@@ -43,8 +50,7 @@ def written(survey, attributions, tmp_path_factory):
     path = tmp_path_factory.mktemp("results") / "results.npz"
     results = []
     for target, one in attributions.items():
-        features = find_features(one)
-        finding = Finding.of(one, features, in_brief(features))
+        finding = finding_of(one)
         key = Inputs.of(survey, target, SETTINGS).digest()
         results.append(Result(target, key, finding, one if target == FIRST else None))
     write_results(path, results, SETTINGS, survey.engine.get()[0].fingerprint)
@@ -76,9 +82,9 @@ def test_findings_come_back(survey, attributions, written):
     found = Precomputed(written, survey, SETTINGS).findings()
     assert set(found) == {FIRST, SECOND}
     for target, one in attributions.items():
-        features = find_features(one)
-        expected = Finding.of(one, features, in_brief(features))
+        expected = finding_of(one)
         assert (found[target].brief, found[target].marks) == (expected.brief, expected.marks)
+        assert found[target].instrument == "DESI"
         for frame, profile in expected.profiles.items():
             np.testing.assert_allclose(found[target].profiles[frame], profile, rtol=1e-3, atol=1e-7)
 
@@ -185,9 +191,10 @@ class TestShipped:
         assert set(lowest[:200]) == set(findings)
         for target in lowest[:60:20]:
             found = results.get(Inputs.of(demo, target, Settings()).digest())
-            row = demo.spectra.row(target)
-            features = find_features(found, ivar=demo.spectra.ivar[row], measured=demo.spectra.measured[row])
-            assert in_brief(features) == findings[target].brief
+            told = Reasons()
+            told.of(demo, target, found)
+            assert told.brief(target) == findings[target].brief
+            assert findings[target].instrument == "DESI"
 
     def test_is_small(self):
         files = [one for one in embedded_file(DEMO_RESULTS).parent.iterdir() if one.is_file()]

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import xarray
+from deviating import beside_baselines
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import WAVELENGTH, random_flux, tiny_model
@@ -14,12 +15,14 @@ from app.plots.sources import PlotSources
 from imo_engine.attribution import Attribution
 from imo_engine.attribution_table import read_attribution_table, write_attribution_table
 from imo_engine.baselines import BaselinePool
+from imo_engine.counting import counted_p
 from imo_engine.embedded import EMBEDDED_MODEL, NULL_DISTRIBUTION, embedded_file
 from imo_engine.errors import InputError, ModelFileError
-from imo_engine.features import find_features, sentence
+from imo_engine.features import find_features
 from imo_engine.model import OutlierModel
-from imo_engine.null_distribution import NullDistribution, NullSettings, PlaceBins, counted_p
+from imo_engine.null_distribution import NullDistribution, NullSettings, PlaceBins
 from imo_engine.occlusion import inverse_multiscale_occlusion
+from imo_engine.sentences import sentence
 from imo_engine.significance import (
     NO_NULL,
     p_in_words,
@@ -357,21 +360,20 @@ def test_what_is_significant_is_sent_as_bits_and_forgotten_with_the_target(null)
 def test_features_carry_the_smallest_p_of_their_range(null):
     extra = np.where((np.arange(len(WAVE)) >= 96) & (np.arange(len(WAVE)) < 112), 60.0, 0.0)
     one = attribution(np.random.default_rng(21), redshift=0.14, extra=extra)
-    found = significance(one, null)
-    first = find_features(one, significance=found)[0]
+    found, beside = significance(one, null), beside_baselines(one)
+    first = find_features(one, beside, significance=found).features[0]
     assert first.pixels[0] <= 100 < first.pixels[1]
     assert first.p_value == found.smallest
-    assert "Ordinary spectra show as much" not in sentence([first])
-    plain = find_features(one)
-    assert [feature.p_value for feature in plain] == [None] * len(plain)
-    assert [feature.pixels for feature in plain] == [f.pixels for f in find_features(one, significance=found)]
+    plain = find_features(one, beside).features
+    assert plain and [feature.p_value for feature in plain] == [None] * len(plain)
 
 
 def test_a_sentence_says_when_ordinary_spectra_show_as_much(null):
     one = attribution(np.random.default_rng(22), redshift=0.1)
     found = significance(one, null)
-    features = find_features(one, significance=found, min_significance=0)
-    assert found.spectrum_p > 0.05
-    least = min(feature.p_value for feature in features)
+    said = find_features(one, beside_baselines(one), significance=found)
+    assert found.spectrum_p > 0.05 and not said.features
+    least = min(feature.p_value for feature in said.likely)
     assert least >= found.spectrum_p
-    assert f"Ordinary spectra show as much somewhere ({p_in_words(least, 0)})" in sentence(features)
+    words = f"Nothing is significant: ordinary spectra show as much somewhere ({p_in_words(least, found.smallest)})"
+    assert sentence(said, 0.1).startswith(words)

@@ -6,13 +6,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from browser import FIGURES, PATIENCE, Visit, chromium
+from deviating import beside_baselines
 from tools_page import ATTRIBUTIONS, REDSHIFTS, SPECTRA
 
 from app.labels import Label
 from app.reasons import Reason
 from app.standalone import StandaloneObject, standalone_html
 from imo_engine.errors import InputError
-from imo_engine.features import find_features, sentence
+from imo_engine.features import find_features
+from imo_engine.sentences import sentence
 
 HOSTILE = "</script></template><img src=x onerror='window.hacked=1'>"
 
@@ -20,11 +22,11 @@ HOSTILE = "</script></template><img src=x onerror='window.hacked=1'>"
 def hostile_object():
     """Return an object whose every word tries to get out."""
     spectrum, attribution = SPECTRA[[0]], ATTRIBUTIONS[0]
-    features = tuple(find_features(attribution, ivar=spectrum.ivar[0], measured=spectrum.measured[0]))
+    found = find_features(attribution, beside_baselines(attribution, spectrum.ivar[0]))
     return StandaloneObject(
         spectrum=replace(spectrum, target_id=np.array([HOSTILE]), source=np.array([HOSTILE])),
         attribution=replace(attribution, provenance={"model": HOSTILE}),
-        reason=Reason(features, sentence(features), (0.9 * spectrum.flux[0]).astype(np.float32)),
+        reason=Reason(found, sentence(found, 0.1), (0.9 * spectrum.flux[0]).astype(np.float32)),
         label=Label(HOSTILE, 3, "S", 0.321, "GALAXY", HOSTILE + "\nsecond line", True),
         scanner=HOSTILE,
         facts=(("rank", "1 of 12,000"),),

@@ -8,6 +8,7 @@ import panel as pn
 from app.plots.keys import keys_of
 from app.repairing import RepairDesk, Repaired, RepairState
 from app.survey import RankRange
+from imo_engine.instrument import INSTRUMENTS
 from imo_engine.ranges import range_words
 from imo_engine.repair_record import RepairedRegion
 from imo_engine.surroundings import lines_within, names, place
@@ -108,7 +109,7 @@ def _what(region: RepairedRegion, instrument: str) -> str:
     """Name the part of the spectrograph that a region is, or the lines in it; empty if there is nothing to name."""
     low, high = region.rest
     if high - low > _NARROW:
-        return place(*region.observed) if instrument == "DESI" else ""
+        return place(*region.observed, INSTRUMENTS.get(instrument))
     return names(lines_within(low * (1 - _SLACK), high * (1 + _SLACK)))
 
 

@@ -5,10 +5,12 @@ from html import escape
 
 import panel as pn
 
-from app.reasons import Reason, in_brief
+from app.reasons import Reason
 from app.session import Session
 from imo_engine.features import Feature
-from imo_engine.significance import LEVEL, p_in_words
+from imo_engine.ranges import range_words
+from imo_engine.sentences import title
+from imo_engine.significance import p_in_words
 
 __all__ = ["WHY_STYLE", "WhyPanel", "why_html"]
 
@@ -54,39 +56,36 @@ class WhyPanel(pn.viewable.Viewer):
 
 
 def why_html(reason: Reason) -> str:
-    """Return the sentence and the ranked features."""
-    known = reason.significance
-    smallest = 0.0 if known is None else known.smallest
-    rows = "".join(_row(number, feature, smallest) for number, feature in enumerate(reason.features, start=1))
+    """Return the sentence, what is significant as a ranked list, and what is only likely."""
+    known, found = reason.significance, reason.found
+    rows = "".join(_row(one, found.smallest_p, str(number)) for number, one in enumerate(found.features, start=1))
     ranked = f"<ol>{rows}</ol>" if rows else ""
+    likely = "".join(_row(one, found.smallest_p) for one in found.likely)
+    if likely:
+        likely = f'<h3>Most likely, but not significant</h3><ul class="likely">{likely}</ul>'
     words = f"No p-values: {reason.why_not}."
     if known is not None:
-        words = (
-            f"p: how often one of {known.ordinary} ordinary spectra shows as high a value anywhere, at any window size."
-        )
-    about = f'<p class="quiet">{escape(words)}</p>' if rows and (known is not None or reason.why_not) else ""
+        words = "p: how often an ordinary spectrum shows as much anywhere, deviating from its twin or lowering log p."
+    about = f'<p class="quiet">{escape(words)}</p>' if (rows or likely) and (known or reason.why_not) else ""
     return (
         '<section class="why" aria-label="Why is it odd"><h2>Why is it odd?</h2>'
-        f'<p class="sentence">{escape(reason.sentence)}</p>{ranked}{about}</section>'
+        f'<p class="sentence">{escape(reason.sentence)}</p>{ranked}{likely}{about}</section>'
     )
 
 
-def _row(number: int, feature: Feature, smallest: float) -> str:
+def _row(feature: Feature, smallest: float, number: str = "") -> str:
     low, high = feature.observed
-    rest = feature.rest
-    title = escape(in_brief([feature]).removesuffix(", instrument"))
-    observed = f"{low:.0f}–{high:.0f} Å"
-    where = (
-        f"rest {rest[0]:.0f}–{rest[1]:.0f} Å" if title == observed else f"{observed}, rest {rest[0]:.0f}–{rest[1]:.0f}"
-    )
+    name = escape(title(feature).removesuffix(", instrument"))
+    observed, rest = range_words(*feature.observed), range_words(*feature.rest)
+    where = f"rest {rest}" if name == escape(observed) else f"{observed}, rest {rest.removesuffix(' Å')}"
     facts = (
-        f"{where} · {_share(feature.share)} of the total<br>lowers log p by "
-        f"{_nats(feature.log_prob_drop)} · best at W = {feature.window_size} · {feature.significance:.1f} σ"
+        f"{where}<br>{_deviation(feature)}<br>{_share(feature.share)} of what lowers log p"
+        f" · best at W = {feature.window_size}"
     )
     if feature.p_value is not None:
         words = p_in_words(feature.p_value, smallest)
-        words += " anywhere: not significant" if feature.p_value > LEVEL else " for anywhere in the spectrum"
-        facts += f"<br>{escape(words)}"
+        words += " anywhere" if feature.is_significant else " anywhere: not significant"
+        facts += f" · {escape(words)}"
     evidence = "".join(
         f'<li class="{escape(one.speaks_for)}"><b>{escape(one.speaks_for)}</b> {escape(one.text)}</li>'
         for one in feature.evidence
@@ -94,30 +93,37 @@ def _row(number: int, feature: Feature, smallest: float) -> str:
     near = [f"{one.name} {one.offset:+.0f} {one.unit}" for one in feature.lines[:2]]
     places = f'<div class="facts">nearest: {escape("; ".join(near))}</div>' if near and feature.kind == "narrow" else ""
     details = f"<details><summary>evidence</summary>{places}<ul>{evidence or '<li>none either way</li>'}</ul></details>"
+    chip = f'<span class="verdict {feature.verdict}">{feature.verdict}</span>' if number or feature.evidence else ""
     return (
         f'<li><button type="button" class="feature" onclick="window.imoExplorer.zoomTo({low:.2f}, {high:.2f})" '
-        f'title="Zoom to {low:.0f}–{high:.0f} Å"><span class="number">{number}</span>'
-        f'<span class="title">{title}</span><span class="verdict {feature.verdict}">{feature.verdict}</span></button>'
+        f'title="Zoom to {observed}"><span class="number">{number}</span>'
+        f'<span class="title">{name}</span>{chip}</button>'
         f'<div class="facts">{facts}</div>{details}</li>'
     )
 
 
+def _deviation(feature: Feature) -> str:
+    """Say by how much a range deviates from the twin: against its noise, and against what ordinary spectra do."""
+    ordinary = f"{feature.deviation:+.1f} times the ordinary spread"
+    sigma = f"{feature.noise_sigma:+.1f} σ of the noise"
+    if feature.deviation * feature.noise_sigma < 0:
+        return f"flux against the twin's: {sigma} in all, {ordinary} at {feature.deviation_width:.0f} Å"
+    return f"{'excess' if feature.excess else 'missing'} flux: {sigma}, {ordinary}"
+
+
 def _share(share: float) -> str:
-    return "< 1%" if share < 0.005 else f"{share:.0%}"
-
-
-def _nats(drop: float) -> str:
-    return f"{drop:,.0f}" if drop >= 100 else f"{drop:.1f}"
+    return "< 1 %" if share < 0.005 else f"{share:.0%}"
 
 
 WHY_STYLE = """
 .why { padding: 6px 10px; font-size: calc(12.5px * var(--imo-type, 1)); color: var(--imo-text); line-height: 1.4;
   font-variant-numeric: tabular-nums; }
 h2 { font-size: calc(13px * var(--imo-type, 1)); margin: 2px 0; font-weight: 600; }
+h3 { font-size: inherit; margin: 6px 0 2px; font-weight: 600; color: var(--imo-muted); }
 p { margin: 2px 0 6px; }
 .quiet, .facts, summary { color: var(--imo-muted); }
 ol, ul { list-style: none; margin: 0; padding: 0; }
-ol > li { padding: 4px 0; border-top: 1px solid var(--imo-line); }
+ol > li, .likely > li { padding: 4px 0; border-top: 1px solid var(--imo-line); }
 .feature { display: flex; gap: 7px; align-items: baseline; width: 100%; padding: 1px 0; font: inherit; color: inherit;
   background: none; border: none; text-align: left; cursor: pointer; border-radius: 4px; }
 .feature:hover .title { text-decoration: underline; }

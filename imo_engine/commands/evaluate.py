@@ -13,6 +13,12 @@ evaluate = LazyGroup(
             "Which attribution method finds what is odd?",
         ),
         "null": ("imo_engine.commands.evaluate_null", "evaluate_null", "What is significant: make and test p-values."),
+        "deviations": (
+            "imo_engine.commands.evaluate_deviations",
+            "evaluate_deviations",
+            "How much do ordinary spectra deviate from their twins?",
+        ),
+        "reasons": ("imo_engine.commands.evaluate_reasons", "evaluate_reasons", "Is what is said of an outlier true?"),
         "repair": ("imo_engine.commands.evaluate_repair", "evaluate_repair", "Are injected outliers repaired?"),
     },
     name="evaluate",

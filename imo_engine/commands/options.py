@@ -10,7 +10,7 @@ import click
 import numpy as np
 
 from imo_engine.attribution import RECOMMENDED_WEIGHTING, WEIGHTINGS
-from imo_engine.embedded import NULL_DISTRIBUTION, model_or_embedded
+from imo_engine.embedded import model_or_embedded
 from imo_engine.errors import InputError, ModelFileError
 from imo_engine.evaluators import EVALUATORS
 
@@ -192,8 +192,7 @@ def load_null(
 
     if published or own_baselines:
         return None
-    beside = model_or_embedded(model_file).with_name(NULL_DISTRIBUTION)
-    return NullDistribution.load(beside, model.fingerprint) if beside.is_file() else None
+    return NullDistribution.load_beside(model_or_embedded(model_file), model.fingerprint)
 
 
 def load_reference(model: "OutlierModel", model_file: Path | None, *, published: bool) -> "NDArray[np.float32] | None":

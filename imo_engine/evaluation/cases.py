@@ -1,8 +1,10 @@
 """Outliers whose cause is known: spectrum, clean twin with the same noise, and where the two differ."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from astropy.io import fits
@@ -15,7 +17,7 @@ from imo_engine.readers import read_spectra
 from imo_engine.simulation.spectrograph import Exposure, arm_slices, combine_arms
 from imo_engine.spectra import Spectra, fill_masked, normalise
 
-__all__ = ["GLOBAL_KINDS", "Case", "read_cases"]
+__all__ = ["GLOBAL_KINDS", "Case", "read_cases", "read_truth"]
 
 GLOBAL_KINDS = ("wrong_redshift", "star_as_galaxy", "dusty_red")
 """Kinds of outliers that are nowhere in particular: scored by repair, not by localisation."""
@@ -44,6 +46,14 @@ class Case:
     """(N,) measured, and reached by the decoder's rest-frame grid."""
     ivar: NDArray[np.float64]
     """(N,) inverse variance of the twin's flux; pixels on bright sky lines have theirs."""
+    spectrum: Spectra
+    """The outlier, one row, as it was read."""
+    true_redshift: float
+    """Of the galaxy."""
+    parameters: dict[str, Any]
+    """What was done."""
+    wavelength: NDArray[np.float64]
+    """(N,) vacuum Angstrom, observed frame."""
 
     @property
     def is_local(self) -> bool:
@@ -71,12 +81,20 @@ def read_cases(folder: Path, model: OutlierModel) -> list[Case]:
     paths = sorted(folder.glob("truth-sim-*.fits"))
     if not paths:
         raise SpectrumFileError(f"{folder}: no truth-sim-*.fits; make a survey with imo simulate")
-    cases = [case for path in paths for case in _cases_of_part(path, model)]
+    cases = [case for path in paths for case in read_truth(path, _coadd_of(path), model)]
     return sorted(cases, key=lambda case: (case.kind, case.strength, case.target_id))
 
 
-def _cases_of_part(truth: Path, model: OutlierModel) -> Iterator[Case]:
-    coadd = truth.with_name(truth.name.replace("truth-", "coadd-"))
+def _coadd_of(truth: Path) -> Path:
+    return truth.with_name(truth.name.replace("truth-", "coadd-"))
+
+
+def read_truth(truth: Path, coadd: Path, model: OutlierModel) -> Iterator[Case]:
+    """Read the outliers of one file of truth: with the twins' fluxes, or with twins minus outliers as in the demo's.
+
+    Raises:
+        SpectrumFileError: damaged files, or files that do not belong together.
+    """
     spectra = read_spectra(coadd, wavelength=model.wavelength)
     position = {target: row for row, target in enumerate(spectra.target_id)}
     try:
@@ -86,10 +104,16 @@ def _cases_of_part(truth: Path, model: OutlierModel) -> Iterator[Case]:
                 return
             rows = np.array([position[str(target)] for target in table["TARGETID"]])
             ivar = {arm: observed[f"{arm}_IVAR"].data[rows].astype(float) for arm in arm_slices()}
-            flux = {arm: file[f"CLEAN_{arm}_FLUX"].data.astype(float) for arm in arm_slices()}
+            flux = {}
+            for arm in arm_slices():
+                whole = f"CLEAN_{arm}_FLUX" in file
+                flux[arm] = file[f"CLEAN_{'' if whole else 'MINUS_'}{arm}_FLUX"].data.astype(float)
+                if not whole:
+                    flux[arm] += observed[f"{arm}_FLUX"].data[rows].astype(float)
             kinds = [str(kind).strip() for kind in table["KIND"]]
             strengths = [int(strength) for strength in table["STRENGTH"]]
             redshifts = np.array(table["Z_CLEAN"], float)
+            parameters = [json.loads(text) for text in table["PARAMETERS"]]
     except (OSError, KeyError, ValueError) as error:
         raise SpectrumFileError(f"{truth} with {coadd.name}: not of one simulated survey: {error}") from None
     clean, weight = _normalised_twins(flux, ivar, redshifts)
@@ -107,6 +131,10 @@ def _cases_of_part(truth: Path, model: OutlierModel) -> Iterator[Case]:
             clean=filled[number],
             valid=spectra.measured[row] & model.covered(redshift),
             ivar=weight[number] * float(clean.norm[number]) ** 2,
+            spectrum=spectra[[row]],
+            true_redshift=float(redshifts[number]),
+            parameters=parameters[number],
+            wavelength=model.wavelength,
         )
 
 

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from imo_engine.counting import counted_p
 from imo_engine.errors import InputError
-from imo_engine.null_distribution import TAIL_LEVELS, MapNull, NullDistribution, NullSettings, PlaceBins, counted_p
+from imo_engine.null_distribution import TAIL_LEVELS, MapNull, NullDistribution, NullSettings, PlaceBins
 
 __all__ = ["NullSample", "fit_null", "smallest_p", "smallest_p_in_turns"]
 
