@@ -186,7 +186,7 @@ def _joined(ranges: Sequence[DeviantRange]) -> list[DeviantRange]:
             start, stop = min(one.start, other.start), max(one.stop, other.stop)
             free = all(k is one or k is other or k.stop <= start or stop <= k.start for k in ranges)
             if gap <= near and free and np.sign(one.score) == np.sign(other.score):
-                joined[place] = replace(other, start=min(one.start, other.start), stop=max(one.stop, other.stop))
+                joined[place] = replace(other, start=start, stop=stop)
                 break
         else:
             joined.append(one)

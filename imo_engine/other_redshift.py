@@ -30,7 +30,6 @@ _SEEN = 4.0  # sigma
 _HERE, _ELSEWHERE = 1.2e-3, 4e-3  # of ln(1 + z)
 _ANOTHER_OBJECT = 0.01  # of ln(1 + z): nearer ones may be wings and outflows
 _FEWEST, _FEWEST_DARK = 5, 3  # lines; off night-sky lines
-_FEWEST_OF_SECOND = 5
 _SCORE = 300.0
 _GIVEN_EXPLAINS = 0.35  # of the other's score
 _FIRST_PARTNER = 99.0  # sigma: of a line that is out of range, and so does not limit others
@@ -73,15 +72,15 @@ def emission_strength(
     filled = np.interp(np.arange(len(flux)), known, flux[known])
     above = filled - median_filter(filled, _CONTINUUM, mode="nearest")
     weight = np.where(good, 1 / variance, 0.0)
-    best = np.full(len(flux), -np.inf)
-    for sigma in _FILTERS:
-        total = gaussian_filter1d(above * weight, sigma, mode="constant")
-        square = gaussian_filter1d(weight, sigma / np.sqrt(2), mode="constant") / (2 * sigma * np.sqrt(np.pi))
-        np.maximum(best, np.where(square > 0, total / np.sqrt(np.maximum(square, 1e-30)), 0.0), out=best)
-    total = gaussian_filter1d(above * weight, _BROAD_FILTER, mode="constant")
-    square = gaussian_filter1d(weight, _BROAD_FILTER / np.sqrt(2), mode="constant")
-    broad = total / np.sqrt(np.maximum(square / (2 * _BROAD_FILTER * np.sqrt(np.pi)), 1e-30))
-    return np.where(broad > _BROADER * best, 0.0, best)
+    best = np.max([_matched(above, weight, sigma) for sigma in _FILTERS], axis=0)
+    return np.where(_matched(above, weight, _BROAD_FILTER) > _BROADER * best, 0.0, best)
+
+
+def _matched(above: NDArray[np.float64], weight: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
+    """Return by how many sigma a Gaussian of ``sigma`` pixels fits at each pixel, (N,); 0 where nothing is known."""
+    total = gaussian_filter1d(above * weight, sigma, mode="constant")
+    square = gaussian_filter1d(weight, sigma / np.sqrt(2), mode="constant") / (2 * sigma * np.sqrt(np.pi))
+    return np.where(square > 0, total / np.sqrt(np.maximum(square, 1e-30)), 0.0)
 
 
 def other_redshift(one: Comparison, variance: NDArray[np.float64], dark: NDArray[np.bool_]) -> OtherRedshift | None:
@@ -110,7 +109,7 @@ def other_redshift(one: Comparison, variance: NDArray[np.float64], dark: NDArray
     near = np.abs(np.log1p(z_given) - np.log1p(redshift)) < _HERE
     explained = float(score_given[near].max(initial=0.0))
     instead = explained < _GIVEN_EXPLAINS * score[best]
-    if not instead and (distance[best] < _ANOTHER_OBJECT or seen.sum() < _FEWEST_OF_SECOND):
+    if not instead and distance[best] < _ANOTHER_OBJECT:
         return None
     order = [k for k in np.argsort(-strength[:, best]) if seen[k]]
     return OtherRedshift(float(z[best]), tuple(_LINES[k] for k in order), instead)

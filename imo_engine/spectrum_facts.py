@@ -13,6 +13,7 @@ from imo_engine.deviations import Comparison, DeviantRange
 from imo_engine.instrument import sky_lines
 from imo_engine.other_redshift import OtherRedshift, other_redshift
 from imo_engine.spectral_lines import EMISSION_LINES, SpectralLine
+from imo_engine.surroundings import SPEED_OF_LIGHT
 
 __all__ = ["LineSeen", "SkyLeft", "SpectrumFacts", "Step", "lines_seen", "sky_left", "step_at"]
 
@@ -29,7 +30,6 @@ _ON_SKY = 0.05
 _BRIGHTEST, _SKY_LINE, _SKY_LINE_SEEN = 60, 3.0, 3.0  # lines; Angstrom on either side; sigma
 _FEWEST_SKY_LINES, _SKY_LINES_AGREE = 6, 0.8
 _LINE_SPEEDS = (150.0, 400.0, 1500.0)  # km/s
-_LIGHT = 299_792.458
 
 
 @dataclass(frozen=True)
@@ -113,22 +113,23 @@ class SpectrumFacts:
     @cached_property
     def levels(self) -> dict[str, float]:
         """Spectrum over twin of each arm, minus 1."""
+        pixels = {name: index for name, index in self._arm_pixels.items() if len(index) >= _LEAST_PIXELS}
+        return {name: _level(self.comparison, index)[0] - 1 for name, index in pixels.items()}
+
+    @cached_property
+    def _arm_pixels(self) -> dict[str, NDArray[np.int64]]:
+        """Pixels of each arm where there is something to compare; none for an unknown instrument."""
         spectrograph, one = self.comparison.spectrograph, self.comparison
-        found = {}
-        for name, (low, high) in ({} if spectrograph is None else spectrograph.arms).items():
-            pixels = np.flatnonzero(one.good & (one.wavelength >= low) & (one.wavelength <= high))
-            if len(pixels) >= _LEAST_PIXELS:
-                found[name] = _level(one, pixels)[0] - 1
-        return found
+        arms = {} if spectrograph is None else spectrograph.arms
+        inside = {name: (one.wavelength >= low) & (one.wavelength <= high) for name, (low, high) in arms.items()}
+        return {name: np.flatnonzero(one.good & there) for name, there in inside.items()}
 
     def has_one_level(self, arm: str) -> bool:
         """Tell whether an arm is too bright, or too faint, against the twin in each third, and not just at one end."""
-        one, spectrograph = self.comparison, self.comparison.spectrograph
-        if spectrograph is None or arm not in self.levels:
+        if arm not in self.levels:
             return False
-        low, high = spectrograph.arms[arm]
-        pixels = np.flatnonzero(one.good & (one.wavelength >= low) & (one.wavelength <= high))
-        shares = [(_level(one, part)[0] - 1) / self.levels[arm] for part in np.array_split(pixels, 3)]
+        thirds = np.array_split(self._arm_pixels[arm], 3)
+        shares = [(_level(self.comparison, part)[0] - 1) / self.levels[arm] for part in thirds]
         return min(shares) > 0 and shares[1] > _SAME_LEVEL
 
     @cached_property
@@ -139,11 +140,11 @@ class SpectrumFacts:
     @cached_property
     def other(self) -> OtherRedshift | None:
         """Another redshift that emission lines fit."""
+        if self.sky is not None and self.sky.is_there:
+            return None
         one = self.comparison
         variance = np.where(one.good, one.noise**2, 1.0) + (_MODEL * np.nan_to_num(one.twin)) ** 2
         dark = np.ones(len(one.flux), bool) if one.spectrograph is None else _sky_template(one) < _ON_SKY
-        if self.sky is not None and self.sky.is_there:
-            return None
         return other_redshift(one, variance, dark)
 
 
@@ -250,7 +251,7 @@ def lines_seen(one: Comparison) -> tuple[LineSeen, ...]:
         centre = line.wavelength * (1 + one.redshift)
         best = None
         for speed in _LINE_SPEEDS:
-            reach = centre * speed / _LIGHT
+            reach = centre * speed / SPEED_OF_LIGHT
             inside = one.good & (np.abs(wave - centre) <= reach)
             around = one.good & (np.abs(wave - centre) > reach) & (np.abs(wave - centre) <= 2.5 * reach + 4.0)
             if inside.sum() < 3 or around.sum() < 3:
