@@ -19,6 +19,7 @@ from app.reasons import Reason
 from app.standalone import StandaloneObject, standalone_html
 from imo_engine.attribution_table import read_attribution_table, write_attribution_table
 from imo_engine.commands.explain import explain
+from imo_engine.features import Findings
 from imo_engine.figures import draw_attribution
 from imo_engine.instrument import sky_line_mask
 from imo_engine.methods import NotApplicable, find_method
@@ -158,7 +159,7 @@ class TestEngine:
 
 def standalone(spectrum, case):
     """The page of one spectrum with the model's reconstruction."""
-    reason = Reason((), "Nothing stands out.", case.model.astype(np.float32))
+    reason = Reason(Findings((), (), None), "Nothing stands out.", case.model.astype(np.float32))
     return standalone_html(StandaloneObject(spectrum, case.attribution, reason))
 
 
