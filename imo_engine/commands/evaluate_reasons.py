@@ -22,7 +22,9 @@ __all__ = ["evaluate_reasons"]
     "-o", "--output", required=True, type=click.Path(path_type=Path, file_okay=False), help="Folder for the results."
 )
 @click.option("--page", type=click.Path(path_type=Path, dir_okay=False), help="Page to write (.md).")
-@click.option("--per-kind", default=20, show_default=True, type=click.IntRange(1), help="Outliers of each kind.")
+@click.option(
+    "--per-kind", default=20, show_default=True, type=click.IntRange(1), help="Outliers of a kind, lowest log p."
+)
 @click.option(
     "--ordinary", default=400, show_default=True, type=click.IntRange(0), help="Ordinary spectra, for false alarms."
 )
@@ -57,7 +59,7 @@ def evaluate_reasons(
         check_output(page)
     file = model_or_embedded(model)
     network = OutlierModel.load(file, device="cpu")
-    cases = chosen_cases(read_cases(survey, network), per_kind)
+    cases = chosen_cases(read_cases(survey, network), per_kind, network)
     with _bar("outliers", len(cases)) as bar:
         judged = judge_cases(
             file,

@@ -13,7 +13,8 @@ __all__ = ["demo_table", "kinds_table", "summary_lines", "write_reasons_page"]
 _HEAD = """# Are the reasons true?
 
 What *Why is it odd?* says of an outlier, compared with what was done to it: simulated outliers of a seed that nothing
-was chosen on, of which both the clean twin and the noise are known. Written by
+was chosen on, of which both the clean twin and the noise are known, of each kind those of the lowest log p.
+Written by
 
 ```sh
 {command}

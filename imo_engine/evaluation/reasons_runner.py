@@ -23,7 +23,7 @@ from imo_engine.occlusion import inverse_multiscale_occlusion
 from imo_engine.processes import new_processes
 from imo_engine.sentences import sentence
 from imo_engine.significance import significance_or_why
-from imo_engine.spectra import Spectra
+from imo_engine.spectra import Spectra, concatenate
 from imo_engine.spectrum_facts import SpectrumFacts
 from imo_engine.twin import compare
 
@@ -49,18 +49,19 @@ def _tools(model_file: Path) -> _Tools:
     return _Tools(model, pool, NullDistribution.load_beside(model_file, model.fingerprint))
 
 
-def chosen_cases(cases: Sequence[Case], per_kind: int) -> list[Case]:
-    """Return up to ``per_kind`` outliers of each kind, equally many of each strength as far as there are."""
-    chosen: list[Case] = []
-    for kind in sorted({case.kind for case in cases}):
-        seen: Counter[int] = Counter()
-        ordered = []
-        for case in (case for case in cases if case.kind == kind):
-            ordered.append((seen[case.strength], case.strength, case))
-            seen[case.strength] += 1
-        ordered.sort(key=lambda one: one[:2])
-        chosen += [case for _, _, case in ordered[:per_kind]]
-    return chosen
+def chosen_cases(cases: Sequence[Case], per_kind: int, model: OutlierModel) -> list[Case]:
+    """Return up to ``per_kind`` outliers of each kind, those of the lowest log p, as a ranking has them."""
+    if not cases:
+        return []
+    spectra = concatenate([case.spectrum for case in cases])
+    order = np.argsort(model.log_prob(model.prepare(spectra)), kind="stable")
+    seen: Counter[str] = Counter()
+    chosen = []
+    for row in order:
+        seen[cases[row].kind] += 1
+        if seen[cases[row].kind] <= per_kind:
+            chosen.append(cases[row])
+    return sorted(chosen, key=lambda case: (case.kind, case.strength, case.target_id))
 
 
 def judge_cases(
