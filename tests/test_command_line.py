@@ -272,6 +272,15 @@ class TestRank:
         assert "3 of 3 spectra scored" in out
         assert read_catalogue(path)["redshift"].tolist() == [0.3] * 3
 
+    def test_a_catalogue_of_other_targets_is_named(self, imo, folder, model, tmp_path):
+        (tmp_path / "z.csv").write_text("target_id,z\n77,0.2\n")
+        said = f"{tmp_path / 'z.csv'}: none of its 1 row is of a target of the files"
+        given = "-o", tmp_path / "x.ecsv", "--redshifts", tmp_path / "z.csv"
+        code, out, errors = imo("rank", folder / "coadd-x.fits", *given, *model)
+        assert (code, errors) == (0, "") and out.startswith(said)
+        code, out, errors = imo("rank", folder / "coadd-x.fits", *given, "--redshifts", tmp_path / "none.csv", *model)
+        assert code == 1 and errors == f"imo: {tmp_path / 'none.csv'}: no such file\n"
+
     def test_a_folder(self, imo, folder, model, tmp_path):
         path = tmp_path / "x.ecsv"
         imo("rank", folder, "-o", path, *model)

@@ -153,9 +153,73 @@ class TestRedshifts:
         (tmp_path / "mine.csv").write_text("name,z\na,0.1\n")
         with pytest.raises(SpectrumFileError, match=r"mine.csv: expected columns target_id .* found"):
             read_spectra(sdss, redshifts=tmp_path / "mine.csv")
-        coadd = write_coadd(tmp_path / "coadd-1.fits", [BIG])
-        (problem,) = read_spectra(coadd, redshifts=tmp_path / "mine.fits").problem
-        assert "redrock-1.fits is not beside" in problem and "TARGETID not in mine.fits" in problem
+        coadd = write_coadd(tmp_path / "coadd-1.fits", [BIG, 1])
+        problem, none = read_spectra(coadd, redshifts=tmp_path / "mine.fits").problem
+        assert "redrock-1.fits is not beside" in problem and "TARGETID not in mine.fits" in problem and not none
+
+    @pytest.mark.parametrize(
+        ("head", "row", "words"),
+        [
+            ("target_id,z", "77,0.2", "target_id is 77, 77, ... there"),
+            ("TARGETID,z", "77,0.2", "targetid is 77, 77, ... there"),
+            ("plate,mjd,fiberid,z", "1,2,3,0.2", "plate, mjd, fiberid is 1-2-3, 1-2-3, ... there"),
+        ],
+    )
+    def test_of_a_catalogue_without_any_of_the_targets(self, tmp_path, caplog, head, row, words):
+        coadd, catalogue = write_coadd(tmp_path / "coadd-1.fits", [BIG, 5]), tmp_path / "mine.csv"
+        catalogue.write_text("\n".join([head, row, row, row, ""]))
+        with pytest.raises(SpectrumFileError) as caught:
+            read_spectra(coadd, redshifts=catalogue)
+        said = f"{catalogue}: none of its 3 rows is of a target of the files, which have 2; "
+        assert str(caught.value).startswith(said) and words in str(caught.value)
+        assert str(caught.value).endswith(f", and {BIG}, 5 in the files; without it no target has a redshift")
+        write_redrock(tmp_path / "redrock-1.fits", [BIG, 5], [0.3, 0.4])
+        found = read_survey(coadd, redshifts=catalogue)
+        assert found.remark.startswith(said) and found.remark.endswith("; the redshifts are those of the files")
+        assert found.words() == found.remark and found.spectra.redshift.tolist() == [0.3, 0.4]
+        assert read_spectra(coadd, redshifts=catalogue).scorable.all() and said in caplog.text
+        assert not read_survey(coadd, redshift={str(BIG): 0.1, "5": 0.1}, redshifts=catalogue).remark
+
+    def test_that_differ_and_of_which_none_is_the_better(self, tmp_path):
+        ids = [BIG, 5, 6, 7, 8]
+        coadd, catalogue = write_coadd(tmp_path / "coadd-1.fits", ids), tmp_path / "mine.csv"
+        rows = [f"{one},{z}" for one in ids for z in (0.1, 0.3)]
+        catalogue.write_text("\n".join(["target_id,z", *rows, "99,0.1", "99,0.2"]))
+        with pytest.raises(SpectrumFileError) as caught:
+            read_spectra(coadd, redshifts=catalogue)
+        assert str(caught.value) == (
+            f"{catalogue}: 5 targets have more than one redshift and nothing says which is right: "
+            f"{BIG} (0.1, 0.3), 5 (0.1, 0.3), 6 (0.1, 0.3) and 2 more; keep one row of each, or add ZWARN or CHI2"
+        )
+        catalogue.write_text(
+            "\n".join(["target_id,z,zwarn", f"{BIG},0.3,4", f"{BIG},0.1,0", "5,0.2,0", "9,1,0", "9,2,0"])
+        )
+        found = read_survey(coadd, redshifts=catalogue)
+        assert found.remark == (
+            f"{catalogue}: 1 target has more than one redshift, such as {BIG} (0.3, 0.1); the best (ZWARN 0 before "
+            "others, then the lowest CHI2) is used"
+        )
+        assert found.spectra.redshift[:2].tolist() == [0.1, 0.2]
+        catalogue.write_text(f"target_id,z\n{BIG},0.30004\n{BIG},0.3\n5,0.2\n5,0.2\n")
+        found = read_survey(coadd, redshifts=catalogue)
+        assert found.remark.endswith(
+            f"1 target has more than one redshift, such as {BIG} (0.30004, 0.3); the first is used"
+        )
+        assert found.spectra.redshift[:2].tolist() == [0.30004, 0.2]
+
+    def test_junk_is_shown_in_a_few_letters(self, tmp_path):
+        coadd, junk = write_coadd(tmp_path / "coadd-1.fits", [BIG]), "junk " * 100
+        (tmp_path / "mine.csv").write_text(f"target_id,z\n{BIG},{junk}\n")
+        with pytest.raises(SpectrumFileError) as caught:
+            read_spectra(coadd, redshifts=tmp_path / "mine.csv")
+        shown = "'junk junk junk junk junk junk junk j..."
+        assert str(caught.value) == f"{tmp_path / 'mine.csv'}: line 2: z is {shown}, not a number"
+        for given, name in ((junk, "redshift"), ({"5": junk}, "redshift['5']")):
+            with pytest.raises(InputError) as caught:
+                read_spectra(coadd, redshift=given)
+            assert str(caught.value) == f"'{name}' is {shown}, not a finite number"
+        with pytest.raises(InputError, match=r"^'redshift\['junk junk .{1,30}\.\.\.\]' is nan"):
+            read_spectra(coadd, redshift={junk: np.nan})
 
     @pytest.mark.parametrize("kind", ["beside", "given", "inside"])
     def test_the_best_of_several(self, tmp_path, kind):

@@ -82,7 +82,7 @@ def redshift_option(command: Callable[..., Any]) -> Callable[..., Any]:
 def read_files(
     paths: Sequence[Path], model: "OutlierModel", redshift: float | None, redshifts: Path | None
 ) -> "SurveyFiles":
-    """Read spectra on the model's wavelengths, and say in a line what was passed over.
+    """Read spectra on the model's wavelengths, and say in a line each what is odd and what was passed over.
 
     Raises:
         SpectrumFileError: none of the files can be read.
@@ -91,7 +91,7 @@ def read_files(
     from imo_engine.readers import read_survey
 
     found = read_survey(paths, wavelength=model.wavelength, redshift=redshift, redshifts=redshifts)
-    if words := found.passed_over_words():
+    for words in filter(None, (found.remark, found.passed_over_words())):
         click.echo(words)
     return found
 

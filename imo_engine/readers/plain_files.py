@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 from imo_engine.errors import ImoError, OtherKindError, SpectrumFileError
 
-__all__ = ["GZIP", "MAX_EXPANSION", "MAX_GUNZIPPED", "gunzip", "one_error", "plain_file", "printable"]
+__all__ = ["GZIP", "MAX_EXPANSION", "MAX_GUNZIPPED", "gunzip", "one_error", "plain_file", "printable", "shortened"]
 
 GZIP = b"\x1f\x8b"
 """How a gzip file begins."""
@@ -50,6 +50,16 @@ def one_error(name: str, kind: str) -> Iterator[None]:
 def printable(text: str) -> str:
     """Replace line breaks, control characters and undecodable bytes, so that a message stays one line."""
     return "".join(c if c.isprintable() else "?" for c in text)
+
+
+def shortened(value: object, most: int = 40) -> str:
+    """Return a value as it is shown in a message: its repr, in ``most`` characters at most.
+
+    >>> shortened("x" * 1000)
+    "'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx..."
+    """
+    text = repr(printable(value[:most])) if isinstance(value, str) else printable(repr(value))
+    return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
 def _one_line(error: Exception) -> str:

@@ -38,6 +38,7 @@ class RedshiftTable:
         spectype: (n,) empty where unknown.
         worth: (n, 4) what makes a row of a target better than another, the first that differs counts and less is
             better: a warning, not the survey's own choice (ZCAT_PRIMARY), CHI2, and DELTACHI2 with its sign changed.
+        id_column: What the column of ``target_id`` is called, or the columns that it is made of.
     """
 
     name: str
@@ -46,6 +47,7 @@ class RedshiftTable:
     zwarn: NDArray[np.int64]
     spectype: NDArray[np.str_]
     worth: NDArray[np.float64]
+    id_column: str = ""
 
     @classmethod
     def hdu_of(cls, file: FitsFile, *, any_name: bool = False) -> str | int | None:
@@ -119,6 +121,7 @@ class RedshiftTable:
             zwarn=zwarn,
             spectype=np.array([str(word) for word in words(kind)] if kind else [""] * len(z), np.str_),
             worth=np.transpose([~np.isfinite(z) | (zwarn > 0), -primary, chi2, -better]),
+            id_column=target or ", ".join(_PLATE),
         )
 
     @classmethod
@@ -128,7 +131,8 @@ class RedshiftTable:
             return tables[0] if tables else None
         name = f"{tables[0].name} and {len(tables) - 1} more"
         columns = ("target_id", "z", "zwarn", "spectype", "worth")
-        return cls(name, *(np.concatenate([getattr(table, column) for table in tables]) for column in columns))
+        parts: dict[str, Any] = {name: np.concatenate([getattr(one, name) for one in tables]) for name in columns}
+        return cls(name=name, **parts)
 
     @cached_property
     def _by_target(self) -> tuple[NDArray[np.intp], NDArray[Any]]:
@@ -155,9 +159,20 @@ class RedshiftTable:
         row[asked[found]] = order[first[found]]
         return row, count
 
+    def same_target(self, row: int) -> NDArray[np.intp]:
+        """Return all rows of the target of a row, the best first."""
+        order, ordered = self._by_target
+        first, last = (np.searchsorted(ordered, self.target_id[row], side=side) for side in ("left", "right"))
+        return order[first:last]
+
+    def equals(self, row: int) -> NDArray[np.intp]:
+        """Return those rows of the target of a row that are as good as the best of them."""
+        same = self.same_target(row)
+        worth = np.nan_to_num(self.worth[same], nan=np.inf)
+        return same[(worth == worth[0]).all(axis=1)]
+
     def which(self, row: int) -> str:
         """Say which of several rows of a target the best one is: that of its worth, or the first of equals."""
-        same = self.target_id == self.target_id[row]
-        if len(np.unique(self.worth[same], axis=0)) == 1:
+        if len(self.equals(row)) == len(self.same_target(row)):
             return "the first"
         return "the best (ZWARN 0 before others, then the lowest CHI2)"

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imo_engine.errors import SpectrumFileError
-from imo_engine.readers.plain_files import printable
+from imo_engine.readers.plain_files import shortened
 
 if TYPE_CHECKING:
     from imo_engine.readers.targets import Targets
@@ -37,7 +37,7 @@ def leading_number(meta: Mapping[str, Any], name: str, *keys: str) -> float:
         if match:
             return float(match[1])
     raise SpectrumFileError(
-        f"{name}: {key} is {printable(str(found))[:30]!r}, not a number; expected a line such as '# {key} = 0.1234'"
+        f"{name}: {key} is {shortened(str(found))}, not a number; expected a line such as '# {key} = 0.1234'"
     )
 
 

@@ -40,11 +40,13 @@ class SurveyFiles:
             the reason.
         unreadable: Why, by name of file, some could not be read.
         passed_over: How many files in folders hold no spectra, by what they are.
+        remark: What is odd about the catalogue of redshifts, in one line; empty if nothing is.
     """
 
     spectra: Spectra
     unreadable: Mapping[str, str] = field(default_factory=dict)
     passed_over: Mapping[str, int] = field(default_factory=dict)
+    remark: str = ""
 
     def passed_over_words(self) -> str:
         """Say in one line what was passed over; empty if nothing was."""
@@ -52,11 +54,11 @@ class SurveyFiles:
         return f"{total} {'file' if total == 1 else 'files'} passed over: {_counted(self.passed_over)}" if total else ""
 
     def words(self) -> str:
-        """Say in one line what was passed over and which files could not be read; empty if there is nothing."""
+        """Say in one line what is odd, was passed over and could not be read; empty if there is nothing."""
         lost = [f"{name} cannot be read" for name in self.unreadable]
         if len(lost) > 3:
             lost = [*lost[:3], f"and {len(lost) - 3} more"]
-        return "; ".join(filter(None, [self.passed_over_words(), *lost]))
+        return "; ".join(filter(None, [self.remark, self.passed_over_words(), *lost]))
 
 
 def read_spectra(
@@ -88,10 +90,14 @@ def read_spectra(
         Flux over its median at rest 5300-5850 Angstrom, on ``wavelength``.
 
     Raises:
-        SpectrumFileError: none of the files can be read; one line, beginning with the name of the first.
+        SpectrumFileError: none of the files can be read; one line, beginning with the name of the first. Or the
+            catalogue cannot be used: it begins with its path.
         InputError: ``wavelength`` does not increase, ``redshift`` is not a number, or no path was given.
     """
-    return read_survey(paths, wavelength=wavelength, redshift=redshift, redshifts=redshifts).spectra
+    found = read_survey(paths, wavelength=wavelength, redshift=redshift, redshifts=redshifts)
+    if found.remark:
+        log.warning(found.remark)
+    return found.spectra
 
 
 def read_survey(
@@ -123,9 +129,9 @@ def read_survey(
             reading.errors[path] = error
     reading.take_waiting()
 
-    found = SurveyFiles(reading.spectra(files), reading.unreadable(), passed_over) if reading.parts else None
-    if found is None:
+    if not reading.parts:
         raise _nothing(reading, passed_over, [printable(folder.name) for folder in folder_of.values()])
+    found = SurveyFiles(reading.spectra(files), reading.unreadable(), passed_over, reading.remark())
     if found.passed_over:
         log.info(found.passed_over_words())
     return found
@@ -175,6 +181,11 @@ class _Reading:
                     self.parts[path] = reader.read(file, self._grid, given)
             except SpectrumFileError as error:
                 self.errors[path] = error
+
+    def remark(self) -> str:
+        """Say what is odd about the catalogue of redshifts beside the targets that were read."""
+        targets = [str(target) for part in self.parts.values() for target in part.target_id]
+        return self._given.catalogue_words(targets, np.concatenate([part.redshift for part in self.parts.values()]))
 
     def unreadable(self) -> dict[str, str]:
         """Return why files could not be read, by their names."""

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from imo_engine.errors import OtherKindError, SpectrumFileError
 from imo_engine.readers.column_names import name_and_unit
 from imo_engine.readers.ecsv_header import EcsvHeader
-from imo_engine.readers.plain_files import printable
+from imo_engine.readers.plain_files import printable, shortened
 
 __all__ = ["MAX_BYTES", "MAX_COLUMNS", "MAX_ROWS", "UTF_16", "TextColumns", "is_number"]
 
@@ -187,7 +187,7 @@ def _values(
                 text = text.replace(",", ".")  # where columns end with semicolons, a comma is a decimal point
             word = _WORDS.get(text.lower())
             if word is None and not is_number(text):
-                shown = printable(text)[:30]
-                raise SpectrumFileError(f"{name}: line {number}: {titles[column]} is {shown!r}, not a number")
+                shown = f"{printable(titles[column])[:60]} is {shortened(text)}"
+                raise SpectrumFileError(f"{name}: line {number}: {shown}, not a number")
             values.append(float(text) if word is None else word)
     return found, kept
