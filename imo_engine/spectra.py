@@ -229,7 +229,7 @@ def _normalisation(
     """Return (problem, median flux at rest 5300-5850 Angstrom) of one spectrum; ``dark`` is where no sky line is."""
     low, high = NORMALISATION_RANGE
     if not good.any():
-        return "no measured pixel: each is masked, has ivar 0, or is not a number", np.nan
+        return "no measured pixel: each is masked, not a number, or has an ivar that is 0, negative or infinite", np.nan
     if not np.isfinite(z):
         return "no redshift", np.nan
     if not _REDSHIFTS[0] < z <= _REDSHIFTS[1]:

@@ -459,6 +459,7 @@ class TestSpecutils:
         rows = np.zeros((5, 3800), np.float32)
         rows[0], rows[2], rows[3] = 2.0, 0.2, 1 << 2
         rows[2, 1000] = 0
+        rows[2, 2000] = -1
         primary = fits.PrimaryHDU(rows)
         primary.header.update(
             {"TELESCOP": "SDSS 2.5-M", "FIBERID": 7, "COEFF0": 3.58, "COEFF1": 1e-4, "CRVAL1": 3.58, "CD1_1": 1e-4}
@@ -470,6 +471,7 @@ class TestSpecutils:
         assert one.redshift.tolist() == [0.05] and one.scorable.all() and one.norm[0] == pytest.approx(2)
         inside = (GRID > 10 ** loglam[2]) & (GRID < 10 ** loglam[-2])
         assert one.measured[0, inside].mean() > 0.99  # and_mask is no mask
+        assert one.note[0] == "spSpec-1.fit: 1 pixel with negative sigma, treated as not measured"
         stretch = GRID * np.log(10) * 1e-4 / 0.8  # its pixels are wider
         assert np.median((one.ivar[0] * stretch)[inside]) == pytest.approx(25 * 4, rel=0.01)
 

@@ -271,6 +271,26 @@ class TestHostilePickle:
         refused(path, "torch._utils._rebuild_tensor_v2")
 
 
+def test_noise_that_means_nothing_is_counted_in_each(tmp_path):
+    bad = np.flatnonzero(~SKY)[[100, 200, 300]]
+    weight, ivar = weights(), np.full((3, N), 25, np.float32)
+    for noise in (weight, ivar):
+        noise[1, bad] = np.inf, -1, -1
+    record = records()
+    record[1]["ivar"][100], record[1]["ivar"][101], record[1]["ivar"][102] = np.inf, -1.0, -1.0
+    (tmp_path / "x.pkl").write_bytes(pickle.dumps(outliers(weight=weight[1])))
+    for path, name in (
+        (tmp_path / "x.pkl", "weight"),
+        (write_parquet(tmp_path / "shard.parquet", shard(w=list(weight))), "weight"),
+        (write_parquet(tmp_path / "sparcl.parquet", record), "ivar"),
+        (multimodal(tmp_path / "x.hdf5", spectrum_ivar=ivar), "ivar"),
+    ):
+        spectra = read_spectra(path)
+        said = f"{path.name}: 1 pixel with infinite {name} and 2 pixels with negative {name}, treated as not measured"
+        assert [said in note for note in spectra.note] == [False, True, False]
+        assert (spectra.measured[0] & ~spectra.measured[1]).sum() == 3
+
+
 class TestShards:
     def test_desi(self, tmp_path):
         spectra = read_spectra(write_parquet(tmp_path / "train-00000.parquet", shard()))

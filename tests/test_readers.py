@@ -97,6 +97,23 @@ def test_bad_pixel_is_not_measured(coadd, kind, value):
     assert spectra.flux[0, 500] == spectra.ivar[0, 500] == 0
 
 
+def test_ivar_that_means_nothing_is_counted(coadd, tmp_path):
+    data = arms(2)
+    data["B"]["ivar"][1, [500, 501, 502]] = -1, np.inf, np.nan
+    data["Z"]["ivar"][1, [1000, 1001, 1002]] = -5, np.inf, np.inf
+    data["Z"]["mask"][1, 1002] = 1  # what is masked anyway needs no word
+    spectra = read_spectra(coadd(data, target_id=(BIG, 5)))
+    said = "2 pixels with infinite ivar and 2 pixels with negative ivar, treated as not measured"
+    assert spectra.note.tolist() == ["", f"coadd-main-dark-1.fits: {said}"]
+    assert (~spectra.measured[1]).sum() == 6
+    ivar = np.full(3800, 4.0)
+    ivar[1000] = np.inf
+    spectra = read_spectra(write_sdss(tmp_path / "spec.fits", ivar=ivar))
+    assert spectra.note.tolist() == ["spec.fits: 1 pixel with infinite ivar, treated as not measured"]
+    (problem,) = read_spectra(write_sdss(tmp_path / "spec.fits", ivar=np.inf)).problem
+    assert problem == "no measured pixel: each is masked, not a number, or has an ivar that is 0, negative or infinite"
+
+
 def test_small_ivar_above_the_published_limit_counts(coadd):
     data = arms(1)
     data["B"]["ivar"][0, 500] = 2e-6

@@ -138,6 +138,8 @@ class TestContent:
         noise[[5, 600]] = bad
         one = read_spectra(csv(tmp_path / "x.csv", **{"ivar": None, name: noise}))
         assert np.flatnonzero(~one.measured[0]).tolist() == [5, 600]
+        kind = "negative" if bad < 0 else "infinite" if (name, bad) == ("ivar", np.inf) else ""
+        assert one.note[0] == (f"x.csv: 2 pixels with {kind} {name}, treated as not measured" if kind else "")
 
     def test_mask_and_missing_values(self, tmp_path):
         flux, ivar = galaxy()

@@ -185,13 +185,15 @@ def _combine(
     grid = desi_wavelength()
     flux, ivar = np.zeros((2, len(exposures), len(grid)))
     has_data = np.zeros((len(exposures), len(arms)), bool)
+    odd = np.zeros((len(exposures), 2), np.int64)
     for column, arm in enumerate(arms):
         for turn in range(max(map(len, exposures))):
             of_turn = [i for i, rows in enumerate(exposures) if len(rows) > turn]
             pixels = arm.pixels(np.array([exposures[i][turn] for i in of_turn]))
             has_data[of_turn, column] |= pixels.has_data
+            odd[of_turn] += 0 if pixels.odd is None else pixels.odd
             arm.add_to(flux, ivar, of_turn, pixels)
     np.divide(flux, ivar, out=flux, where=ivar > 0)
     for row, column in np.argwhere(np.any(has_data, axis=1, keepdims=True) & ~has_data).tolist():
         targets.remark(f"arm {arms[column].name} has no data", part.start + row)
-    return targets.normalised(Pixels(flux, ivar), grid, wavelength, part)
+    return targets.normalised(Pixels(flux, ivar, odd), grid, wavelength, part)

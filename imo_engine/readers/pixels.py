@@ -26,6 +26,8 @@ class Pixels:
     """(n, N)"""
     ivar: NDArray[np.float64]
     """(n, N)"""
+    odd: NDArray[np.int64] | None = None
+    """(n, 2) how many pixels that no mask hides had an infinite and a negative ivar in the file; None if unknown."""
 
     @classmethod
     def from_file(cls, flux: ArrayLike, ivar: ArrayLike | None, mask: ArrayLike | None = None) -> "Pixels":
@@ -43,11 +45,12 @@ class Pixels:
         with np.errstate(over="ignore", invalid="ignore"):
             scaled = ivar * typical**2 if has_noise else ivar
             good = (np.abs(flux) < _LIMIT * typical) & (ivar > 0) & (scaled > MIN_IVAR) & (scaled < _LIMIT)
-        if mask is not None:
-            good &= np.array(mask, ndmin=2) == 0
+        seen = np.ones_like(good) if mask is None else np.array(mask, ndmin=2) == 0
+        good &= seen
+        odd = np.stack([(seen & kind).sum(axis=1) for kind in (np.isposinf(ivar), ivar < 0)], axis=1)
         flux[~good] = 0.0
         ivar[~good] = 0.0
-        return cls(flux, ivar)
+        return cls(flux, ivar, odd)
 
     @property
     def has_data(self) -> NDArray[np.bool_]:

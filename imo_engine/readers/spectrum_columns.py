@@ -131,11 +131,13 @@ def _flux_and_ivar(
         targets.has_noise = False
         targets.remark("the file does not say how noisy it is")
         return flux * scale, None
+    targets.noise = title
     noise, power = table.columns[title][order], _NOISE_POWERS[title]
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         if power == -2:
             return flux * scale, noise / scale**2
-        return flux * scale, np.where(noise > 0, (noise * scale**power) ** (-2 / power), 0.0)
+        ivar = np.where(noise > 0, (noise * scale**power) ** (-2 / power), 0.0)
+        return flux * scale, np.where(noise < 0, -1.0, ivar)  # Pixels.from_file says how many are negative
 
 
 def _flux_scale(table: TextColumns, targets: Targets, observed: NDArray[np.float64], noise: str) -> NDArray[np.float64]:

@@ -129,6 +129,10 @@ def _spectra(
         targets.remark("the file does not say how noisy it is")
     else:
         found = one.uncertainty.represent_as(InverseVariance).quantity.to_value(one.flux.unit**-2)
+        kind, stated = one.uncertainty.uncertainty_type, one.uncertainty.array
+        targets.noise = {"std": "sigma", "var": "variance"}.get(kind, kind)
+        if kind != "ivar":  # 0 stands for what was not measured
+            found = np.where(stated > 0, found, np.where(stated < 0, -1.0, 0.0))
         ivar = np.atleast_2d(found).reshape(-1, len(observed))[: len(flux), order] / scale**2
     mask = None
     if use_mask and one.mask is not None:

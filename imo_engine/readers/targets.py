@@ -16,7 +16,8 @@ _USUAL_POWERS = -4, 5
 class Targets:
     """Identifiers, positions, redshifts, problems and remarks of the n targets of a file.
 
-    Where ``has_noise`` is False the pixels' ivar tells only which were measured (1) and which not (0).
+    Where ``has_noise`` is False the pixels' ivar tells only which were measured (1) and which not (0). ``noise`` is
+    what the file calls that from which the ivar is made.
 
     The most fundamental problem is the one that is reported: no data before sky fibre before no redshift.
     """
@@ -26,6 +27,7 @@ class Targets:
         self.source = source
         self.instrument = instrument
         self.has_noise = True
+        self.noise = "ivar"
         self.target_id = target_id
         self.ra: NDArray[np.float64] = np.full(n, np.nan)
         self.dec: NDArray[np.float64] = np.full(n, np.nan)
@@ -93,6 +95,7 @@ class Targets:
         Flux of an unusual size is brought to a power of ten of the file's unit, with a remark: a flux in
         erg/s/cm2/Angstrom has an ivar of about 1e34, and single precision ends there.
         """
+        self._remark_on_ivar(pixels, rows)
         pixels = self._of_usual_size(pixels, rows)
         has_data = pixels.has_data
         if observed.shape != wavelength.shape or not np.allclose(observed, wavelength, rtol=0, atol=1e-6):
@@ -121,6 +124,18 @@ class Targets:
             zwarn=self.zwarn[rows],
             objtype=self.objtype[rows],
         )
+
+    def _remark_on_ivar(self, pixels: Pixels, rows: slice) -> None:
+        """Say of each target how many pixels have a noise that means nothing."""
+        for row, counts in enumerate([] if pixels.odd is None else pixels.odd.tolist()):
+            kinds = [
+                f"{count} pixel{'s' * (count != 1)} with {kind} {self.noise}"
+                for count, kind in zip(counts, ("infinite", "negative"), strict=True)
+                if count
+            ]
+            if kinds:
+                text = f"{self.source}: {' and '.join(kinds)}, treated as not measured"
+                self.remark(text, range(len(self.target_id))[rows][row])
 
     def _of_usual_size(self, pixels: Pixels, rows: slice) -> Pixels:
         power = np.floor(np.log10(typical_flux(pixels.flux, pixels.ivar)))

@@ -42,6 +42,7 @@ def weighted_spectra(
     typical = np.array([np.median(w[good]) if good.any() else 0.0 for w, good in zip(weight, usable, strict=True)])
     for row in np.flatnonzero(hidden.any(axis=1)).tolist():
         targets.remark("noise not known on bright sky lines (weight 0)", rows.start + row)
-    ivar = np.where(hidden, typical[:, None], np.where(usable, weight, 0.0))
+    ivar = np.where(hidden, typical[:, None], weight)
+    targets.noise = "weight"
     spectra = targets.normalised(Pixels.from_file(flux, ivar), observed, wavelength, rows)
     return replace(spectra, ivar=spectra.weight)
