@@ -35,11 +35,14 @@ class SpectrumFileError(ImoError):
 
 
 class OtherKindError(SpectrumFileError):
-    """A file holds no spectra of a kind that is read; ``reason`` says in a few words, the same for all, what it is."""
+    """A file holds no spectra of a kind that is read; ``reason`` says in a few words, the same for all, what it is.
 
-    def __init__(self, message: str, reason: str) -> None:
+    ``may_be_spectrum`` is whether it looks like a spectrum all the same, so that it should be named.
+    """
+
+    def __init__(self, message: str, reason: str, *, may_be_spectrum: bool = False) -> None:
         super().__init__(message)
-        self.reason = reason
+        self.reason, self.may_be_spectrum = reason, may_be_spectrum
 
 
 class ModelFileError(ImoError):

@@ -101,6 +101,33 @@ class TestFolders:
         with pytest.raises(SpectrumFileError, match=r"^words.txt: .*; 1 more cannot be read either$"):
             read_spectra([tmp_path / "words.txt", tmp_path / "none.fits"])
 
+    def test_tables_in_folders_that_look_like_spectra_are_named(self, tmp_path):
+        (tmp_path / "good.csv").write_text(CSV)
+        (tmp_path / "notes.txt").write_text("hello\n")
+        (tmp_path / "lines.csv").write_text("name,height\na,1\n")
+        for number in range(5):
+            (tmp_path / f"odd{number}.csv").write_text("Rest Wavelength,Total flux\n3600,1\n3601,1\n")
+        (tmp_path / "plain.dat").write_text("3600 1\n3601 1\n")
+        many = Table({"ID": [1, 2], "WAVE": np.stack([WAVE, WAVE]), "FLUX": np.stack([FLUX, FLUX])})
+        many.write(tmp_path / "many.fits")
+        found = read_survey(tmp_path)
+        assert len(found.spectra) == 1 and not found.unreadable
+        words = found.words()
+        assert found.passed_over["text with other columns"] == 7 and "\n" not in words
+        assert words.startswith("9 files passed over: 7 text with other columns, ")
+        alone = {}
+        for name in ("odd0.csv", "plain.dat", "many.fits"):
+            with pytest.raises(SpectrumFileError) as caught:
+                read_survey(tmp_path / name)
+            alone[name] = str(caught.value).removeprefix(f"{name}: ")
+        assert "it looks like a spectrum" in alone["odd0.csv"]
+        assert f"; odd0.csv, odd1.csv, odd2.csv, and 2 more: {alone['odd0.csv']}" in words
+        assert f"; plain.dat: {alone['plain.dat']}" in words and f"; many.fits: {alone['many.fits']}" in words
+        assert "notes.txt" not in words and "lines.csv" not in words
+        (tmp_path / "good.csv").unlink()
+        with pytest.raises(SpectrumFileError, match="a folder without spectra; found .*; odd0.csv, .* like a spectrum"):
+            read_survey(tmp_path)
+
 
 class TestRedshifts:
     @pytest.mark.parametrize("name", ["REDSHIFTS", "ZBEST", "ZCATALOG", "EXTRA_CATALOG"])

@@ -259,6 +259,54 @@ class TestUnits:
         same_spectrum(one, expected)
         assert one.note[0] == "" and one.norm[0] == pytest.approx(expected.norm[0])
 
+    def test_observed_before_the_name(self, tmp_path, expected):
+        flux, ivar = galaxy()
+        names = "Observed Wavelength [Angstrom]", "Flux (1e-17 erg/s/cm2/A)", "Sigma"
+        columns = dict(zip(names, (GRID, flux, ivar**-0.5), strict=True))
+        one = read_spectra(write(tmp_path / "x.csv", columns, ["# z = 0.1"]))
+        same_spectrum(one, expected)
+        assert one.note[0] == "" and one.norm[0] == pytest.approx(expected.norm[0])
+
+    @pytest.mark.parametrize("kind", ["csv", "ecsv", "fits"])
+    @pytest.mark.parametrize(
+        ("wave", "flux", "noise", "unit"),
+        [("wave_um", "fnu_Jy", "fnu_err_Jy", "Jy"), ("Wavelength (um)", "F_nu [mJy]", "sigma [mJy]", "mJy")],
+    )
+    def test_at_the_end_of_a_name(self, tmp_path, expected, kind, wave, flux, noise, unit):
+        """Flux per frequency becomes flux per wavelength, its noise with it."""
+        values, ivar = galaxy()
+        per_wavelength, here = 1e-17 * u.erg / u.s / u.cm**2 / u.AA, u.spectral_density(GRID * u.AA)
+        columns = {
+            wave: GRID / 1e4,
+            flux: (values * per_wavelength).to_value(unit, here),
+            noise: (ivar**-0.5 * per_wavelength).to_value(unit, here),
+        }
+        path = tmp_path / f"x.{kind}"
+        Table(columns).write(path, format={"fits": "fits"}.get(kind, f"ascii.{kind}"))
+        one = read_spectra(path, redshift=Z)
+        same_spectrum(one, expected, rtol=1e-5)
+        assert one.norm[0] == pytest.approx(expected.norm[0]) and one.has_noise.all()
+
+    def test_flux_per_frequency_needs_a_unit(self, tmp_path):
+        flux, ivar = galaxy()
+        for name, shown in (("fnu", "no unit"), ("fnu [bananas]", "'bananas'")):
+            path = write(tmp_path / "x.csv", {"wave": GRID, name: flux, "ivar": ivar}, ["# z = 0.1"])
+            refused(path, f"fnu is flux per frequency in {shown}", "such as 'fnu [mJy]'")
+
+    def test_names_that_are_known_come_before_those_that_are_guessed(self, tmp_path, expected):
+        flux, ivar = galaxy()
+        columns = {
+            "wave_nm": 0 * GRID,
+            "wavelength": GRID,
+            "flux_Jy": 0 * flux,
+            "flux": flux,
+            "obs_err": ivar,
+            "ivar": ivar,
+        }
+        same_spectrum(read_spectra(write(tmp_path / "x.csv", columns, ["# z = 0.1"])), expected, rtol=0)
+        path = write(tmp_path / "x.csv", {"wave_nm": GRID, "wave_um": GRID, "flux": flux}, ["# z = 0.1"])
+        refused(path, "found wave_nm, wave_um, flux; it looks like a spectrum: call its columns so, with units")
+
     @pytest.mark.parametrize("scale", 10.0 ** np.arange(-30, 31, 3))
     def test_scale_never_matters(self, tmp_path, expected, scale):
         flux, ivar = galaxy()

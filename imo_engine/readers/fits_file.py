@@ -19,6 +19,7 @@ from astropy.utils.exceptions import AstropyWarning
 from numpy.typing import NDArray
 
 from imo_engine.errors import SpectrumFileError
+from imo_engine.readers.column_names import name_and_unit
 from imo_engine.readers.fits_layout import Extent, datasum, fits_layout
 from imo_engine.readers.packed_image import is_packed, packed_shape, unpack
 from imo_engine.readers.plain_files import one_error, printable
@@ -119,9 +120,15 @@ class FitsFile:
         return self._column(hdu, column, "iufb", "numbers").astype(np.float64)
 
     def column_units(self, hdu: int) -> dict[str, str]:
-        """Return the columns of a table and their units, in order; the unit is empty where none is stated."""
+        """Return the columns of a table and their units, in order; the unit is empty where none is stated.
+
+        One that is in brackets in the name of a column is stated too; in capitals it would be lost.
+        """
         found = self._hdus[hdu].columns
-        return {str(name).strip().upper(): str(unit or "") for name, unit in zip(found.names, found.units, strict=True)}
+        return {
+            str(name).strip().upper(): str(unit or name_and_unit(str(name))[1])
+            for name, unit in zip(found.names, found.units, strict=True)
+        }
 
     def holds_pixels(self, hdu: int, column: str) -> bool:
         """Tell whether a column has a row a pixel, or one row with an array, as :meth:`pixels` wants it."""

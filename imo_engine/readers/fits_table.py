@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from imo_engine.readers.column_names import AIR, FLUX, WAVELENGTH, name_and_unit
+from imo_engine.readers.column_names import AIR, FLUX, WAVELENGTH, names_and_units
 from imo_engine.readers.fits_file import FitsFile
 from imo_engine.readers.opened_file import OpenedFile
 from imo_engine.readers.plain_files import printable
@@ -27,7 +27,8 @@ _KEYWORDS = {"z": ("Z", "REDSHIFT"), "target_id": ("OBJECT", "OBJNAME", "TARGETI
 def _table(file: FitsFile) -> int | None:
     """Return the first table with columns of wavelength and flux."""
     for hdu in range(len(file)):
-        names = {name_and_unit(title)[0]: title for title in file.columns(hdu)}
+        titles = sorted(file.columns(hdu))
+        names = {name: title for title, (name, _) in zip(titles, names_and_units(titles), strict=True)}
         used = [title for name, title in names.items() if name in (*WAVELENGTH, *AIR, *FLUX)]
         if names.keys() & {*WAVELENGTH, *AIR} and names.keys() & set(FLUX):
             if all(file.holds_pixels(hdu, title) for title in used):
@@ -51,8 +52,8 @@ def read_fits_table(opened: OpenedFile, wavelength: NDArray[np.float64], given: 
     assert file is not None and hdu is not None  # or it would not be recognised
     columns: dict[str, NDArray[np.float64]] = {}
     units: dict[str, str] = {}
-    for title, stated in file.column_units(hdu).items():
-        name, unit = name_and_unit(title)
+    titles = file.column_units(hdu)
+    for (title, stated), (name, unit) in zip(titles.items(), names_and_units(list(titles)), strict=True):
         name = "mask" if name in _QUALITY else name
         if name not in columns and name in {*WAVELENGTH, *AIR, *FLUX, *OPTIONAL}:
             columns[name] = file.pixels(hdu, title)

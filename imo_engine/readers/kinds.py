@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imo_engine.errors import OtherKindError
+from imo_engine.readers.column_names import looks_like_spectrum
 from imo_engine.readers.desi import lacks_redshifts, read_desi, recognises_desi
 from imo_engine.readers.fits_table import read_fits_table, recognises_fits_table
 from imo_engine.readers.image_spectra import (
@@ -98,4 +99,5 @@ def refusal(file: OpenedFile) -> OtherKindError:
         f"{file.name}: neither a DESI coadd (FIBERMAP, B_FLUX, ...) nor an SDSS spectrum (HDU 1 with loglam, flux, "
         f"ivar), nor a layout that {_OTHERS}; its HDUs are {names}; {COLUMNS_TO_SAVE}",
         "FITS of another layout",
+        may_be_spectrum=any(looks_like_spectrum(file.fits.columns(hdu)) for hdu in range(len(file.fits))),
     )

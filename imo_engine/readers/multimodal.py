@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from imo_engine.errors import OtherKindError, SpectrumFileError
 from imo_engine.instrument import desi_wavelength
+from imo_engine.readers.column_names import looks_like_spectrum
 from imo_engine.readers.opened_file import OpenedFile
 from imo_engine.readers.pixels import Pixels
 from imo_engine.readers.plain_files import MAX_EXPANSION, one_error, printable
@@ -84,6 +85,7 @@ def _arrays(file: h5py.File, name: str, size: int) -> dict[str, h5py.Dataset]:
         raise OtherKindError(
             f"{name}: HDF5 without {missing[0]}; expected (n, N) arrays flux and ivar; found {found}",
             "HDF5 without spectra",
+            may_be_spectrum=looks_like_spectrum(keys),
         )
     shape = arrays["flux"].shape
     if len(shape) != 2 or not shape[1]:

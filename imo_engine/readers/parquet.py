@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from imo_engine.errors import OtherKindError, SpectrumFileError
 from imo_engine.instrument import desi_wavelength
+from imo_engine.readers.column_names import looks_like_spectrum
 from imo_engine.readers.opened_file import OpenedFile
 from imo_engine.readers.pixels import Pixels
 from imo_engine.readers.plain_files import one_error, printable
@@ -115,7 +116,9 @@ def _wanted(schema: Any, name: str) -> set[str]:  # noqa: ANN401 - a schema of A
     if not leaves.issuperset(_SHARD) and not leaves.issuperset(_RECORD):
         found = printable(", ".join(schema.names[:8]))[:100] or "none"
         raise OtherKindError(
-            f"{name}: not a table of spectra; expected columns {_EXPECTED}; found {found}", "Parquet without spectra"
+            f"{name}: not a table of spectra; expected columns {_EXPECTED}; found {found}",
+            "Parquet without spectra",
+            may_be_spectrum=looks_like_spectrum(schema.names),
         )
     return wanted
 

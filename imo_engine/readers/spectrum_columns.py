@@ -13,7 +13,7 @@ from astropy import units
 from numpy.typing import NDArray
 
 from imo_engine.errors import SpectrumFileError
-from imo_engine.readers.column_names import AIR, FLUX, IVAR, SIGMA, VARIANCE, WAVELENGTH, as_unit
+from imo_engine.readers.column_names import AIR, FLUX, IVAR, PER_FREQUENCY, SIGMA, VARIANCE, WAVELENGTH, as_unit
 from imo_engine.readers.pixels import Pixels
 from imo_engine.readers.plain_files import printable
 from imo_engine.readers.redshifts import GivenRedshifts
@@ -142,15 +142,22 @@ def _flux_and_ivar(
 
 def _flux_scale(table: TextColumns, targets: Targets, observed: NDArray[np.float64], noise: str) -> NDArray[np.float64]:
     """Return what makes 1e-17 erg/s/cm2/Angstrom of the flux when multiplied by it, (rows,); 1 if that is not known."""
-    ones, stated = np.ones(len(observed)), table.units.get(table.first(FLUX))
-    if stated is None:
+    title = table.first(FLUX)
+    ones, stated = np.ones(len(observed)), table.units.get(title)
+    if stated is None and title not in PER_FREQUENCY:
         return ones
     try:
-        unit = as_unit(stated)
+        unit = as_unit(stated or "")
         of_noise = as_unit(table.units[noise]) if noise in table.units else None
         scale = (ones * unit).to_value(FLUX_UNIT, equivalencies=units.spectral_density(observed * units.AA))
     except (ValueError, TypeError, units.UnitsError):
-        targets.remark(f"flux in {printable(stated)!r}, which is not converted")
+        shown = repr(printable(stated)) if stated else "no unit"
+        if title in PER_FREQUENCY:
+            raise SpectrumFileError(
+                f"{table.name}: {title} is flux per frequency in {shown}; expected a unit in the name of the column, "
+                f"such as '{title} [mJy]'"
+            ) from None
+        targets.remark(f"flux in {shown}, which is not converted")
         return ones
     if of_noise is not None and of_noise != unit ** _NOISE_POWERS[noise]:
         raise SpectrumFileError(f"{table.name}: the units of flux, {unit}, and of {noise}, {of_noise}, do not agree")

@@ -60,6 +60,7 @@ def read_with_specutils(opened: OpenedFile, wavelength: NDArray[np.float64], giv
                 f"{file.name}: looks like {layout} and specutils cannot read it: {words}; save a CSV table with "
                 "columns wave, flux and ivar",
                 "FITS of another layout",
+                may_be_spectrum=True,
             ) from error
         each = read if isinstance(read, list) else [read]
         # and_mask of SDSS is no mask: see imo_engine.readers.sdss

@@ -26,6 +26,8 @@ __all__ = ["UNREAD", "SurveyFiles", "read_spectra", "read_survey"]
 UNREAD = "not read: "
 """How the problem of a row begins that stands for a file which could not be read."""
 
+_MOST_REASONS, _MOST_NAMES = 3, 3
+
 log = logging.getLogger(__name__)
 
 Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
@@ -40,18 +42,23 @@ class SurveyFiles:
             the reason.
         unreadable: Why, by name of file, some could not be read.
         passed_over: How many files in folders hold no spectra, by what they are.
+        alike: Which of these look like spectra all the same, and why they are not read, by name of file.
         remark: What is odd about the catalogue of redshifts, in one line; empty if nothing is.
     """
 
     spectra: Spectra
     unreadable: Mapping[str, str] = field(default_factory=dict)
     passed_over: Mapping[str, int] = field(default_factory=dict)
+    alike: Mapping[str, str] = field(default_factory=dict)
     remark: str = ""
 
     def passed_over_words(self) -> str:
         """Say in one line what was passed over; empty if nothing was."""
         total = sum(self.passed_over.values())
-        return f"{total} {'file' if total == 1 else 'files'} passed over: {_counted(self.passed_over)}" if total else ""
+        if not total:
+            return ""
+        counted = f"{total} {'file' if total == 1 else 'files'} passed over: {_counted(self.passed_over)}"
+        return "; ".join([counted, *_named(self.alike)])
 
     def words(self) -> str:
         """Say in one line what is odd, was passed over and could not be read; empty if there is nothing."""
@@ -117,12 +124,15 @@ def read_survey(
     files, folder_of = named_files(paths)
     reading = _Reading(grid, given, wait=len(files) > 1, uploaded=uploaded)
     passed_over: Counter[str] = Counter()
+    alike: dict[str, str] = {}
     for path in files:
         try:
             reading.take(path)
         except OtherKindError as error:
             if path in folder_of:
                 passed_over[error.reason] += 1
+                if error.may_be_spectrum:
+                    alike[printable(path.name)] = _reason(path, error)
             else:
                 reading.errors[path] = error
         except SpectrumFileError as error:
@@ -130,8 +140,8 @@ def read_survey(
     reading.take_waiting()
 
     if not reading.parts:
-        raise _nothing(reading, passed_over, [printable(folder.name) for folder in folder_of.values()])
-    found = SurveyFiles(reading.spectra(files), reading.unreadable(), passed_over, reading.remark())
+        raise _nothing(reading, passed_over, alike, [printable(folder.name) for folder in folder_of.values()])
+    found = SurveyFiles(reading.spectra(files), reading.unreadable(), passed_over, alike, reading.remark())
     if found.passed_over:
         log.info(found.passed_over_words())
     return found
@@ -210,7 +220,9 @@ def _unread(path: Path, reason: str, grid: NDArray[np.float64]) -> Spectra:
     return normalise(grid, nothing, nothing, [np.nan], target_id=[target], problem=[f"{UNREAD}{reason}"], source=name)
 
 
-def _nothing(reading: _Reading, passed_over: Mapping[str, int], folders: Sequence[str]) -> SpectrumFileError:
+def _nothing(
+    reading: _Reading, passed_over: Mapping[str, int], alike: Mapping[str, str], folders: Sequence[str]
+) -> SpectrumFileError:
     """Return the error for paths without any spectrum: the first file's, or what the folders have instead."""
     first = next(iter(reading.errors.values()), None)
     if not folders:
@@ -225,7 +237,21 @@ def _nothing(reading: _Reading, passed_over: Mapping[str, int], folders: Sequenc
         found["redshifts without spectra"] = len(reading.tables)
     if first is not None:
         found[f"cannot be read (first {first})"] = len(reading.errors)
-    return SpectrumFileError(f"{folders[0]}: a folder without spectra; found {_counted(found)}")
+    words = "; ".join([f"found {_counted(found)}", *_named(alike)])
+    return SpectrumFileError(f"{folders[0]}: a folder without spectra; {words}")
+
+
+def _named(alike: Mapping[str, str]) -> list[str]:
+    """Name some of the files that look like spectra, those with the same reason together."""
+    groups: dict[str, list[str]] = {}
+    for name, reason in alike.items():
+        groups.setdefault(reason, []).append(name)
+    words = []
+    for reason, names in list(groups.items())[:_MOST_REASONS]:
+        more = [f"and {len(names) - _MOST_NAMES} more"] if len(names) > _MOST_NAMES else []
+        words.append(f"{', '.join([*names[:_MOST_NAMES], *more])}: {reason}")
+    left = sum(len(names) for names in list(groups.values())[_MOST_REASONS:])
+    return [*words, f"{left} more look like spectra"] if left else words
 
 
 def _counted(found: Mapping[str, int]) -> str:

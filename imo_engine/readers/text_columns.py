@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imo_engine.errors import OtherKindError, SpectrumFileError
-from imo_engine.readers.column_names import name_and_unit
+from imo_engine.readers.column_names import FLUX, looks_like_spectrum, names_and_units
 from imo_engine.readers.ecsv_header import EcsvHeader
 from imo_engine.readers.plain_files import printable, shortened
 
@@ -28,6 +28,7 @@ MAX_COLUMNS = 256
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 """How text in UTF-16 begins, which is what Excel calls Unicode text."""
 
+_CALL_THEM = "; it looks like a spectrum: call its columns so, with units, such as 'wave [nm]' and 'flux [Jy]'"
 _WORDS = {"": np.nan, "null": np.nan, "none": np.nan, "--": np.nan, "true": 1.0, "false": 0.0}
 
 
@@ -87,16 +88,22 @@ class TextColumns:
             raise OtherKindError(
                 f"{name}: line {start + 1} has numbers, not the names of columns: {expected}",
                 "text without names of columns",
+                may_be_spectrum=len(titles) > 1 and 100 <= float(titles[0]) <= 1e6,
             )
         if header is not None and titles != header.columns:
             raise SpectrumFileError(f"{name}: line {start + 1} does not have the columns of the ECSV header")
         if len(titles) > MAX_COLUMNS:
             raise SpectrumFileError(f"{name}: has {len(titles)} columns; {MAX_COLUMNS} are read at most")
 
-        names, stated = (list(part) for part in zip(*map(name_and_unit, titles), strict=True))
+        names, stated = (list(part) for part in zip(*names_and_units(titles), strict=True))
         if not all(any(title in names for title in group) for group in needed):
             found = printable(", ".join(titles[:8]))[:100]
-            raise OtherKindError(f"{name}: expected columns {expected}; found {found}", "text with other columns")
+            alike = FLUX in needed and looks_like_spectrum(titles)
+            raise OtherKindError(
+                f"{name}: expected columns {expected}; found {found}{_CALL_THEM if alike else ''}",
+                "text with other columns",
+                may_be_spectrum=alike,
+            )
         known = {*optional, *texts, *(title for group in needed for title in group)}
         used = [column for column, title in enumerate(names) if title in known]
         repeated = next((names[column] for column in used if names.count(names[column]) > 1), None)
@@ -107,7 +114,8 @@ class TextColumns:
         words = [column for column in used if names[column] in texts]
         values, kept = _values(lines, first, delimiter, numbers, words, titles, name)
         meta = _stated(comments if header is None else header.comments) | ({} if header is None else header.meta)
-        in_header = {} if header is None else {name_and_unit(key)[0]: unit for key, unit in header.units.items()}
+        called = {title.lower(): one for title, one in zip(titles, names, strict=True)}
+        in_header = {} if header is None else {called[key]: unit for key, unit in header.units.items() if key in called}
         return cls(
             name,
             {names[column]: np.array(found, np.float64) for column, found in zip(numbers, values, strict=True)},
