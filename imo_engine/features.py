@@ -35,15 +35,9 @@ _LIKELY = 2  # features that are not significant
 _MOST = 6
 _SMALLEST = 0.05  # of the largest share, where there are no p-values
 _MIN_SIGNIFICANCE = 1.0  # over baselines
-_HARD = (
-    "sky lines",
-    "width",
-    "negative flux",
-    "step",
-    "redshift",
-    "atmosphere",
-    "mask",
-)  # what convinces also where nothing is significant
+_CHANCE = 0.5  # p-value from which on a place is not even likely
+# what convinces also where nothing is significant
+_HARD = ("sky lines", "width", "negative flux", "step", "redshift", "atmosphere", "mask")
 
 
 @dataclass(frozen=True)
@@ -110,7 +104,9 @@ class Findings:
     Attributes:
         features: What is significant, the smallest p-value first, then the largest share of the attribution;
             everything that stands out, by share, where there are no p-values.
-        likely: What is most likely among the rest; empty where there are no p-values.
+        likely: What is most likely among the rest; empty where there are no p-values, or ordinary spectra show as much
+            more often than not.
+        least_p: The smallest p-value of anything; None where there are none.
         other: Another redshift that emission lines fit.
         smallest_p: The smallest p-value that can be found; 0 if unknown.
     """
@@ -119,6 +115,7 @@ class Findings:
     likely: tuple[Feature, ...] = ()
     other: OtherRedshift | None = None
     smallest_p: float = 0.0
+    least_p: float | None = None
 
 
 def find_features(
@@ -161,7 +158,7 @@ def find_features(
     else:
         found.sort(key=lambda one: (one[3], -one[4], one[0].start))
         chosen = [one for one in found if one[3] <= LEVEL][:limit]
-        likely = [] if chosen else [one for one in found if one[4] > 0 or one[3] < 1][:_LIKELY]
+        likely = [] if chosen else [one for one in found if one[3] < _CHANCE][:_LIKELY]
 
     def described(picked: list) -> tuple[Feature, ...]:
         return tuple(
@@ -171,7 +168,8 @@ def find_features(
 
     smallest = [1 / (len(comparison.null) + 1)] * (len(comparison.null) > 0)
     smallest += [] if significance is None else [significance.smallest]
-    return Findings(described(chosen), described(likely), facts.other, kinds * min(smallest, default=0.0))
+    least = found[0][3] if kinds and found else None
+    return Findings(described(chosen), described(likely), facts.other, kinds * min(smallest, default=0.0), least)
 
 
 def _together(deviation: DeviantRange | None, strength: Strength | None, kinds: int) -> float:

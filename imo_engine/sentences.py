@@ -23,13 +23,15 @@ def sentence(found: Findings, redshift: float) -> str:
     words = [] if found.other is None else [f"{found.other.words(redshift)}."]
     if found.features:
         words.append(_about(found.features))
-    elif found.likely:
-        p = min(one.p_value for one in found.likely if one.p_value is not None)
+    elif found.least_p is not None:
+        what = "is significant" if found.likely else "stands out"
         also = "else " if words else ""
         words.append(
-            f"Nothing {also}is significant: ordinary spectra show as much somewhere "
-            f"({p_in_words(p, found.smallest_p)}). Most likely: {_about(found.likely, begin=False)}"
+            f"Nothing {also}{what}: ordinary spectra show as much somewhere "
+            f"({p_in_words(found.least_p, found.smallest_p)})."
         )
+        if found.likely:
+            words.append(f"Most likely: {_about(found.likely, begin=False)}")
     elif not words:
         words.append("Nothing stands out.")
     return " ".join(words)

@@ -14,6 +14,7 @@ from imo_engine.errors import InputError
 from imo_engine.evidence import Evidence, verdict
 from imo_engine.features import find_features
 from imo_engine.instrument import INSTRUMENTS, sky_lines
+from imo_engine.other_redshift import OtherRedshift
 from imo_engine.peaks import find_regions
 from imo_engine.sentences import in_brief, sentence
 from imo_engine.significance import LEVEL
@@ -183,10 +184,11 @@ class TestOrder:
     def test_where_nothing_is_significant_the_sentence_says_so_first(self):
         odd = 0.04 * gaussian(HALPHA, 4.0)
         found = find_features(occluded(odd), compared(odd))
-        assert not found.features and found.likely
-        words = sentence(found, Z)
-        assert words.startswith("Nothing is significant: ordinary spectra show as much somewhere (p =")
-        assert "Most likely: " in words and in_brief(found).startswith("(")
+        assert not found.features and not found.likely and found.least_p == 1
+        assert sentence(found, Z) == "Nothing stands out: ordinary spectra show as much somewhere (p = 1)."
+        assert in_brief(found) == "nothing stands out"
+        other = replace(found, other=OtherRedshift(0.2, ("Hα", "[O III]"), instead=True))
+        assert " Nothing else stands out: " in sentence(other, Z)
 
     def test_mostly_is_said_of_most_of_the_attribution_only(self):
         one = found_in(gaussian(HALPHA, 8.0))

@@ -12,6 +12,8 @@ from networks import WAVELENGTH, random_flux, tiny_model
 
 from app.events import Settings
 from app.plots.sources import PlotSources
+from app.reasons import Reason
+from app.views.why import why_html
 from imo_engine.attribution import Attribution
 from imo_engine.attribution_table import read_attribution_table, write_attribution_table
 from imo_engine.baselines import BaselinePool
@@ -22,7 +24,7 @@ from imo_engine.features import find_features
 from imo_engine.model import OutlierModel
 from imo_engine.null_distribution import NullDistribution, NullSettings, PlaceBins
 from imo_engine.occlusion import inverse_multiscale_occlusion
-from imo_engine.sentences import sentence
+from imo_engine.sentences import in_brief, sentence
 from imo_engine.significance import (
     NO_NULL,
     p_in_words,
@@ -376,4 +378,14 @@ def test_a_sentence_says_when_ordinary_spectra_show_as_much(null):
     least = min(feature.p_value for feature in said.likely)
     assert least >= found.spectrum_p
     words = f"Nothing is significant: ordinary spectra show as much somewhere ({p_in_words(least, found.smallest)})"
-    assert sentence(said, 0.1).startswith(words)
+    assert sentence(said, 0.1).startswith(f"{words}. Most likely: ") and in_brief(said).startswith("(")
+
+
+@pytest.mark.parametrize(("seed", "p"), [(23, "0.87"), (28, "1")])
+def test_a_sentence_names_no_place_where_most_ordinary_spectra_show_as_much(null, seed, p):
+    one = attribution(np.random.default_rng(seed), redshift=0.1)
+    said = find_features(one, beside_baselines(one), significance=significance(one, null))
+    assert not said.features and not said.likely and in_brief(said) == "nothing stands out"
+    assert sentence(said, 0.1) == f"Nothing stands out: ordinary spectra show as much somewhere (p = {p})."
+    reason = Reason(said, sentence(said, 0.1), one.flux, significance(one, null))
+    assert "ost likely" not in why_html(reason) and "Nothing stands out: " in why_html(reason)
