@@ -255,14 +255,15 @@ def _describe(
 def _is_seen(line: SpectralLine, facts: SpectrumFacts, width: float, sigma: float) -> bool:
     """Tell whether a range may be called after a line that it holds.
 
-    After an emission line if there is more flux and the line is major or the range narrow; else if the spectrum itself
-    differs there with the sign of the range.
+    After an emission line if there is more flux and the range is narrow; else if the spectrum itself differs there with
+    the sign of the range, or has a broad permitted line there.
     """
     if line not in EMISSION_LINES:
         return width <= _OF_A_LINE
-    if sigma > 0 and (line.major or width <= _OF_A_LINE):
+    if sigma > 0 and width <= _OF_A_LINE:
         return True
-    return any(one.line == line and one.sigma * np.sign(sigma) > _SEEN_LINE for one in facts.lines)
+    seen = facts.own_lines + (facts.broad_lines if sigma > 0 else ())
+    return any(one.line == line and one.sigma * np.sign(sigma) > _SEEN_LINE for one in seen)
 
 
 def _peak(attribution: Attribution, region: Region, strength: Strength | None, deviation: DeviantRange | None) -> int:

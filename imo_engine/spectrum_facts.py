@@ -1,7 +1,7 @@
 """What is known of a whole spectrum beside its twin: steps between arms, sky left in it, lines, another redshift."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -30,6 +30,7 @@ _ON_SKY = 0.05
 _BRIGHTEST, _SKY_LINE, _SKY_LINE_SEEN = 60, 3.0, 3.0  # lines; Angstrom on either side; sigma
 _FEWEST_SKY_LINES, _SKY_LINES_AGREE = 6, 0.8
 _LINE_SPEEDS = (150.0, 400.0, 1500.0)  # km/s
+_BROAD = 4000.0  # km/s: of permitted lines in active galaxies
 
 
 @dataclass(frozen=True)
@@ -138,6 +139,24 @@ class SpectrumFacts:
         return lines_seen(self.comparison)
 
     @cached_property
+    def own_lines(self) -> tuple[LineSeen, ...]:
+        """Emission lines at the other redshift where that takes the place of the given one, else :attr:`lines`."""
+        return self.lines if self._own is self.comparison else lines_seen(self._own)
+
+    @cached_property
+    def broad_lines(self) -> tuple[LineSeen, ...]:
+        """The same over 4000 km/s on either side, of permitted lines, which alone are as broad."""
+        found = lines_seen(self._own, (_BROAD,))
+        return tuple(one for one in found if not one.line.name.startswith("["))
+
+    @cached_property
+    def _own(self) -> Comparison:
+        """The spectrum at the redshift that holds."""
+        if self.other is None or not self.other.instead:
+            return self.comparison
+        return replace(self.comparison, redshift=self.other.redshift)
+
+    @cached_property
     def other(self) -> OtherRedshift | None:
         """Another redshift that emission lines fit."""
         if self.sky is not None and self.sky.is_there:
@@ -239,18 +258,18 @@ def _sky_template(one: Comparison) -> NDArray[np.float64]:
     return np.sqrt(total / max(float(total.max()), 1e-12))
 
 
-def lines_seen(one: Comparison) -> tuple[LineSeen, ...]:
+def lines_seen(one: Comparison, speeds: Sequence[float] = _LINE_SPEEDS) -> tuple[LineSeen, ...]:
     """Return by how much the spectrum differs from its twin at each emission line at its redshift that is in range.
 
-    The mean difference around the line, over 150, 400 or 1500 km/s on either side, less that of its surroundings;
-    what differs most is returned.
+    The mean difference around the line, over 150, 400 or 1500 km/s on either side (``speeds``), less that of its
+    surroundings; what differs most is returned.
     """
     wave, found = one.wavelength, []
     model = (_MODEL * np.nan_to_num(one.twin)) ** 2
     for line in EMISSION_LINES:
         centre = line.wavelength * (1 + one.redshift)
         best = None
-        for speed in _LINE_SPEEDS:
+        for speed in speeds:
             reach = centre * speed / SPEED_OF_LIGHT
             inside = one.good & (np.abs(wave - centre) <= reach)
             around = one.good & (np.abs(wave - centre) > reach) & (np.abs(wave - centre) <= 2.5 * reach + 4.0)

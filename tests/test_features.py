@@ -79,6 +79,18 @@ class TestOneLine:
         names_found = [one.line_names for one in found_in(odd).features if one.kind == "narrow"]
         assert any("[O III]" in name for name in names_found)
 
+    def test_a_broad_permitted_line_is_one(self):
+        names_found = [one.line_names for one in found_in(gaussian(HALPHA, 70.0)).features]
+        assert names_found[0].startswith("Hα")
+
+    @pytest.mark.parametrize("line", [3729.86, 5008.24])
+    def test_a_wide_excess_is_called_after_a_line_only_if_that_is_seen(self, line):
+        wide = np.abs(WAVE - line * (1 + Z)) < 130
+        (plain,) = found_in(0.5 * wide).features
+        assert plain.excess and plain.kind == "narrow" and plain.line_names == ""
+        (with_line,) = found_in(0.5 * wide + 2 * gaussian(line * (1 + Z), 4.0)).features
+        assert names(lines_within(line - 1, line + 1)) in with_line.line_names
+
 
 class TestInstrument:
     def test_a_miscalibrated_arm(self):

@@ -22,7 +22,7 @@ from imo_engine.model import OutlierModel
 from imo_engine.null_distribution import NullDistribution
 from imo_engine.other_redshift import OtherRedshift, other_redshift
 from imo_engine.readers import read_spectra
-from imo_engine.spectrum_facts import sky_left, step_at
+from imo_engine.spectrum_facts import SpectrumFacts, sky_left, step_at
 from imo_engine.twin import compare, ordinary_twin
 
 MODEL = embedded_file("model.safetensors")
@@ -140,6 +140,13 @@ class TestOtherRedshift:
 
 
 class TestFacts:
+    def test_lines_are_looked_for_at_the_redshift_that_holds(self):
+        for given, holds in ((0.4, 0.2464), (0.2464, 0.2464)):
+            facts = SpectrumFacts(compared(emission(0.2464), redshift=given), ())
+            assert (facts.other is not None and facts.other.instead) == (given != holds)
+            seen = {one.line.name: one.sigma for one in facts.own_lines}
+            assert seen["Hα"] > 5 and seen["[O III] 5007"] > 5
+
     def test_a_step_is_measured_against_the_blue_side(self):
         for factor in (0.35, 0.8, 1.3):
             one = compared(np.where(WAVE < 5780, factor - 1, 0.0))
