@@ -15,10 +15,10 @@ from app.computation import Inputs
 from app.events import Settings
 from app.survey import RankRange, Survey
 from imo_engine.errors import ImoError
-from imo_engine.ranges import range_words
+from imo_engine.spectra.ranges import range_words
 
 if TYPE_CHECKING:
-    from imo_engine.probe import Probe
+    from imo_engine.attribution.probe import Probe
 
 __all__ = ["Answer", "AskDesk", "Question", "in_words"]
 
@@ -152,7 +152,7 @@ class AskDesk(param.Parameterized):
         self._submit(self._work)  # behind other sessions' questions
 
     def _answer(self, target_id: str, low: float, high: float) -> Answer:
-        from imo_engine.probe import probe_range
+        from imo_engine.attribution.probe import probe_range
 
         survey, ready = self._survey(), self._prepared
         if ready is None or ready.target_id != target_id:

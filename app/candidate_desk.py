@@ -16,7 +16,7 @@ from app.candidates import Candidate, add_candidates, is_unread, needs_redshift,
 from app.explainer import Explainer
 from app.uploads import UploadLimits, read_upload
 from imo_engine.errors import ImoError, InputError
-from imo_engine.spectra import Spectra, concatenate
+from imo_engine.spectra.spectra import Spectra, concatenate
 
 __all__ = ["CandidateDesk", "Intake", "Shelf"]
 

@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.survey import RankRange, Survey
-from imo_engine.embedded import embedded_file
 from imo_engine.errors import ImoError, InputError
-from imo_engine.readers.survey_files import UNREAD
-from imo_engine.reference import REFERENCE_FILE, read_reference, share_as_low
-from imo_engine.spectra import Spectra, concatenate, normalise
+from imo_engine.ranking.reference import REFERENCE_FILE, read_reference, share_as_low
+from imo_engine.readers.any_survey import UNREAD
+from imo_engine.spectra.spectra import Spectra, concatenate, normalise
+from imo_engine.system.embedded import embedded_file
 
 if TYPE_CHECKING:
-    from imo_engine.model import OutlierModel
+    from imo_engine.model.outlier_model import OutlierModel
 
 __all__ = [
     "REDSHIFTS",
@@ -127,7 +127,7 @@ def score_candidates(
     Raises:
         ImoError: the model cannot be loaded, or the spectra are on other wavelengths.
     """
-    from imo_engine.ranking import rank_spectra
+    from imo_engine.ranking.ranking import rank_spectra
 
     model, _ = survey.engine.get()
     ranking = rank_spectra(model, spectra, rank_all=survey.rank_all)

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from imo_engine.command_line import COMMANDS, LazyGroup, run
+from imo_engine.attribution.evaluators import EVALUATORS
 from imo_engine.commands.options import integers, model_options, rank_all_option, redshift_option, weights_option
+from imo_engine.commands.program import COMMANDS, LazyGroup, run
 from imo_engine.errors import ImoError
-from imo_engine.evaluators import EVALUATORS
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from imo_engine.model import OutlierModel
+    from imo_engine.model.outlier_model import OutlierModel
 
 __all__ = ["main", "serve"]
 
@@ -97,9 +97,9 @@ def serve(
     check_address(address, port, allow_origin)  # before minutes of scoring
     own = [*files, *spectra]
     if own:
-        from imo_engine.commands.options import load_baselines, load_model, load_null
-        from imo_engine.devices import all_devices
-        from imo_engine.score_catalogue import read_scores
+        from imo_engine.bundle.loading import load_baselines, load_model, load_null
+        from imo_engine.ranking.score_catalogue import read_scores
+        from imo_engine.system.devices import all_devices
 
         scores = read_scores(catalogue) if catalogue else None
         devices = all_devices(device)
@@ -142,7 +142,7 @@ def serve(
     precomputed = None
     if not own:
         from app.precomputed import DEMO_RESULTS
-        from imo_engine.embedded import embedded_file
+        from imo_engine.system.embedded import embedded_file
 
         try:
             precomputed = embedded_file(DEMO_RESULTS)
@@ -167,7 +167,7 @@ def serve(
 
 def _ordinary(model: "OutlierModel", file: Path | None, *, published: bool) -> "NDArray[np.float32] | None":
     """Return log p of the model's validation spectra; None, and one line that says why, if they cannot be had."""
-    from imo_engine.commands.options import load_reference
+    from imo_engine.bundle.loading import load_reference
 
     try:
         return load_reference(model, file, published=published)
@@ -180,7 +180,7 @@ def _devices_of_demo(name: str) -> "Sequence[str | None]":
     """Return what the demo is computed on; torch, which knows, is slow to import and asked only if it could matter."""
     if name != "cuda" and not (name == "auto" and len(list(Path("/dev").glob("nvidia[0-9]*"))) > 1):
         return (None,)
-    from imo_engine.devices import all_devices
+    from imo_engine.system.devices import all_devices
 
     return all_devices(name)
 

@@ -24,14 +24,14 @@ from app.events import (
 )
 from app.result_cache import result_key
 from app.survey import Survey
-from imo_engine.attribution import Attribution, combination_weights, combine
+from imo_engine.attribution.record import Attribution, combination_weights, combine
 from imo_engine.errors import ImoError
 
 if TYPE_CHECKING:
-    from imo_engine.baselines import BaselinePool
     from imo_engine.methods import MethodAttribution
-    from imo_engine.model import OutlierModel
-    from imo_engine.repair import Repair
+    from imo_engine.model.outlier_model import OutlierModel
+    from imo_engine.ranking.baselines import BaselinePool
+    from imo_engine.repair.regions import Repair
 
 __all__ = ["Inputs", "answer", "apply_method", "explain", "find_repair"]
 
@@ -65,7 +65,7 @@ class Inputs:
         Raises:
             ImoError: an unknown target, one without a score, or a model that cannot be loaded.
         """
-        from imo_engine.evaluators.choice import resolve_evaluator
+        from imo_engine.attribution.evaluators.choice import resolve_evaluator
 
         target = survey.spectra[[survey.spectra.row(target_id)]]
         if target.problem[0]:
@@ -113,7 +113,7 @@ def explain(inputs: Inputs, send: Callable[[Event], None], should_stop: Callable
     Raises:
         ImoError: as :func:`imo_engine.inverse_multiscale_occlusion`; Cancelled if ``should_stop`` says so.
     """
-    from imo_engine.occlusion import WindowResult, inverse_multiscale_occlusion
+    from imo_engine.attribution.occlusion import WindowResult, inverse_multiscale_occlusion
 
     settings = inputs.settings
     device = inputs.model.device_name  # here, not in the threads that report: theirs are one thread each
@@ -206,11 +206,12 @@ def find_repair(
     """Find the smallest set of regions without which a target would be ordinary; tells of its progress.
 
     Raises:
-        ImoError: as :meth:`Inputs.of` and :func:`imo_engine.repair.repair`; Cancelled if ``should_stop`` says so.
+        ImoError: as :meth:`Inputs.of` and :func:`imo_engine.repair.regions.repair`; Cancelled if ``should_stop`` says
+            so.
     """
-    from imo_engine.reference import ordinary_log_prob
-    from imo_engine.repair import repair
-    from imo_engine.repair_fill import held_out
+    from imo_engine.ranking.reference import ordinary_log_prob
+    from imo_engine.repair.fill import held_out
+    from imo_engine.repair.regions import repair
 
     inputs = Inputs.of(survey, target_id, settings.baselines, device)
     attribution = settings.known() or explain(inputs, lambda event: None, should_stop)

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from imo_engine.attribution import RECOMMENDED_WEIGHTING, Attribution, WindowFacts
+from imo_engine.attribution.record import RECOMMENDED_WEIGHTING, Attribution, WindowFacts
 
 if TYPE_CHECKING:
     from imo_engine.methods import MethodAttribution
-    from imo_engine.repair import Repair
+    from imo_engine.repair.regions import Repair
 
 __all__ = [
     "BaselinesReady",
@@ -41,8 +41,8 @@ class Settings:
         window_sizes: Pixels.
         n_baselines: How many are drawn.
         seed: Of that draw.
-        weights: How window sizes are combined, one of :data:`imo_engine.attribution.WEIGHTINGS`.
-        evaluator: One of :data:`imo_engine.evaluators.EVALUATORS`; "auto": exact values, where these would
+        weights: How window sizes are combined, one of :data:`imo_engine.attribution.record.WEIGHTINGS`.
+        evaluator: One of :data:`imo_engine.attribution.evaluators.EVALUATORS`; "auto": exact values, where these would
             take minutes quick ones first.
     """
 

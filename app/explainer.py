@@ -32,7 +32,7 @@ from app.known import Known
 from app.result_cache import AttributionStore
 from app.survey import Survey
 from app.turns import Turns
-from imo_engine.attribution import Attribution
+from imo_engine.attribution.record import Attribution
 from imo_engine.errors import Cancelled, ImoError
 
 __all__ = ["Explainer", "Settings", "Ticket"]

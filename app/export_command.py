@@ -8,7 +8,7 @@ import click
 from imo_engine.commands.explain import explain_options, explain_target
 from imo_engine.commands.options import check_output
 from imo_engine.errors import ImoError
-from imo_engine.files import write_atomically
+from imo_engine.system.files import write_atomically
 
 __all__ = ["export"]
 
@@ -21,10 +21,10 @@ def export(file: Path, output: Path, dark: bool, **options: Any) -> None:  # noq
     """Explain one target of FILE and write a page that shows it without a server and without a network."""
     import numpy as np
 
-    from app.engine import Engine
     from app.reasons import Reasons
     from app.standalone import StandaloneObject, standalone_html
     from app.survey import Survey
+    from imo_engine.bundle.engine import Engine
 
     check_output(output)
     found = explain_target(file, **options)

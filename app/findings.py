@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from imo_engine.attribution import Attribution
-from imo_engine.features import Feature
-from imo_engine.profiles import FRAMES, attribution_profile
+from imo_engine.attribution.record import Attribution
+from imo_engine.reasons.features import Feature
+from imo_engine.reasons.profiles import FRAMES, attribution_profile
 
 __all__ = ["Finding", "Findings", "Mark"]
 
@@ -30,7 +30,7 @@ class Finding:
     Attributes:
         brief: What stands out most, in a few words.
         marks: Where, the strongest first; none if nothing stands out.
-        profiles: (B,) by frame, see :mod:`imo_engine.profiles`.
+        profiles: (B,) by frame, see :mod:`imo_engine.reasons.profiles`.
         instrument: Name of what observed it; empty where the file does not say.
     """
 

@@ -13,10 +13,10 @@ from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import squareform
 
 from app.findings import Finding, Findings
-from imo_engine.instrument import INSTRUMENTS
-from imo_engine.profiles import BIN_EDGES, FRAMES, profile_distances
-from imo_engine.ranges import range_words
-from imo_engine.surroundings import lines_within, names, place
+from imo_engine.reasons.profiles import BIN_EDGES, FRAMES, profile_distances
+from imo_engine.spectra.instrument import INSTRUMENTS
+from imo_engine.spectra.landmarks import lines_within, names, place
+from imo_engine.spectra.ranges import range_words
 
 __all__ = ["ALIKE", "Group", "GroupDesk", "find_groups"]
 

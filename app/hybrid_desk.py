@@ -20,7 +20,7 @@ from app.survey import Survey
 from imo_engine.errors import ImoError
 
 if TYPE_CHECKING:
-    from imo_engine.hybrids import Hybrids
+    from imo_engine.attribution.hybrids import Hybrids
 
 __all__ = ["Answer", "HybridDesk", "Question", "Stage"]
 
@@ -201,7 +201,7 @@ class HybridDesk:
 
 
 def _staged(survey: Survey, target_id: str, settings: Settings) -> "tuple[Hybrids, Stage]":
-    from imo_engine.hybrids import Hybrids
+    from imo_engine.attribution.hybrids import Hybrids
 
     inputs = Inputs.of(survey, target_id, settings)
     hybrids = Hybrids.of(inputs.model, inputs.flux, inputs.redshift, inputs.baselines, valid=inputs.measured)

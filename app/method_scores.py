@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from imo_engine.attribution import RECOMMENDED_WEIGHTING, WEIGHTINGS
+from imo_engine.attribution.record import RECOMMENDED_WEIGHTING, WEIGHTINGS
 from imo_engine.errors import ImoError
 
 __all__ = ["FAMILIES", "SCORES_FILE", "MethodScores", "ScoreTable", "read_scores"]
@@ -89,7 +89,7 @@ class ScoreTable:
 
 @dataclass(frozen=True, eq=False)
 class MethodScores:
-    """The whole file; its schema is in :mod:`imo_engine.evaluation.summary`."""
+    """The whole file; its schema is in :mod:`imo_engine.evaluation.methods.summary`."""
 
     content: dict[str, Any]
 

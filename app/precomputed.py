@@ -21,11 +21,11 @@ from app.events import Settings
 from app.findings import Finding, Mark
 from app.result_cache import ALGORITHM, AttributionStore
 from app.survey import Survey
-from imo_engine.attribution import Attribution, WindowFacts
+from imo_engine.attribution.record import Attribution, WindowFacts
+from imo_engine.attribution.tiling import Tiling, tile
 from imo_engine.errors import ImoError
-from imo_engine.files import write_atomically
-from imo_engine.profiles import BIN_EDGES, FRAMES
-from imo_engine.tiling import Tiling, tile
+from imo_engine.reasons.profiles import BIN_EDGES, FRAMES
+from imo_engine.system.files import write_atomically
 
 __all__ = ["DEMO_RESULTS", "Layers", "Precomputed", "Result", "write_results"]
 
@@ -235,7 +235,7 @@ def _facts(about: dict[str, Any], inputs: Inputs) -> tuple[WindowFacts, ...]:
 
 
 def _unpack(blob: bytes, about: dict[str, Any], inputs: Inputs) -> Attribution:
-    from imo_engine.occlusion import checked_spectrum
+    from imo_engine.attribution.occlusion import checked_spectrum
 
     settings, model = inputs.settings, inputs.model
     flux, usable = checked_spectrum(model, inputs.flux, inputs.redshift, inputs.measured)

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from app.findings import Finding, Findings
 from app.survey import Survey
-from imo_engine.attribution import Attribution
-from imo_engine.features import Feature, find_features
-from imo_engine.features import Findings as Found
-from imo_engine.sentences import in_brief, sentence, title
-from imo_engine.significance import Significance, significance_or_why
+from imo_engine.attribution.record import Attribution
+from imo_engine.reasons.features import Feature, find_features
+from imo_engine.reasons.features import Findings as Found
+from imo_engine.reasons.sentences import in_brief, sentence, title
+from imo_engine.reasons.significance import Significance, significance_or_why
 
 __all__ = ["Reason", "Reasons", "marks"]
 
@@ -76,7 +76,7 @@ class Reasons:
         Raises:
             ImoError: no such target, or a model that cannot be loaded.
         """
-        from imo_engine.twin import compare
+        from imo_engine.reasons.twin import compare
 
         with self._lock:
             before, exact = self._found.get(target_id, (None, False))

@@ -6,7 +6,7 @@ from functools import partial
 
 from app.events import Event, Failed, Finished, Progress, Settings, Stopped, WindowReady
 from app.explainer import Explainer, Ticket
-from imo_engine.attribution import Attribution, local_share_words
+from imo_engine.attribution.record import Attribution, local_share_words
 
 __all__ = ["Refined", "Refinement", "in_detail", "within"]
 

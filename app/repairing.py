@@ -15,7 +15,7 @@ from app.state import AppState
 from app.survey import RankRange, Survey
 
 if TYPE_CHECKING:
-    from imo_engine.repair import Repair
+    from imo_engine.repair.regions import Repair
 
 __all__ = ["RepairDesk", "RepairState", "Repaired", "repair_words"]
 

@@ -14,8 +14,8 @@ import platformdirs
 from numpy.typing import NDArray
 
 from app.events import Settings
-from imo_engine.attribution import WEIGHTINGS, Attribution, WindowFacts
-from imo_engine.files import write_atomically
+from imo_engine.attribution.record import WEIGHTINGS, Attribution, WindowFacts
+from imo_engine.system.files import write_atomically
 
 __all__ = ["ALGORITHM", "AttributionStore", "ResultCache", "result_key"]
 

@@ -7,7 +7,7 @@ from app.method_scores import SCORES_FILE, read_scores
 from app.plots.colours import DARK, LIGHT
 from app.views.look import own_theme, page_look, variables
 from app.views.scores import ScoresView
-from imo_engine.embedded import embedded_file
+from imo_engine.system.embedded import embedded_file
 
 __all__ = ["scores_page"]
 

@@ -26,9 +26,9 @@ from app.refinement import Refined, Refinement, in_detail, within
 from app.state import AppState
 from app.status_words import duration_words, finished_words, progress_words
 from app.survey import Survey
-from imo_engine.attribution import Attribution
+from imo_engine.attribution.record import Attribution
 from imo_engine.errors import ImoError
-from imo_engine.significance import significance_or_why
+from imo_engine.reasons.significance import significance_or_why
 
 __all__ = ["Session", "Status"]
 

@@ -12,7 +12,7 @@ from app.findings import Findings
 from app.latents import Latents
 from app.survey import Survey
 from imo_engine.errors import ImoError
-from imo_engine.profiles import profile_distances
+from imo_engine.reasons.profiles import profile_distances
 
 __all__ = ["CAUSE", "LATENT", "Neighbour", "Similar", "SimilarDesk", "same_cause"]
 

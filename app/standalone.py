@@ -23,10 +23,10 @@ from app.views.repair import REPAIR_STYLE, repaired_html
 from app.views.toolbar import TOOLBAR_STYLE
 from app.views.toolbar_html import toolbar_html
 from app.views.why import WHY_STYLE, why_html
-from imo_engine.attribution import WEIGHTINGS, Attribution, local_share_words
-from imo_engine.attribution_table import software
+from imo_engine.attribution.record import WEIGHTINGS, Attribution, local_share_words
 from imo_engine.errors import InputError
-from imo_engine.spectra import Spectra
+from imo_engine.results.ecsv import software
+from imo_engine.spectra.spectra import Spectra
 
 __all__ = ["StandaloneObject", "standalone_html"]
 

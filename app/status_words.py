@@ -2,7 +2,7 @@
 
 from app.events import Progress
 from app.refinement import within
-from imo_engine.attribution import Attribution
+from imo_engine.attribution.record import Attribution
 
 __all__ = ["duration_words", "finished_words", "progress_words"]
 

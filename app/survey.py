@@ -9,22 +9,22 @@ import numpy as np
 from astropy.table import Column
 from numpy.typing import NDArray
 
-from app.engine import Engine
 from app.row_stack import RowStack
-from imo_engine.embedded import DEMO_SPECTRA, embedded_file
+from imo_engine.bundle.engine import Engine
 from imo_engine.errors import ImoError
-from imo_engine.ranking import read_catalogue
+from imo_engine.ranking.ranking import read_catalogue
+from imo_engine.ranking.reference import share_as_low
 from imo_engine.readers import read_spectra, read_survey
-from imo_engine.reference import share_as_low
-from imo_engine.spectra import Spectra, concatenate
+from imo_engine.spectra.spectra import Spectra, concatenate
+from imo_engine.system.embedded import DEMO_SPECTRA, embedded_file
 
 __all__ = ["RankRange", "Survey", "demo_survey", "survey_of_files"]
 
 if TYPE_CHECKING:
-    from imo_engine.baselines import BaselinePool
-    from imo_engine.model import OutlierModel
-    from imo_engine.null_distribution import NullDistribution
-    from imo_engine.score_catalogue import Scores
+    from imo_engine.model.outlier_model import OutlierModel
+    from imo_engine.ranking.baselines import BaselinePool
+    from imo_engine.ranking.score_catalogue import Scores
+    from imo_engine.reasons.null_distribution import NullDistribution
 
 DEMO_CATALOGUE = "demo-catalogue.ecsv"
 
@@ -176,13 +176,13 @@ def demo_survey(*, device: str = "auto", devices: Sequence[str | None] = (None,)
     rows = [position[target] for target in spectra.target_id]
 
     def load() -> "tuple[OutlierModel, BaselinePool]":
-        from imo_engine.commands.options import load_baselines, load_model
+        from imo_engine.bundle.loading import load_baselines, load_model
 
         model = load_model(None, None, None, device)
         return model, load_baselines(model, None, None, False, spectra)
 
     def load_null(model: "OutlierModel") -> "NullDistribution | None":
-        from imo_engine.commands.options import load_null
+        from imo_engine.bundle.loading import load_null
 
         return load_null(model, None, published=False, own_baselines=False)
 
@@ -227,7 +227,7 @@ def survey_of_files(
     Raises:
         ImoError: none of the files can be used.
     """
-    from imo_engine.ranking import rank_spectra
+    from imo_engine.ranking.ranking import rank_spectra
 
     found = read_survey(paths, wavelength=model.wavelength, redshift=redshift, redshifts=redshifts)
     spectra = found.spectra

@@ -26,7 +26,7 @@ from safetensors import SafetensorError, safe_open
 from app.candidates import check_redshift
 from app.upload_worker import ANSWER, ERROR, GRID, REQUEST, TEXTS
 from imo_engine.errors import InputError, SpectrumFileError
-from imo_engine.spectra import Spectra
+from imo_engine.spectra.spectra import Spectra
 
 __all__ = ["UploadLimits", "read_upload"]
 

@@ -15,8 +15,8 @@ from app.labels import LabelStore
 from app.latents import Latents
 from app.reasons import Reasons
 from app.survey import Survey
-from imo_engine.embedded import DEMO_SPECTRA, embedded_file
 from imo_engine.errors import ImoError
+from imo_engine.system.embedded import DEMO_SPECTRA, embedded_file
 
 __all__ = ["IDLE_TARGETS", "Workspace", "default_labels", "system_user"]
 

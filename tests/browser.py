@@ -19,11 +19,11 @@ import torch
 from playwright.sync_api import Browser, Page, WebSocket, sync_playwright
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
-from imo_engine.autoencoder import AutoencoderConfig, SpectrumDecoder, SpectrumEncoder
-from imo_engine.baselines import BaselinePool
-from imo_engine.flow import FlowConfig, MaskedAutoregressiveFlow
-from imo_engine.instrument import desi_wavelength
-from imo_engine.model import OutlierModel
+from imo_engine.model.autoencoder import AutoencoderConfig, SpectrumDecoder, SpectrumEncoder
+from imo_engine.model.flow import FlowConfig, MaskedAutoregressiveFlow
+from imo_engine.model.outlier_model import OutlierModel
+from imo_engine.ranking.baselines import BaselinePool
+from imo_engine.spectra.instrument import desi_wavelength
 
 CHROMIUM = next(
     (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None

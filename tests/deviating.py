@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from imo_engine.attribution import Attribution
-from imo_engine.deviation_null import OBSERVED_BIN, REST_EDGES, WIDTHS, DeviationNull
-from imo_engine.deviations import Comparison
-from imo_engine.instrument import desi_wavelength
+from imo_engine.attribution.record import Attribution
+from imo_engine.reasons.deviation_null import OBSERVED_BIN, REST_EDGES, WIDTHS, DeviationNull
+from imo_engine.reasons.deviations import Comparison
+from imo_engine.spectra.instrument import desi_wavelength
 
 WAVE = desi_wavelength()
 Z = 0.36

@@ -3,7 +3,7 @@
 import numpy as np
 from astropy.io import fits
 
-from imo_engine.instrument import ARMS
+from imo_engine.spectra.instrument import ARMS
 
 GRID = np.round(3600.0 + 0.8 * np.arange(7781), 1)
 OXYGEN = 5008.24

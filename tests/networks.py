@@ -3,9 +3,9 @@
 import numpy as np
 import torch
 
-from imo_engine.autoencoder import AutoencoderConfig, SpectrumDecoder, SpectrumEncoder
-from imo_engine.flow import FlowConfig, MaskedAutoregressiveFlow
-from imo_engine.model import OutlierModel
+from imo_engine.model.autoencoder import AutoencoderConfig, SpectrumDecoder, SpectrumEncoder
+from imo_engine.model.flow import FlowConfig, MaskedAutoregressiveFlow
+from imo_engine.model.outlier_model import OutlierModel
 
 WAVELENGTH = np.linspace(3600.0, 4796.0, 300)
 WAVE_REST = np.linspace(3000.0, 4600.0, 500)

@@ -12,8 +12,8 @@ from app.events import Settings
 from app.plots.strips import Dot, Strip, strips_svg, ticks_between
 from app.survey import RankRange
 from app.views.ask import ask_html
-from imo_engine.probe import Probe, probe_range
-from imo_engine.ranges import range_words
+from imo_engine.attribution.probe import Probe, probe_range
+from imo_engine.spectra.ranges import range_words
 
 FIRST, SECOND, _, UNSCORED = TARGETS
 SETTINGS = Settings(window_sizes=(1, 16), n_baselines=4)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from imo_engine.attribution import WEIGHTINGS, Attribution, WindowFacts, combination_weights
+from imo_engine.attribution.record import WEIGHTINGS, Attribution, WindowFacts, combination_weights
 from imo_engine.errors import ImoError, InputError
 
 quick = settings(max_examples=60, deadline=None)

@@ -7,9 +7,9 @@ import pytest
 from astropy.table import QTable, Table
 from test_attribution import attribution
 
-from imo_engine.attribution_table import attribution_table, read_attribution_table, write_attribution_table
 from imo_engine.errors import ImoError, InputError, SpectrumFileError
-from imo_engine.spectra import Spectra
+from imo_engine.results.ecsv import attribution_table, read_attribution_table, write_attribution_table
+from imo_engine.spectra.spectra import Spectra
 
 HOSTILE = "<img src=x onerror=alert(1)>\n# - {name: x}\t: 'é"
 N = 20

@@ -7,8 +7,8 @@ import sys
 import pytest
 import torch
 
-from imo_engine.batching import batch_size_for, default_memory_budget, run_in_batches
 from imo_engine.errors import Cancelled, InputError, OutOfMemory
+from imo_engine.system.batching import batch_size_for, default_memory_budget, run_in_batches
 
 CPU = torch.device("cpu")
 
@@ -146,7 +146,7 @@ def test_the_system_is_not_asked_for_the_memory_of_each_batch_anew():
     program = """
 import resource
 import torch
-from imo_engine.batching import hold_freed_memory
+from imo_engine.system.batching import hold_freed_memory
 
 def pages_of_batches():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

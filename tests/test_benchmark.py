@@ -11,15 +11,15 @@ from browser import write_desi_model
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imo_engine import benchmark_process
-from imo_engine.benchmark import Reference, WayTiming, all_chunks, example_spectra, published_architecture
-from imo_engine.benchmark_growth import growth_rows
-from imo_engine.benchmark_precision import ALLOWED_ERROR, precision_errors, rounded
-from imo_engine.benchmark_process import Subject, alone, beside_plain, measure
-from imo_engine.command_line import COMMANDS, LazyGroup, run
+from imo_engine.attribution.evaluators.base import Replacement
+from imo_engine.attribution.evaluators.choice import choose_evaluator
+from imo_engine.benchmark import process
+from imo_engine.benchmark.growth import growth_rows
+from imo_engine.benchmark.precision import ALLOWED_ERROR, precision_errors, rounded
+from imo_engine.benchmark.process import Subject, alone, beside_plain, measure
+from imo_engine.benchmark.ways import Reference, WayTiming, all_chunks, example_spectra, published_architecture
+from imo_engine.commands.program import COMMANDS, LazyGroup, run
 from imo_engine.errors import InputError
-from imo_engine.evaluators.choice import choose_evaluator
-from imo_engine.evaluators.replacement import Replacement
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def test_each_way_is_compared_with_the_plain_algorithm_right_before_and_after_it
 
     machine = iter([timing("plain", 100), timing("a", 5), timing("plain", 300), timing("b", 5), timing("plain", 200)])
     asked = []
-    monkeypatch.setattr(benchmark_process, "alone", lambda work, *case: asked.append(case[1]) or next(machine))
+    monkeypatch.setattr(process, "alone", lambda work, *case: asked.append(case[1]) or next(machine))
     found = [way for way, _ in beside_plain(Subject(None), ["a", "b"], 2, (64,))]
     assert asked == ["one at a time", "a", "one at a time", "b", "one at a time"]
     assert [(way.way, way.plain_seconds, way.gain) for way in found] == [
@@ -69,14 +69,14 @@ def test_each_way_is_compared_with_the_plain_algorithm_right_before_and_after_it
 
 
 def test_growth_has_a_process_for_each_row(subject, monkeypatch):
-    from imo_engine import benchmark_growth
+    from imo_engine.benchmark import growth
 
     asked = []
-    monkeypatch.setattr(benchmark_growth, "alone", lambda work, *case: asked.append(case) or ["row"])
+    monkeypatch.setattr(growth, "alone", lambda work, *case: asked.append(case) or ["row"])
     assert growth_rows(subject, 7781, (64, 256), 8) == [["row"]] * len(asked)
     assert [case[1] for case in asked[:5]] == [2, 4, 8, 16, 32]
     assert [case[0].n_pixel for case in asked[-3:]] == [1945, 3890, 7781]
-    row = benchmark_growth._one(subject, 2, (256,))
+    row = growth._one(subject, 2, (256,))
     assert row[:4] == ["7781 (published widths)", 2, "256", 62]
 
 

@@ -14,14 +14,14 @@ from app.plots.colours import DARK, LIGHT
 from app.precomputed import DEMO_RESULTS
 from app.survey import DEMO_CATALOGUE, DEMO_SPECTRA
 from app.workspace import IDLE_TARGETS
-from imo_engine.baselines import BaselinePool
-from imo_engine.embedded import EMBEDDED_MODEL, embedded_file
+from imo_engine.attribution.occlusion import PAPER_WINDOW_SIZES, inverse_multiscale_occlusion
 from imo_engine.errors import ImoError
-from imo_engine.model import OutlierModel
-from imo_engine.occlusion import PAPER_WINDOW_SIZES, inverse_multiscale_occlusion
-from imo_engine.ranking import read_catalogue
+from imo_engine.model.outlier_model import OutlierModel
+from imo_engine.ranking.baselines import BaselinePool
+from imo_engine.ranking.ranking import read_catalogue
 from imo_engine.readers import read_spectra
-from imo_engine.spectral_lines import ABSORPTION_LINES, EMISSION_LINES, line_view
+from imo_engine.spectra.spectral_lines import ABSORPTION_LINES, EMISSION_LINES, line_view
+from imo_engine.system.embedded import EMBEDDED_MODEL, embedded_file
 
 pytestmark = pytest.mark.browser
 

@@ -41,7 +41,7 @@ def server(folder, browser):
         "--n-baselines", 2, "--windows", "256,64", "--labels", folder / "labels.sqlite", "--user", "ann",
         "--cache", folder / "cache",
     ]  # fmt: skip
-    with serving(*arguments, threads=1, without=("h5py", "imo_engine.figures")) as server:
+    with serving(*arguments, threads=1, without=("h5py", "imo_engine.results.figures")) as server:
         yield server
 
 
@@ -73,7 +73,7 @@ def downloaded(page, label):
 
 @pytest.mark.parametrize(
     ("label", "ending", "reason"),
-    [("Attribution, netCDF", "nc", "h5py"), ("Figure, SVG", "svg", "imo_engine.figures")],
+    [("Attribution, netCDF", "nc", "h5py"), ("Figure, SVG", "svg", "imo_engine.results.figures")],
 )
 def test_a_file_that_cannot_be_made_is_said_in_words_and_logged(page, server, label, ending, reason):
     seen = page.page

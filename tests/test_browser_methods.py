@@ -10,12 +10,12 @@ from test_browser import FAR, FULL, HALPHA, REDSHIFT, UNSCORED, write_galaxies
 
 from app.method_choices import METHOD_CHOICES
 from app.method_scores import SCORES_FILE, read_scores
-from imo_engine.baselines import BaselinePool
-from imo_engine.embedded import embedded_file
-from imo_engine.hybrids import Hybrids
+from imo_engine.attribution.hybrids import Hybrids
 from imo_engine.methods import METHODS
-from imo_engine.model import OutlierModel
+from imo_engine.model.outlier_model import OutlierModel
+from imo_engine.ranking.baselines import BaselinePool
 from imo_engine.readers import read_spectra
+from imo_engine.system.embedded import embedded_file
 
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")]
 

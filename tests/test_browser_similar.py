@@ -5,7 +5,7 @@ import pytest
 from browser import chromium, serving, visit, write_desi_model
 from fits_files import arms, write_coadd, write_redrock
 
-from imo_engine.ranges import range_words
+from imo_engine.spectra.ranges import range_words
 
 pytestmark = pytest.mark.browser
 

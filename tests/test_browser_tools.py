@@ -15,9 +15,9 @@ from tools_page import MASKED, RECONSTRUCTIONS, REDSHIFTS, SPECTRA, WINDOWS
 
 from app.plots.keys import KEYS
 from app.plots.layers import LAYERS
-from imo_engine.instrument import ARM_OVERLAPS, TELLURIC_BANDS
-from imo_engine.ranges import range_words
-from imo_engine.spectral_lines import LINE_VIEWS, line_view
+from imo_engine.spectra.instrument import ARM_OVERLAPS, TELLURIC_BANDS
+from imo_engine.spectra.ranges import range_words
+from imo_engine.spectra.spectral_lines import LINE_VIEWS, line_view
 
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")]
 

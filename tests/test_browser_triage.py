@@ -15,7 +15,7 @@ from browser import chromium, serving, visit, write_desi_model
 from fits_files import arms, write_coadd, write_redrock
 
 from app.labels import LabelStore, exchange
-from imo_engine.attribution_table import read_attribution_table
+from imo_engine.results.ecsv import read_attribution_table
 
 pytestmark = pytest.mark.browser
 

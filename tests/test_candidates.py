@@ -25,12 +25,12 @@ from app import upload_worker, uploads
 from app.candidates import add_candidates, check_redshift, needs_redshift, score_candidates, with_redshift
 from app.survey import DEMO_CATALOGUE, DEMO_SPECTRA, RankRange, demo_survey
 from app.uploads import UploadLimits, read_upload
-from imo_engine.embedded import embedded_file
 from imo_engine.errors import ImoError, InputError, SpectrumFileError
-from imo_engine.instrument import desi_wavelength
-from imo_engine.ranking import rank_spectra
+from imo_engine.ranking.ranking import rank_spectra
 from imo_engine.readers import read_spectra
-from imo_engine.spectra import concatenate
+from imo_engine.spectra.instrument import desi_wavelength
+from imo_engine.spectra.spectra import concatenate
+from imo_engine.system.embedded import embedded_file
 
 BIG = 39633345008634465
 CSV = "\n".join(["# z = 0.1", "wave,flux,ivar", *(f"{wave},3,4" for wave in GRID.tolist())]).encode()

@@ -8,9 +8,9 @@ import pytest
 from app import upload_worker, uploads
 from app.command_line import main
 from app.uploads import read_upload
-from imo_engine.instrument import desi_wavelength
-from imo_engine.ranking import read_catalogue
+from imo_engine.ranking.ranking import read_catalogue
 from imo_engine.readers import read_survey
+from imo_engine.spectra.instrument import desi_wavelength
 
 SDSS, DESI = -6.40, -6.36
 """Log p of the two galaxies under the embedded model, which what is wrong with their files does not change."""

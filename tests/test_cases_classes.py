@@ -10,9 +10,9 @@ from click.testing import CliRunner
 from app.candidates import score_candidates
 from app.survey import demo_survey, survey_of_files
 from app.uploads import read_upload
-from imo_engine.commands.options import load_model
+from imo_engine.bundle.loading import load_model
 from imo_engine.commands.rank import rank
-from imo_engine.ranking import read_catalogue
+from imo_engine.ranking.ranking import read_catalogue
 
 REASONS = {
     "desi_star": "class STAR: the model was made for galaxies",

@@ -13,17 +13,17 @@ from fits_files import GRID, write_coadd, write_redrock, write_sdss
 from safetensors.numpy import save_file
 
 from app.command_line import main
-from imo_engine.attribution import RECOMMENDED_WEIGHTING
-from imo_engine.attribution_table import read_attribution_table
-from imo_engine.baselines import BaselinePool
-from imo_engine.command_line import COMMANDS
-from imo_engine.embedded import EMBEDDED_MODEL, embedded_file
+from imo_engine.attribution.occlusion import inverse_multiscale_occlusion
+from imo_engine.attribution.record import RECOMMENDED_WEIGHTING
+from imo_engine.commands.program import COMMANDS
 from imo_engine.errors import ImoError
-from imo_engine.model import OutlierModel
-from imo_engine.occlusion import inverse_multiscale_occlusion
-from imo_engine.ranking import read_catalogue
+from imo_engine.model.outlier_model import OutlierModel
+from imo_engine.ranking.baselines import BaselinePool
+from imo_engine.ranking.ranking import read_catalogue
+from imo_engine.ranking.reference import REFERENCE_FILE
 from imo_engine.readers import read_spectra
-from imo_engine.reference import REFERENCE_FILE
+from imo_engine.results.ecsv import read_attribution_table
+from imo_engine.system.embedded import EMBEDDED_MODEL, embedded_file
 
 GALAXY, Z = "39633345008634465", 0.36874355163716493
 """The DESI target among the shared files, and the redshift that redrock found."""

@@ -6,9 +6,9 @@ import pytest
 import torch
 from networks import tiny_model
 
-from imo_engine import devices
-from imo_engine.devices import all_devices, full_precision
 from imo_engine.errors import InputError
+from imo_engine.system import devices
+from imo_engine.system.devices import all_devices, full_precision
 
 CUDA = torch.device("cuda")
 

@@ -22,11 +22,11 @@ from app.views.filters import TableFilters
 from app.views.table_cells import kind_words, table_frame
 from app.views.target import TargetStrip
 from app.views.who import who_html
-from imo_engine.commands.options import load_model
+from imo_engine.bundle.loading import load_model
 from imo_engine.commands.rank import rank
-from imo_engine.eligibility import redshift_range_of, why_not_ranked, zwarn_words
 from imo_engine.errors import InputError
-from imo_engine.ranking import rank_spectra, read_catalogue
+from imo_engine.ranking.ranking import rank_spectra, read_catalogue
+from imo_engine.spectra.eligibility import redshift_range_of, why_not_ranked, zwarn_words
 
 STAR = "class STAR: the model was made for galaxies"
 

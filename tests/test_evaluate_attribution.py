@@ -10,28 +10,28 @@ from astropy.table import Table
 from click.testing import CliRunner
 from networks import COVERED_REDSHIFT, WAVELENGTH, random_flux, tiny_model
 
-from imo_engine.autoencoder import AutoencoderConfig, SpectrumDecoder, SpectrumEncoder
-from imo_engine.baselines import BaselinePool
+from imo_engine.attribution.occlusion import inverse_multiscale_occlusion
 from imo_engine.commands.evaluate_attribution import evaluate_attribution
 from imo_engine.errors import ImoError, InputError, SpectrumFileError
 from imo_engine.evaluation.cases import GLOBAL_KINDS, Case, read_cases
-from imo_engine.evaluation.choices import CHOICE_WEIGHTINGS, CHOICES, choice_maps
-from imo_engine.evaluation.contenders import COMBINATIONS, compute_maps, contenders_for
-from imo_engine.evaluation.files import read_summary
-from imo_engine.evaluation.page import NOTES
-from imo_engine.evaluation.runner import Plan, prepare_results, read_results, run_tasks, tasks_of
-from imo_engine.evaluation.sanity import CHECKS, randomised, rank_correlation, sanity_checks
-from imo_engine.evaluation.scoring import Judge, Protocol, all_scores
-from imo_engine.evaluation.summary import metrics_of
-from imo_engine.flow import FlowConfig, MaskedAutoregressiveFlow
-from imo_engine.instrument import desi_wavelength, sky_line_mask
-from imo_engine.model import OutlierModel
-from imo_engine.null_distribution import MapNull, NullDistribution, NullSettings, PlaceBins
-from imo_engine.occlusion import inverse_multiscale_occlusion
+from imo_engine.evaluation.methods.choices import CHOICE_WEIGHTINGS, CHOICES, choice_maps
+from imo_engine.evaluation.methods.contenders import COMBINATIONS, compute_maps, contenders_for
+from imo_engine.evaluation.methods.files import read_summary
+from imo_engine.evaluation.methods.page import NOTES
+from imo_engine.evaluation.methods.runner import Plan, prepare_results, read_results, run_tasks, tasks_of
+from imo_engine.evaluation.methods.sanity import CHECKS, randomised, rank_correlation, sanity_checks
+from imo_engine.evaluation.methods.scoring import Judge, Protocol, all_scores
+from imo_engine.evaluation.methods.summary import metrics_of
+from imo_engine.model.autoencoder import AutoencoderConfig, SpectrumDecoder, SpectrumEncoder
+from imo_engine.model.flow import FlowConfig, MaskedAutoregressiveFlow
+from imo_engine.model.outlier_model import OutlierModel
+from imo_engine.ranking.baselines import BaselinePool
+from imo_engine.reasons.null_distribution import MapNull, NullDistribution, NullSettings, PlaceBins
 from imo_engine.simulation.galaxies import analytic_galaxies
 from imo_engine.simulation.survey import KINDS, SurveyConfig, prepare_folder, simulate_part
-from imo_engine.simulation.survey_files import write_part
-from imo_engine.spectra import normalise
+from imo_engine.simulation.survey_writer import write_part
+from imo_engine.spectra.instrument import desi_wavelength, sky_line_mask
+from imo_engine.spectra.spectra import normalise
 
 WINDOWS = (1, 16, 64)
 PROTOCOL = Protocol(n_baselines=4, block_count=6, budgets=(16, 64))
@@ -262,7 +262,7 @@ class TestSanity:
 
     def test_checks_answer_for_every_method_but_controls_without_a_question(self, small, monkeypatch):
         model, pool, case = small
-        monkeypatch.setattr("imo_engine.evaluation.sanity.compute_maps", self.compute)
+        monkeypatch.setattr("imo_engine.evaluation.methods.sanity.compute_maps", self.compute)
         found = sanity_checks(model, case, pool.draw(3, seed=0), pool.draw(3, seed=1), seed=0)
         assert set(found) == {"same", "other"}
         assert found["same"] == pytest.approx(dict.fromkeys(CHECKS, 1.0))

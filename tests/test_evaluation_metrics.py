@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from imo_engine.errors import InputError
-from imo_engine.evaluation.bootstrap import estimate, macro_mean
-from imo_engine.evaluation.ceilings import block_shares, oracle_block
-from imo_engine.evaluation.events import chance_of_hits, dilate, hits
-from imo_engine.evaluation.localisation import (
+from imo_engine.evaluation.methods.bootstrap import estimate, macro_mean
+from imo_engine.evaluation.methods.ceilings import block_shares, oracle_block
+from imo_engine.evaluation.methods.hits import chance_of_hits, dilate, hits
+from imo_engine.evaluation.methods.localisation import (
     area_under_roc,
     average_precision,
     expected_average_precision,
@@ -20,7 +20,7 @@ from imo_engine.evaluation.localisation import (
     normalised,
     soft_area,
 )
-from imo_engine.evaluation.repair import highest_pixels, repair_scores, shifted
+from imo_engine.evaluation.methods.recovery import highest_pixels, repair_scores, shifted
 
 quick = settings(max_examples=60, deadline=None)
 

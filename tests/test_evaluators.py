@@ -11,20 +11,20 @@ from networks import WAVELENGTH, random_flux, tiny_model, tiny_parts
 from scipy.stats import spearmanr
 from torch.utils.flop_counter import FlopCounterMode
 
-from imo_engine.attribution import WindowFacts
-from imo_engine.autoencoder import AutoencoderConfig, SpectrumDecoder, SpectrumEncoder, pooled_length
-from imo_engine.benchmark import published_architecture
-from imo_engine.convolutions import plain_convolutions
-from imo_engine.encoding import QuickEncoder
+from imo_engine.attribution.evaluators import EVALUATORS, adaptive
+from imo_engine.attribution.evaluators.base import Chunks, Replacement
+from imo_engine.attribution.evaluators.choice import choose_evaluator, resolve_evaluator
+from imo_engine.attribution.evaluators.moments import changed_moments
+from imo_engine.attribution.record import WindowFacts
+from imo_engine.attribution.tiling import tile
+from imo_engine.benchmark.ways import published_architecture
 from imo_engine.errors import Cancelled, InputError
-from imo_engine.evaluators import EVALUATORS, adaptive
-from imo_engine.evaluators.choice import choose_evaluator, resolve_evaluator
-from imo_engine.evaluators.moments import changed_moments
-from imo_engine.evaluators.replacement import Chunks, Replacement
-from imo_engine.flow import FlowConfig, MaskedAutoregressiveFlow
-from imo_engine.fourier import FourierConvolution
-from imo_engine.model import OutlierModel
-from imo_engine.tiling import tile
+from imo_engine.model.autoencoder import AutoencoderConfig, SpectrumDecoder, SpectrumEncoder, pooled_length
+from imo_engine.model.convolutions import plain_convolutions
+from imo_engine.model.flow import FlowConfig, MaskedAutoregressiveFlow
+from imo_engine.model.fourier import FourierConvolution
+from imo_engine.model.outlier_model import OutlierModel
+from imo_engine.model.quick_encoder import QuickEncoder
 
 N = len(WAVELENGTH)
 
@@ -318,7 +318,7 @@ class TestOrder:
             choose_evaluator("quick", replacement_of(tiny_model()))
 
     def test_a_batch_that_does_not_fit_is_halved(self, monkeypatch):
-        from imo_engine.evaluators import local_encoder
+        from imo_engine.attribution.evaluators import local_encoder
 
         replacement = replacement_of(varied_model("none"))
         chunks = chunks_of(4, 2)

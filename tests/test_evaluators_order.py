@@ -9,19 +9,19 @@ import torch
 from test_evaluators import chunks_of, narrow_model, replacement_of, varied_model
 from torch.utils.flop_counter import FlopCounterMode
 
-from imo_engine.benchmark import all_chunks, example_spectra, published_architecture
-from imo_engine.commands.options import load_model
-from imo_engine.encoding import QuickEncoder
+from imo_engine.attribution.evaluators import EVALUATORS, adaptive
+from imo_engine.attribution.evaluators.base import Replacement
+from imo_engine.attribution.evaluators.choice import choose_evaluator
+from imo_engine.attribution.evaluators.field_passes import FieldPasses
+from imo_engine.attribution.evaluators.instance_stages import InstanceStages
+from imo_engine.attribution.evaluators.local import LocalExact
+from imo_engine.attribution.evaluators.local_encoder import WindowUpdate
+from imo_engine.attribution.evaluators.low_rank import LowRank
+from imo_engine.attribution.evaluators.side_by_side import Prepared, side_by_side
+from imo_engine.benchmark.ways import all_chunks, example_spectra, published_architecture
+from imo_engine.bundle.loading import load_model
 from imo_engine.errors import Cancelled, OutOfMemory
-from imo_engine.evaluators import EVALUATORS, adaptive
-from imo_engine.evaluators.choice import choose_evaluator
-from imo_engine.evaluators.field_passes import FieldPasses
-from imo_engine.evaluators.instance_stages import InstanceStages
-from imo_engine.evaluators.local import LocalExact
-from imo_engine.evaluators.local_encoder import WindowUpdate
-from imo_engine.evaluators.low_rank import LowRank
-from imo_engine.evaluators.replacement import Replacement
-from imo_engine.evaluators.side_by_side import Prepared, side_by_side
+from imo_engine.model.quick_encoder import QuickEncoder
 
 EVERY = [(name, norm) for name in EVALUATORS for norm in ("none", "instance")]
 

@@ -14,14 +14,14 @@ from networks import tiny_model
 from test_survey import TARGETS, tiny_survey
 
 from app.computation import Inputs
-from app.engine import Engine
 from app.events import BaselinesReady, Failed, Finished, Progress, Queued, Settings, WindowReady
 from app.explainer import Explainer
 from app.result_cache import ResultCache
-from imo_engine.autoencoder import SpectrumEncoder
+from imo_engine.attribution.occlusion import inverse_multiscale_occlusion
+from imo_engine.bundle.engine import Engine
 from imo_engine.errors import ModelFileError
-from imo_engine.model import OutlierModel
-from imo_engine.occlusion import inverse_multiscale_occlusion
+from imo_engine.model.autoencoder import SpectrumEncoder
+from imo_engine.model.outlier_model import OutlierModel
 
 PATIENCE = 30  # seconds until a test gives up waiting
 SETTINGS = Settings(window_sizes=(1, 16, 64), n_baselines=3)

@@ -9,16 +9,16 @@ from deviating import NOISE, WAVE, Z, compared, gaussian, occluded, ordinary
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imo_engine.deviation_null import DeviationNull
 from imo_engine.errors import InputError
-from imo_engine.evidence import Evidence, verdict
-from imo_engine.features import find_features
-from imo_engine.instrument import INSTRUMENTS, sky_lines
-from imo_engine.peaks import find_regions
-from imo_engine.sentences import in_brief, sentence
-from imo_engine.significance import LEVEL
-from imo_engine.strength import significance_of_mean
-from imo_engine.surroundings import lines_within, names, nearest_lines, place
+from imo_engine.reasons.deviation_null import DeviationNull
+from imo_engine.reasons.evidence import Evidence, verdict
+from imo_engine.reasons.features import find_features
+from imo_engine.reasons.peaks import find_regions
+from imo_engine.reasons.sentences import in_brief, sentence
+from imo_engine.reasons.significance import LEVEL
+from imo_engine.reasons.strength import significance_of_mean
+from imo_engine.spectra.instrument import INSTRUMENTS, sky_lines
+from imo_engine.spectra.landmarks import lines_within, names, nearest_lines, place
 
 HALPHA = 6564.60 * (1 + Z)
 

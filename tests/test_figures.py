@@ -13,14 +13,14 @@ from networks import COVERED_REDSHIFT, random_flux
 from PIL import Image
 
 from app.plots.colours import LIGHT
-from imo_engine import figures
-from imo_engine.command_line import COMMANDS, LazyGroup, run
+from imo_engine.attribution.occlusion import inverse_multiscale_occlusion
 from imo_engine.commands.figure import zoom_range
+from imo_engine.commands.program import COMMANDS, LazyGroup, run
 from imo_engine.errors import ImoError, InputError
-from imo_engine.figure_files import check_figure, write_figure
-from imo_engine.figures import draw_attribution
 from imo_engine.methods import METHODS
-from imo_engine.occlusion import inverse_multiscale_occlusion
+from imo_engine.results import figures
+from imo_engine.results.figure_files import check_figure, write_figure
+from imo_engine.results.figures import draw_attribution
 
 WINDOWS = (16, 1, 64)
 TARGET = 39628000000000001
@@ -232,6 +232,6 @@ class TestCommand:
 
 
 def test_matplotlib_is_imported_only_when_something_is_drawn():
-    code = "import sys, imo_engine.figures, imo_engine.commands.figure; print('matplotlib' in sys.modules)"
+    code = "import sys, imo_engine.results.figures, imo_engine.commands.figure; print('matplotlib' in sys.modules)"
     ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "False"

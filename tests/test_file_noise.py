@@ -17,15 +17,15 @@ from tools_page import made_attribution
 from app.plots.sources import PlotSources
 from app.reasons import Reason
 from app.standalone import StandaloneObject, standalone_html
-from imo_engine.attribution_table import read_attribution_table, write_attribution_table
 from imo_engine.commands.explain import explain
-from imo_engine.features import Findings
-from imo_engine.figures import draw_attribution
-from imo_engine.instrument import sky_line_mask
 from imo_engine.methods import NotApplicable, find_method
-from imo_engine.model import OutlierModel
-from imo_engine.noise import noise_variables
+from imo_engine.model.outlier_model import OutlierModel
 from imo_engine.readers import read_spectra
+from imo_engine.reasons.features import Findings
+from imo_engine.results.ecsv import read_attribution_table, write_attribution_table
+from imo_engine.results.figures import draw_attribution
+from imo_engine.spectra.instrument import sky_line_mask
+from imo_engine.spectra.noise import noise_variables
 
 TARGET, Z = 39627000000000001, 0.31
 MASKED = slice(1000, 1040)  # of the arm R

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from imo_engine.flow import FlowConfig, MaskedAutoregressiveFlow
-from imo_engine.published import read_flow
+from imo_engine.model.flow import FlowConfig, MaskedAutoregressiveFlow
+from imo_engine.model.published import read_flow
 
 REFERENCE = json.loads((Path(__file__).parent / "reference" / "nflows_log_prob.json").read_text(encoding="utf-8"))
 

@@ -11,9 +11,9 @@ from test_survey import TARGETS, tiny_survey
 from app.events import Settings
 from app.hybrid_desk import HybridDesk
 from app.plots.hybrid import HybridPlots
+from imo_engine.attribution.hybrids import Hybrids
+from imo_engine.attribution.occlusion import inverse_multiscale_occlusion
 from imo_engine.errors import InputError
-from imo_engine.hybrids import Hybrids
-from imo_engine.occlusion import inverse_multiscale_occlusion
 
 FIRST, SECOND, _, UNSCORED = TARGETS
 SETTINGS = Settings(window_sizes=(16, 64), n_baselines=3)

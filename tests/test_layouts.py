@@ -21,10 +21,10 @@ from imo_engine.commands.explain import explain
 from imo_engine.commands.figure import figure
 from imo_engine.commands.rank import rank
 from imo_engine.errors import SpectrumFileError
-from imo_engine.instrument import sky_line_mask
-from imo_engine.ranking import read_catalogue
+from imo_engine.ranking.ranking import read_catalogue
 from imo_engine.readers import read_spectra, read_survey
 from imo_engine.readers.plain_pickle import array_or_value, load_plain_pickle
+from imo_engine.spectra.instrument import sky_line_mask
 
 IDS = [39633272110123456, 39633272110123457, 39633272110123458]
 """Above 2**53: they differ in digits that a double does not hold."""

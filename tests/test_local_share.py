@@ -8,14 +8,14 @@ from networks import random_flux
 from test_attribution import attribution
 from test_evaluators import chunks_of, replacement_of, varied_model
 
-from imo_engine.attribution import WindowFacts, local_share_words
+from imo_engine.attribution.evaluators import local_share
+from imo_engine.attribution.evaluators.choice import choose_evaluator
+from imo_engine.attribution.evaluators.local import FrozenStatistics
+from imo_engine.attribution.evaluators.local_share import LocalShares
+from imo_engine.attribution.occlusion import inverse_multiscale_occlusion
+from imo_engine.attribution.record import WindowFacts, local_share_words
+from imo_engine.attribution.tiling import tile
 from imo_engine.errors import Cancelled
-from imo_engine.evaluators import local_share
-from imo_engine.evaluators.choice import choose_evaluator
-from imo_engine.evaluators.local import FrozenStatistics
-from imo_engine.evaluators.local_share import LocalShares
-from imo_engine.occlusion import inverse_multiscale_occlusion
-from imo_engine.tiling import tile
 
 
 def lost(name, replacement, window):

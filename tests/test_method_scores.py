@@ -10,8 +10,8 @@ from bokeh.models.glyphs import Scatter
 from app.method_scores import FAMILIES, SCORES_FILE, MethodScores, read_scores
 from app.plots.colours import DARK, LIGHT
 from app.plots.scores import choices_figure, kinds_figure, scores_figure
-from imo_engine.embedded import embedded_file
 from imo_engine.errors import ImoError
+from imo_engine.system.embedded import embedded_file
 
 CONTENDERS = [
     ("imo", "IMO (paper)", "combination", ""),

@@ -15,12 +15,12 @@ from networks import COVERED_REDSHIFT, UNCOVERED_REDSHIFT, WAVELENGTH, random_fl
 from torch import nn
 
 from imo_engine import BaselinePool, OutlierModel, inverse_multiscale_occlusion, read_spectra
-from imo_engine.autoencoder import SpectrumEncoder
-from imo_engine.embedded import EMBEDDED_MODEL, embedded_file
 from imo_engine.errors import Cancelled, InputError, OutOfMemory
 from imo_engine.methods import METHODS, MethodAttribution, NotApplicable, find_method, from_inverse_occlusion
 from imo_engine.methods.lime import ridge, similarity
 from imo_engine.methods.problem import Problem, pose
+from imo_engine.model.autoencoder import SpectrumEncoder
+from imo_engine.system.embedded import EMBEDDED_MODEL, embedded_file
 
 N = len(WAVELENGTH)
 FLUX = random_flux(1, seed=11)[0]

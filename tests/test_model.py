@@ -11,7 +11,7 @@ from networks import COVERED_REDSHIFT, UNCOVERED_REDSHIFT, WAVE_REST, WAVELENGTH
 
 from imo_engine import OutlierModel
 from imo_engine.errors import ImoError, InputError, ModelFileError
-from imo_engine.spectra import normalise
+from imo_engine.spectra.spectra import normalise
 
 N = len(WAVELENGTH)
 FLUX = random_flux(5, seed=2)

@@ -24,10 +24,10 @@ from app.plots.layers import LAYERS, VERDICTS, instrument_columns
 from app.plots.panels import LARGE, NORMAL
 from app.plots.sources import PlotSources
 from app.plots.stack import PlotStack
-from imo_engine.attribution import Attribution
-from imo_engine.instrument import ARM_OVERLAPS, TELLURIC_BANDS, desi_wavelength, sky_line_mask
-from imo_engine.spectra import normalise
-from imo_engine.spectral_lines import ABSORPTION_LINES, EMISSION_LINES, LINE_VIEWS
+from imo_engine.attribution.record import Attribution
+from imo_engine.spectra.instrument import ARM_OVERLAPS, TELLURIC_BANDS, desi_wavelength, sky_line_mask
+from imo_engine.spectra.spectra import normalise
+from imo_engine.spectra.spectral_lines import ABSORPTION_LINES, EMISSION_LINES, LINE_VIEWS
 
 WINDOWS = (1, 16, 64)
 N, M = len(WAVELENGTH), 3

@@ -16,10 +16,10 @@ from app.precomputed import DEMO_RESULTS, Layers, Precomputed, Result, write_res
 from app.reasons import Reasons
 from app.result_cache import ResultCache
 from app.survey import demo_survey
-from imo_engine.embedded import embedded_file
 from imo_engine.errors import ImoError
-from imo_engine.features import find_features
-from imo_engine.sentences import in_brief
+from imo_engine.reasons.features import find_features
+from imo_engine.reasons.sentences import in_brief
+from imo_engine.system.embedded import embedded_file
 
 FIRST, SECOND, THIRD, UNSCORED = TARGETS
 SETTINGS = Settings(window_sizes=(1, 4, 16), n_baselines=4)

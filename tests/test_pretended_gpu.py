@@ -13,14 +13,14 @@ from test_methods import APPLICABLE, POOL, QUICK, run
 from test_training import TINY
 
 from imo_engine import BaselinePool, OutlierModel, inverse_multiscale_occlusion
-from imo_engine.embedded import EMBEDDED_MODEL, embedded_file
-from imo_engine.evaluators import EVALUATORS
-from imo_engine.evaluators.choice import choose_evaluator
-from imo_engine.probe import probe_range
-from imo_engine.reference import ordinary_log_prob
-from imo_engine.repair import repair
-from imo_engine.repair_fill import held_out
+from imo_engine.attribution.evaluators import EVALUATORS
+from imo_engine.attribution.evaluators.choice import choose_evaluator
+from imo_engine.attribution.probe import probe_range
+from imo_engine.ranking.reference import ordinary_log_prob
+from imo_engine.repair.fill import held_out
+from imo_engine.repair.regions import repair
 from imo_engine.simulation.galaxies import analytic_galaxies
+from imo_engine.system.embedded import EMBEDDED_MODEL, embedded_file
 from imo_engine.training.assembly import assemble
 from imo_engine.training.sources import Split, TrainingSource
 from imo_engine.training.trainer import train_autoencoder

@@ -8,11 +8,11 @@ import time
 import psutil
 import pytest
 
-from imo_engine.processes import new_processes
+from imo_engine.system.processes import new_processes
 
 PARENT = """
 import os, time
-from imo_engine.processes import new_processes
+from imo_engine.system.processes import new_processes
 with new_processes(1) as executor:
     print(executor.submit(os.getpid).result(), flush=True)
     executor.submit(time.sleep, {seconds}).result()

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imo_engine.attribution import Attribution
+from imo_engine.attribution.record import Attribution
 from imo_engine.errors import InputError
-from imo_engine.instrument import desi_wavelength
-from imo_engine.profiles import BIN_EDGES, FRAMES, attribution_profile, profile_distances
+from imo_engine.reasons.profiles import BIN_EDGES, FRAMES, attribution_profile, profile_distances
+from imo_engine.spectra.instrument import desi_wavelength
 
 WAVE = desi_wavelength()[::8]
 

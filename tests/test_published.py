@@ -12,7 +12,7 @@ from networks import COVERED_REDSHIFT, WAVELENGTH, nflows_state, random_flux, sp
 
 from imo_engine import OutlierModel
 from imo_engine.errors import InputError, ModelFileError
-from imo_engine.published import read_autoencoder, read_flow
+from imo_engine.model.published import read_autoencoder, read_flow
 
 FLUX = random_flux(3, seed=5)
 Z = np.full(3, COVERED_REDSHIFT)

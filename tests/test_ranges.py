@@ -2,7 +2,7 @@
 
 import pytest
 
-from imo_engine.ranges import range_words
+from imo_engine.spectra.ranges import range_words
 
 
 @pytest.mark.parametrize(

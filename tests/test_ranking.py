@@ -8,8 +8,8 @@ from networks import WAVELENGTH, random_flux, tiny_model
 
 from imo_engine import rank_spectra
 from imo_engine.errors import ImoError, InputError, SpectrumFileError
-from imo_engine.ranking import Ranking, read_catalogue
-from imo_engine.spectra import normalise
+from imo_engine.ranking.ranking import Ranking, read_catalogue
+from imo_engine.spectra.spectra import normalise
 
 N = len(WAVELENGTH)
 IDS = ["39633272110123456", "39633272110123457", "9007199254740993", "-17", "00042", 'odd, "name"', "7"]

@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from imo_engine.errors import ImoError, InputError, SpectrumFileError
-from imo_engine.instrument import desi_wavelength, sky_line_mask
 from imo_engine.readers import plain_files, read_spectra
 from imo_engine.readers.pixels import Pixels, resample
+from imo_engine.spectra.instrument import desi_wavelength, sky_line_mask
 
 BIG = 39633345008634465  # a real TARGETID: between 2**53 and 2**63, so that a float would change it
 

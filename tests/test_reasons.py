@@ -6,24 +6,24 @@ import numpy as np
 import pytest
 from deviating import WAVE, compared, gaussian
 
-from imo_engine.baselines import BaselinePool
 from imo_engine.commands.evaluate_deviations import evaluate_deviations
 from imo_engine.commands.evaluate_reasons import evaluate_reasons
-from imo_engine.deviation_null import DeviationNull
-from imo_engine.deviations import noise_from_neighbours
-from imo_engine.embedded import DEMO_SPECTRA, embedded_file
 from imo_engine.errors import InputError, ModelFileError
 from imo_engine.evaluation.cases import read_truth
-from imo_engine.evaluation.reasons import judge
-from imo_engine.evaluation.reasons_page import kinds_table, summary_lines, write_reasons_page
-from imo_engine.evaluation.reasons_runner import chosen_cases, judge_cases, said_of
-from imo_engine.features import Findings
-from imo_engine.model import OutlierModel
-from imo_engine.null_distribution import NullDistribution
-from imo_engine.other_redshift import OtherRedshift, other_redshift
+from imo_engine.evaluation.reasons.judgement import judge
+from imo_engine.evaluation.reasons.page import kinds_table, summary_lines, write_reasons_page
+from imo_engine.evaluation.reasons.runner import chosen_cases, judge_cases, said_of
+from imo_engine.model.outlier_model import OutlierModel
+from imo_engine.ranking.baselines import BaselinePool
 from imo_engine.readers import read_spectra
-from imo_engine.spectrum_facts import sky_left, step_at
-from imo_engine.twin import compare, ordinary_twin
+from imo_engine.reasons.deviation_null import DeviationNull
+from imo_engine.reasons.deviations import noise_from_neighbours
+from imo_engine.reasons.features import Findings
+from imo_engine.reasons.null_distribution import NullDistribution
+from imo_engine.reasons.other_redshift import OtherRedshift, other_redshift
+from imo_engine.reasons.spectrum_facts import sky_left, step_at
+from imo_engine.reasons.twin import compare, ordinary_twin
+from imo_engine.system.embedded import DEMO_SPECTRA, embedded_file
 
 MODEL = embedded_file("model.safetensors")
 EMISSION = {3728.0: 0.6, 4862.71: 0.5, 4960.295: 0.5, 5008.24: 1.5, 6549.861: 0.2, 6564.6: 1.5, 6585.273: 0.6}

@@ -11,19 +11,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import COVERED_REDSHIFT, UNCOVERED_REDSHIFT, random_flux
 
-from imo_engine.baselines import BaselinePool
+from imo_engine.attribution.occlusion import inverse_multiscale_occlusion
 from imo_engine.commands.evaluate_repair import evaluate_repair
 from imo_engine.commands.simulate import simulate
-from imo_engine.embedded import EMBEDDED_MODEL, embedded_file
 from imo_engine.errors import Cancelled, InputError, ModelFileError, SpectrumFileError
-from imo_engine.model import OutlierModel
-from imo_engine.occlusion import inverse_multiscale_occlusion
-from imo_engine.reference import ordinary_log_prob, read_reference
-from imo_engine.repair import repair
-from imo_engine.repair_candidates import repair_candidates
-from imo_engine.repair_fill import filled, held_out, runs_of, stand_ins
-from imo_engine.repair_search import Search, covered
-from imo_engine.training.repair_evaluation import random_regions
+from imo_engine.evaluation.repairs import random_regions
+from imo_engine.model.outlier_model import OutlierModel
+from imo_engine.ranking.baselines import BaselinePool
+from imo_engine.ranking.reference import ordinary_log_prob, read_reference
+from imo_engine.repair.candidates import repair_candidates
+from imo_engine.repair.fill import filled, held_out, runs_of, stand_ins
+from imo_engine.repair.regions import repair
+from imo_engine.repair.search import Search, covered
+from imo_engine.system.embedded import EMBEDDED_MODEL, embedded_file
 
 N = 400
 

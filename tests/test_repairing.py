@@ -20,10 +20,10 @@ from app.state import AppState
 from app.survey import RankRange
 from app.views.repair import repair_html, repaired_html
 from imo_engine.errors import Cancelled, ImoError
-from imo_engine.reference import ordinary_log_prob
-from imo_engine.repair import repair
-from imo_engine.repair_fill import held_out
-from imo_engine.repair_record import Repair, RepairedRegion
+from imo_engine.ranking.reference import ordinary_log_prob
+from imo_engine.repair.fill import held_out
+from imo_engine.repair.record import Repair, RepairedRegion
+from imo_engine.repair.regions import repair
 
 FIRST, SECOND, THIRD, UNSCORED = TARGETS
 SETTINGS = Settings(window_sizes=(4, 16, 64), n_baselines=3)

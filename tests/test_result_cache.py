@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 import app.result_cache
 from app.events import Settings
 from app.result_cache import ResultCache, result_key
-from imo_engine.attribution import Attribution, WindowFacts
+from imo_engine.attribution.record import Attribution, WindowFacts
 
 ROOT = Path(__file__).parents[1]
 

@@ -14,9 +14,9 @@ from test_survey import FlatModel
 from app.command_line import serve
 from app.survey import survey_of_files
 from imo_engine.errors import SpectrumFileError
-from imo_engine.ranking import rank_spectra
+from imo_engine.ranking.ranking import rank_spectra
+from imo_engine.ranking.score_catalogue import read_scores
 from imo_engine.readers import read_spectra
-from imo_engine.score_catalogue import read_scores
 
 BIG = 39633345008634465
 

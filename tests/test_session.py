@@ -28,7 +28,7 @@ from app.plots.sources import PlotSources
 from app.reasons import Reasons
 from app.session import Session, Status
 from app.state import AppState
-from imo_engine.attribution import WindowFacts, local_share_words
+from imo_engine.attribution.record import WindowFacts, local_share_words
 
 FIRST, SECOND, THIRD, UNSCORED = TARGETS
 SETTINGS = Settings(window_sizes=(1, 16, 64), n_baselines=3)

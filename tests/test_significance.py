@@ -12,27 +12,27 @@ from networks import WAVELENGTH, random_flux, tiny_model
 
 from app.events import Settings
 from app.plots.sources import PlotSources
-from imo_engine.attribution import Attribution
-from imo_engine.attribution_table import read_attribution_table, write_attribution_table
-from imo_engine.baselines import BaselinePool
-from imo_engine.counting import counted_p
-from imo_engine.embedded import EMBEDDED_MODEL, NULL_DISTRIBUTION, embedded_file
+from imo_engine.attribution.occlusion import inverse_multiscale_occlusion
+from imo_engine.attribution.record import Attribution
 from imo_engine.errors import InputError, ModelFileError
-from imo_engine.features import find_features
-from imo_engine.model import OutlierModel
-from imo_engine.null_distribution import NullDistribution, NullSettings, PlaceBins
-from imo_engine.occlusion import inverse_multiscale_occlusion
-from imo_engine.sentences import sentence
-from imo_engine.significance import (
+from imo_engine.evaluation.ordinary.null_fit import NullSample, fit_null, smallest_p, smallest_p_in_turns
+from imo_engine.evaluation.ordinary.null_sample import explain_survey, map_values
+from imo_engine.model.outlier_model import OutlierModel
+from imo_engine.ranking.baselines import BaselinePool
+from imo_engine.reasons.counting import counted_p
+from imo_engine.reasons.features import find_features
+from imo_engine.reasons.null_distribution import NullDistribution, NullSettings, PlaceBins
+from imo_engine.reasons.sentences import sentence
+from imo_engine.reasons.significance import (
     NO_NULL,
     p_in_words,
     significance,
     significance_combination,
     significance_or_why,
 )
-from imo_engine.spectra import normalise
-from imo_engine.training.null_fit import NullSample, fit_null, smallest_p, smallest_p_in_turns
-from imo_engine.training.null_sample import explain_survey, map_values
+from imo_engine.results.ecsv import read_attribution_table, write_attribution_table
+from imo_engine.spectra.spectra import normalise
+from imo_engine.system.embedded import EMBEDDED_MODEL, NULL_DISTRIBUTION, embedded_file
 
 SIZES = (1, 4, 16)
 WAVE = np.linspace(3600.0, 4556.0, 240)
@@ -299,7 +299,7 @@ def test_a_run_goes_on_where_it_was(tmp_path, monkeypatch):
     spectra = replace(spectra, problem=np.full(6, "", np.str_))  # the grid ends before where it is normalised
     given = NullSettings((1, 16), 3)
     files = tmp_path / "model.safetensors", tmp_path / "baselines.safetensors", tmp_path / "survey", tmp_path / "kept"
-    import imo_engine.training.null_sample as module
+    import imo_engine.evaluation.ordinary.null_sample as module
 
     monkeypatch.setattr(module, "read_spectra", lambda path, wavelength: spectra)
     seen = []

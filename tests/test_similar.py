@@ -10,7 +10,6 @@ import pytest
 from test_profiles import made_attribution
 from test_survey import TARGETS, tiny_survey
 
-from app.engine import Engine
 from app.events import Settings
 from app.explainer import Explainer
 from app.findings import Finding, Findings, Mark
@@ -25,8 +24,9 @@ from app.state import AppState
 from app.triage import Subset, Triage
 from app.views.groups import groups_html
 from app.views.similar import similar_html
+from imo_engine.bundle.engine import Engine
 from imo_engine.errors import ModelFileError
-from imo_engine.profiles import FRAMES, attribution_profile
+from imo_engine.reasons.profiles import FRAMES, attribution_profile
 
 FIRST, SECOND, THIRD, UNSCORED = TARGETS
 SETTINGS = Settings(window_sizes=(1, 16), n_baselines=3)

@@ -9,7 +9,6 @@ from click.testing import CliRunner
 
 from imo_engine.commands.simulate import simulate
 from imo_engine.errors import InputError, SpectrumFileError
-from imo_engine.instrument import desi_wavelength
 from imo_engine.readers import read_spectra
 from imo_engine.simulation.galaxies import GalaxySynthesis, analytic_galaxies
 from imo_engine.simulation.library import concatenate_libraries, read_library, rest_wavelength
@@ -17,7 +16,8 @@ from imo_engine.simulation.lines import LINE_WAVELENGTHS, line_index, render_lin
 from imo_engine.simulation.priors import draw_galaxies
 from imo_engine.simulation.spectrograph import RESOLUTION, arm_slices, combine_arms, observe
 from imo_engine.simulation.survey import KINDS, SurveyConfig, outlier_plan, prepare_folder, simulate_part, truth_mask
-from imo_engine.simulation.survey_files import round_mantissa, write_part
+from imo_engine.simulation.survey_writer import round_mantissa, write_part
+from imo_engine.spectra.instrument import desi_wavelength
 
 CONFIG = SurveyConfig(number=80, seed=5, outlier_fraction=0.66, part_size=80)
 

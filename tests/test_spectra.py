@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from imo_engine.errors import InputError
-from imo_engine.instrument import desi_wavelength, sky_line_mask
-from imo_engine.spectra import NORMALISATION_RANGE, Spectra, concatenate, fill_masked, normalise
+from imo_engine.spectra.instrument import desi_wavelength, sky_line_mask
+from imo_engine.spectra.spectra import NORMALISATION_RANGE, Spectra, concatenate, fill_masked, normalise
 
 WAVE = desi_wavelength()
 N = len(WAVE)

@@ -13,8 +13,8 @@ from app.labels import Label
 from app.reasons import Reason
 from app.standalone import StandaloneObject, standalone_html
 from imo_engine.errors import InputError
-from imo_engine.features import find_features
-from imo_engine.sentences import sentence
+from imo_engine.reasons.features import find_features
+from imo_engine.reasons.sentences import sentence
 
 HOSTILE = "</script></template><img src=x onerror='window.hacked=1'>"
 

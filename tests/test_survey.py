@@ -10,15 +10,15 @@ import pytest
 from fits_files import GRID, write_coadd, write_redrock
 from networks import COVERED_REDSHIFT, WAVELENGTH, random_flux, tiny_model
 
-from app.engine import Engine
 from app.state import AppState
 from app.survey import DEMO_CATALOGUE, DEMO_SPECTRA, Survey, demo_survey, survey_of_files
 from app.views.target import TargetStrip
-from imo_engine.baselines import BaselinePool
-from imo_engine.embedded import embedded_file
+from imo_engine.bundle.engine import Engine
 from imo_engine.errors import ImoError, ModelFileError, SpectrumFileError
-from imo_engine.ranking import rank_spectra
-from imo_engine.spectra import Spectra
+from imo_engine.ranking.baselines import BaselinePool
+from imo_engine.ranking.ranking import rank_spectra
+from imo_engine.spectra.spectra import Spectra
+from imo_engine.system.embedded import embedded_file
 
 TARGETS = ("39627866878511337", "39627866878511338", "39627866878511339", "unscored")
 """The first three differ only in digits that a double cannot hold."""

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from app.command_line import main
 from imo_engine import readers
 from imo_engine.errors import SpectrumFileError
-from imo_engine.ranking import read_catalogue
+from imo_engine.ranking.ranking import read_catalogue
 from imo_engine.readers import ecsv_header, text_columns
 
 GRID = DESI_GRID[2300:3700]

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from imo_engine.attribution.tiling import tile
 from imo_engine.errors import InputError
-from imo_engine.tiling import tile
 
 quick = settings(max_examples=60, deadline=None)
 sizes = st.integers(1, 80)

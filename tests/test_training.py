@@ -5,25 +5,31 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from imo_engine.autoencoder import AutoencoderConfig, SpectrumEncoder
-from imo_engine.baselines import BaselinePool
 from imo_engine.commands.train import train
 from imo_engine.errors import InputError, ModelFileError, SpectrumFileError
-from imo_engine.instrument import desi_wavelength
-from imo_engine.model import OutlierModel
-from imo_engine.reference import read_reference
+from imo_engine.evaluation.model.credibility import (
+    aligned_baselines,
+    latent_redshift,
+    rank_survey,
+    read_truth,
+    report_ranking,
+)
+from imo_engine.evaluation.model.tables import Page
+from imo_engine.model.autoencoder import AutoencoderConfig, SpectrumEncoder
+from imo_engine.model.outlier_model import OutlierModel
+from imo_engine.ranking.baselines import BaselinePool
+from imo_engine.ranking.reference import read_reference
 from imo_engine.simulation.galaxies import analytic_galaxies
 from imo_engine.simulation.library import rest_wavelength
 from imo_engine.simulation.survey import SurveyConfig, simulate_part
-from imo_engine.simulation.survey_files import write_part
+from imo_engine.simulation.survey_writer import write_part
+from imo_engine.spectra.instrument import desi_wavelength
 from imo_engine.training.assembly import assemble
 from imo_engine.training.checkpoints import load_checkpoint, save_checkpoint
-from imo_engine.training.evaluation import aligned_baselines, latent_redshift, rank_survey, read_truth, report_ranking
-from imo_engine.training.evaluation_tables import Page
+from imo_engine.training.encoding import encode_quickly, keep_slopes_positive
 from imo_engine.training.flow_training import train_flow
 from imo_engine.training.losses import consistency_loss, fidelity_loss, similarity_loss
 from imo_engine.training.oddness import make_odd, oddity
-from imo_engine.training.quick_encoder import encode_quickly, keep_slopes_positive
 from imo_engine.training.sampling import LibrarySampler
 from imo_engine.training.sources import Split, TrainingSource, read_source
 from imo_engine.training.trainer import TrainConfig, train_autoencoder
@@ -255,7 +261,7 @@ def test_parquet_shards_are_read(tmp_path):
 def test_the_shipped_files_belong_together():
     from pathlib import Path
 
-    from imo_engine.ranking import rank_spectra, read_catalogue
+    from imo_engine.ranking.ranking import rank_spectra, read_catalogue
     from imo_engine.readers import read_spectra
 
     data = Path(__file__).parent.parent / "data"

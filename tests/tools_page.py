@@ -17,11 +17,11 @@ from app.plots.colours import DARK, LIGHT  # noqa: E402
 from app.plots.sources import PlotSources  # noqa: E402
 from app.plots.stack import PlotStack  # noqa: E402
 from app.views.toolbar import toolbar  # noqa: E402
-from imo_engine.attribution import Attribution  # noqa: E402
-from imo_engine.instrument import desi_wavelength  # noqa: E402
-from imo_engine.significance import Significance  # noqa: E402
-from imo_engine.spectra import Spectra  # noqa: E402
-from imo_engine.spectral_lines import EMISSION_LINES  # noqa: E402
+from imo_engine.attribution.record import Attribution  # noqa: E402
+from imo_engine.reasons.significance import Significance  # noqa: E402
+from imo_engine.spectra.instrument import desi_wavelength  # noqa: E402
+from imo_engine.spectra.spectra import Spectra  # noqa: E402
+from imo_engine.spectra.spectral_lines import EMISSION_LINES  # noqa: E402
 
 WINDOWS = (1, 4, 16, 64, 256)
 N_BASELINES = 8

@@ -17,7 +17,7 @@ from app.labels.records import ISSUES, QUALITIES, Inspection, LabelRecord
 from app.labels.vi_columns import COLUMNS, NEEDED, cells_of, read_cells
 from imo_engine import __version__
 from imo_engine.errors import ImoError, InputError, SpectrumFileError
-from imo_engine.files import write_atomically
+from imo_engine.system.files import write_atomically
 
 if TYPE_CHECKING:
     from app.survey import Survey

@@ -10,7 +10,7 @@ from bokeh.plotting import figure
 
 from app.plots.keys import KEYS
 from app.plots.layers import LAYERS
-from imo_engine.spectral_lines import LINE_VIEWS
+from imo_engine.spectra.spectral_lines import LINE_VIEWS
 
 if TYPE_CHECKING:
     from app.plots.stack import PlotStack

@@ -15,7 +15,7 @@ from app.plots.panels import LARGE, NORMAL, Axes, add_legend, add_zero, empty_pa
 from app.plots.second import SecondView
 from app.plots.significant import SignificantOnly
 from app.plots.sources import PlotSources
-from imo_engine.attribution import RECOMMENDED_WEIGHTING, WEIGHTINGS
+from imo_engine.attribution.record import RECOMMENDED_WEIGHTING, WEIGHTINGS
 
 __all__ = ["PlotStack"]
 

@@ -8,7 +8,7 @@ import panel as pn
 from app.asking import Answer, AskDesk, Question, in_words
 from app.plots.keys import keys_of
 from app.plots.strips import Dot, Strip, strips_svg
-from imo_engine.ranges import range_words
+from imo_engine.spectra.ranges import range_words
 
 __all__ = ["AskPanel", "ask_html"]
 

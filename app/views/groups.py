@@ -11,8 +11,8 @@ from app.findings import Findings
 from app.groups import Group, GroupDesk
 from app.triage import Subset, Triage
 from app.views.bridge import tells
-from imo_engine.profiles import BIN_EDGES
-from imo_engine.ranges import range_words
+from imo_engine.reasons.profiles import BIN_EDGES
+from imo_engine.spectra.ranges import range_words
 
 __all__ = ["GroupsDialog", "SubsetMark", "groups_html"]
 

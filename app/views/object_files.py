@@ -17,14 +17,14 @@ from app.repairing import RepairDesk
 from app.session import Session
 from app.standalone import StandaloneObject, standalone_html
 from app.views.downloads import Downloads
-from imo_engine.attribution import Attribution
-from imo_engine.attribution_table import write_attribution_table
+from imo_engine.attribution.record import Attribution
 from imo_engine.errors import InputError
-from imo_engine.figure_files import FIGURE_SUFFIXES, write_figure
-from imo_engine.noise import noise_variables
-from imo_engine.significance import Significance, significance_or_why
-from imo_engine.spectra import Spectra
-from imo_engine.spectral_lines import line_view
+from imo_engine.reasons.significance import Significance, significance_or_why
+from imo_engine.results.ecsv import write_attribution_table
+from imo_engine.results.figure_files import FIGURE_SUFFIXES, write_figure
+from imo_engine.spectra.noise import noise_variables
+from imo_engine.spectra.spectra import Spectra
+from imo_engine.spectra.spectral_lines import line_view
 
 __all__ = ["ObjectDownloads"]
 
@@ -130,7 +130,7 @@ class ObjectDownloads(pn.viewable.Viewer):
         return io.BytesIO(standalone_html(shown, dark=self._dark()).encode())
 
     def _figure(self, suffix: str) -> io.BytesIO:
-        from imo_engine.figures import HALPHA, draw_attribution, figure_title
+        from imo_engine.results.figures import HALPHA, draw_attribution, figure_title
 
         attribution, _ = self._selected()
         survey, target = self._session.survey, self._session.target_id

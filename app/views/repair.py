@@ -8,10 +8,10 @@ import panel as pn
 from app.plots.keys import keys_of
 from app.repairing import RepairDesk, Repaired, RepairState
 from app.survey import RankRange
-from imo_engine.instrument import INSTRUMENTS
-from imo_engine.ranges import range_words
-from imo_engine.repair_record import RepairedRegion
-from imo_engine.surroundings import lines_within, names, place
+from imo_engine.repair.record import RepairedRegion
+from imo_engine.spectra.instrument import INSTRUMENTS
+from imo_engine.spectra.landmarks import lines_within, names, place
+from imo_engine.spectra.ranges import range_words
 
 __all__ = ["REPAIR_STYLE", "RepairPanel", "repair_html", "repaired_html"]
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from app.labels import Label
 from app.survey import Survey
-from imo_engine.eligibility import zwarn_words
+from imo_engine.spectra.eligibility import zwarn_words
 
 __all__ = ["TABLE_STYLE", "kind_words", "label_cell", "table_frame", "target_cell"]
 

@@ -6,8 +6,8 @@ from itertools import groupby
 
 from app.plots.keys import keys_of
 from app.plots.layers import LAYERS
-from imo_engine.ranges import range_words
-from imo_engine.spectral_lines import LINE_VIEWS
+from imo_engine.spectra.ranges import range_words
+from imo_engine.spectra.spectral_lines import LINE_VIEWS
 
 __all__ = ["toolbar_html"]
 

@@ -7,10 +7,10 @@ import panel as pn
 
 from app.reasons import Reason
 from app.session import Session
-from imo_engine.features import Feature
-from imo_engine.ranges import range_words
-from imo_engine.sentences import title
-from imo_engine.significance import p_in_words
+from imo_engine.reasons.features import Feature
+from imo_engine.reasons.sentences import title
+from imo_engine.reasons.significance import p_in_words
+from imo_engine.spectra.ranges import range_words
 
 __all__ = ["WHY_STYLE", "WhyPanel", "why_html"]
 

@@ -71,7 +71,7 @@ function write(selector, text) {
 const read = (text) => write("[data-readout]", text)
 function say(text) { read(text); write("[data-announce]", text) }
 
-// A range as everywhere else on the page; see imo_engine/ranges.py.
+// A range as everywhere else on the page; see imo_engine/spectra/ranges.py.
 function rangeWords(low, high) {
   const digits = high - low < 10 ? 1 : 0
   const from = low.toFixed(digits), to = high.toFixed(digits)
