@@ -30,7 +30,7 @@ CHROMIUM = next(
 )
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
-IMO = [sys.executable, "-c", "from app.command_line import main; main()"]
+IMO = [sys.executable, "-c", "from app.commands.program import main; main()"]
 ROOT = Path(__file__).parent.parent
 T = TypeVar("T")
 PATIENCE = 120.0  # seconds for what comes at once on a machine that has nothing else to do

@@ -13,8 +13,8 @@ from bokeh.document import Document
 from bokeh.models import ColumnDataSource, Div
 from bokeh.server.server import Server
 
-from app.messages import send_together
-from app.schedule import page_schedule
+from app.browser.page_turns import page_schedule
+from app.server.bokeh_patches import send_together
 
 
 def change_words(turn: int, words: list[Div], document: Document) -> None:

@@ -11,9 +11,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from app import computation  # noqa: E402
-from app.command_line import main  # noqa: E402
-from app.events import WindowReady  # noqa: E402
+from app.commands.program import main  # noqa: E402
+from app.computing import computation  # noqa: E402
+from app.computing.events import WindowReady  # noqa: E402
 from imo_engine.errors import Cancelled  # noqa: E402
 
 _LOOK = 0.01  # seconds from one look at the gate to the next

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from test_survey import TARGETS, tiny_survey
 
-from app.asking import Answer, AskDesk, Question, in_words
-from app.events import Settings
+from app.computing.events import Settings
 from app.plots.strips import Dot, Strip, strips_svg, ticks_between
-from app.survey import RankRange
-from app.views.ask import ask_html
+from app.state.asking import Answer, AskDesk, Question, in_words
+from app.survey.survey import RankRange
+from app.views.reasons.ask import ask_html
 from imo_engine.attribution.probe import Probe, probe_range
 from imo_engine.spectra.ranges import range_words
 

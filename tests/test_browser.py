@@ -9,11 +9,11 @@ import torch
 from browser import Gate, chromium, serving, visit, write_desi_model
 from fits_files import arms, write_coadd, write_redrock
 
-from app.events import Settings
+from app.computing.events import Settings
+from app.findings.precomputed import DEMO_RESULTS
 from app.plots.colours import DARK, LIGHT
-from app.precomputed import DEMO_RESULTS
-from app.survey import DEMO_CATALOGUE, DEMO_SPECTRA
-from app.workspace import IDLE_TARGETS
+from app.state.workspace import IDLE_TARGETS
+from app.survey.survey import DEMO_CATALOGUE, DEMO_SPECTRA
 from imo_engine.attribution.occlusion import PAPER_WINDOW_SIZES, inverse_multiscale_occlusion
 from imo_engine.errors import ImoError
 from imo_engine.model.outlier_model import OutlierModel

@@ -8,8 +8,8 @@ import pytest
 from browser import CHROMIUM, Gate, chromium, serving, visit, write_desi_model
 from test_browser import FAR, FULL, HALPHA, REDSHIFT, UNSCORED, write_galaxies
 
-from app.method_choices import METHOD_CHOICES
-from app.method_scores import SCORES_FILE, read_scores
+from app.findings.method_scores import SCORES_FILE, read_scores
+from app.state.method_choices import METHOD_CHOICES
 from imo_engine.attribution.hybrids import Hybrids
 from imo_engine.methods import METHODS
 from imo_engine.model.outlier_model import OutlierModel

@@ -5,7 +5,7 @@ from browser import CHROMIUM, ROOT, chromium
 
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")]
 
-CODE = (ROOT / "app/plots/client/thin.js").read_text(encoding="utf-8")
+CODE = (ROOT / "app/browser/js/thin.js").read_text(encoding="utf-8")
 
 # A noisy curve of 7,781 points on 800 pixels, with a gap, and what is drawn of it
 CURVE = """

@@ -13,8 +13,8 @@ import pytest
 from browser import CHROMIUM, ROOT, Visit, chromium, visit
 from tools_page import MASKED, RECONSTRUCTIONS, REDSHIFTS, SPECTRA, WINDOWS
 
-from app.plots.keys import KEYS
 from app.plots.layers import LAYERS
+from app.state.keys import KEYS
 from imo_engine.spectra.instrument import ARM_OVERLAPS, TELLURIC_BANDS
 from imo_engine.spectra.ranges import range_words
 from imo_engine.spectra.spectral_lines import LINE_VIEWS, line_view

@@ -21,10 +21,10 @@ from safetensors.numpy import save_file
 from test_readers import altered
 from test_survey import TARGETS, tiny_spectra, tiny_survey
 
-from app import upload_worker, uploads
-from app.candidates import add_candidates, check_redshift, needs_redshift, score_candidates, with_redshift
-from app.survey import DEMO_CATALOGUE, DEMO_SPECTRA, RankRange, demo_survey
-from app.uploads import UploadLimits, read_upload
+from app.survey import upload_worker, uploads
+from app.survey.candidates import add_candidates, check_redshift, needs_redshift, score_candidates, with_redshift
+from app.survey.survey import DEMO_CATALOGUE, DEMO_SPECTRA, RankRange, demo_survey
+from app.survey.uploads import UploadLimits, read_upload
 from imo_engine.errors import ImoError, InputError, SpectrumFileError
 from imo_engine.ranking.ranking import rank_spectra
 from imo_engine.readers import read_spectra

@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from app import upload_worker, uploads
-from app.command_line import main
-from app.uploads import read_upload
+from app.commands.program import main
+from app.survey import upload_worker, uploads
+from app.survey.uploads import read_upload
 from imo_engine.ranking.ranking import read_catalogue
 from imo_engine.readers import read_survey
 from imo_engine.spectra.instrument import desi_wavelength

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from app.candidates import score_candidates
-from app.survey import demo_survey, survey_of_files
-from app.uploads import read_upload
+from app.survey.candidates import score_candidates
+from app.survey.survey import demo_survey, survey_of_files
+from app.survey.uploads import read_upload
 from imo_engine.bundle.loading import load_model
 from imo_engine.commands.rank import rank
 from imo_engine.ranking.ranking import read_catalogue

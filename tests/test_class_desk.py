@@ -3,10 +3,10 @@
 import pytest
 from test_triage import HTML, Table
 
-from app.class_desk import ClassDesk
 from app.labels import LabelClass
 from app.labels.records import DEFAULT_CLASSES
-from app.views.classes import class_list_html
+from app.state.classes import ClassDesk
+from app.views.dialogs.classes import class_list_html
 from imo_engine.errors import ImoError
 
 

@@ -12,7 +12,7 @@ from browser import IMO, ROOT, write_desi_model
 from fits_files import GRID, write_coadd, write_redrock, write_sdss
 from safetensors.numpy import save_file
 
-from app.command_line import main
+from app.commands.program import main
 from imo_engine.attribution.occlusion import inverse_multiscale_occlusion
 from imo_engine.attribution.record import RECOMMENDED_WEIGHTING
 from imo_engine.commands.program import COMMANDS
@@ -93,7 +93,7 @@ class TestHelp:
 
     def test_in_a_process_of_its_own_is_quick_and_quiet(self):
         """Without torch and Panel, which take seconds to import."""
-        code = "import sys; from app.command_line import main\ntry: main()\nfinally: print(*sys.modules)"
+        code = "import sys; from app.commands.program import main\ntry: main()\nfinally: print(*sys.modules)"
         ran = subprocess.run([IMO[0], "-c", code, "--help"], capture_output=True, text=True, cwd=ROOT, timeout=60)
         assert ran.returncode == 0
         assert ran.stderr == ""
@@ -479,7 +479,9 @@ class TestServe:
     def served(self, imo, folder, model, monkeypatch):
         """Returns what the server would show, with some options, and what is printed."""
         shown = []
-        monkeypatch.setattr("app.server.serve", lambda survey, settings, **options: shown.append((survey, settings)))
+        monkeypatch.setattr(
+            "app.server.server.serve", lambda survey, settings, **options: shown.append((survey, settings))
+        )
 
         def run(*options):
             code, out, errors = imo("serve", "--spectra", folder / "spec-x.fits", *options, *model)
@@ -494,7 +496,7 @@ class TestServe:
 
     def test_files_are_given_as_to_rank(self, imo, folder, model, monkeypatch):
         shown = []
-        monkeypatch.setattr("app.server.serve", lambda survey, settings, **options: shown.append(survey))
+        monkeypatch.setattr("app.server.server.serve", lambda survey, settings, **options: shown.append(survey))
         for given in (
             [folder / "spec-x.fits", folder / "coadd-x.fits"],
             ["--spectra", folder / "coadd-x.fits", folder / "spec-x.fits"],
@@ -506,7 +508,7 @@ class TestServe:
 
     def test_what_was_passed_over_is_printed_and_on_the_page(self, imo, folder, model, monkeypatch, tmp_path):
         shown = []
-        monkeypatch.setattr("app.server.serve", lambda survey, settings, **options: shown.append(survey))
+        monkeypatch.setattr("app.server.server.serve", lambda survey, settings, **options: shown.append(survey))
         (tmp_path / "spec-x.fits").write_bytes((folder / "spec-x.fits").read_bytes())
         (tmp_path / "bad.fits").write_bytes((folder / "spec-x.fits").read_bytes()[:9000])
         (tmp_path / "notes.md").write_text("about them\n")

@@ -11,17 +11,18 @@ from fits_files import write_coadd, write_redrock
 from networks import random_flux, tiny_model
 from test_survey import TARGETS, tiny_spectra, tiny_survey
 
-from app.candidate_desk import CandidateDesk, Shelf
-from app.candidates import add_candidates, score_candidates
-from app.explainer import Explainer
+from app.computing.explainer import Explainer
+from app.computing.shelf import Shelf
+from app.html.table_cells import kind_words, table_frame
 from app.labels import Label
-from app.state import AppState
-from app.survey import RankRange, demo_survey, survey_of_files
-from app.triage import NOT_RANKED, ZWARN, Triage
-from app.views.filters import TableFilters
-from app.views.table_cells import kind_words, table_frame
-from app.views.target import TargetStrip
-from app.views.who import who_html
+from app.state.candidates import CandidateDesk
+from app.state.choices import AppState
+from app.state.triage import NOT_RANKED, ZWARN, Triage
+from app.survey.candidates import add_candidates, score_candidates
+from app.survey.survey import RankRange, demo_survey, survey_of_files
+from app.views.reasons.who import who_html
+from app.views.spectrum.target import TargetStrip
+from app.views.table.filters import TableFilters
 from imo_engine.bundle.loading import load_model
 from imo_engine.commands.rank import rank
 from imo_engine.errors import InputError
@@ -250,7 +251,7 @@ class TestCandidates:
     def test_the_dialog_says_it(self, tmp_path, monkeypatch):
         survey = survey_with()
         found = self.star(redshift=np.array([0.9]))
-        monkeypatch.setattr("app.candidate_desk.read_upload", lambda files, **options: found)
+        monkeypatch.setattr("app.state.candidates.read_upload", lambda files, **options: found)
         explainer = Explainer(survey)
         try:
             desk = CandidateDesk(explainer, Shelf(explainer), submit=lambda work: work(), schedule=lambda work: work())

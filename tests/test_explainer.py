@@ -13,10 +13,10 @@ import torch
 from networks import tiny_model
 from test_survey import TARGETS, tiny_survey
 
-from app.computation import Inputs
-from app.events import BaselinesReady, Failed, Finished, Progress, Queued, Settings, WindowReady
-from app.explainer import Explainer
-from app.result_cache import ResultCache
+from app.computing.computation import Inputs
+from app.computing.events import BaselinesReady, Failed, Finished, Progress, Queued, Settings, WindowReady
+from app.computing.explainer import Explainer
+from app.computing.result_cache import ResultCache
 from imo_engine.attribution.occlusion import inverse_multiscale_occlusion
 from imo_engine.bundle.engine import Engine
 from imo_engine.errors import ModelFileError
@@ -469,7 +469,7 @@ class TestFailing:
             patch.setattr(model, "decode", boom)
             _, last = finish(explainer, FIRST)
         assert last.message == "unexpected RuntimeError: boom"
-        (record,) = (r for r in caplog.records if r.name == "app.explainer")
+        (record,) = (r for r in caplog.records if r.name == "app.computing.explainer")
         assert FIRST in record.getMessage()
         assert record.exc_info[1].args == ("boom",)
         assert isinstance(finish(explainer, SECOND)[1], Finished)

@@ -14,9 +14,9 @@ from click.testing import CliRunner
 from fits_files import GRID, arms, write_coadd, write_redrock
 from tools_page import made_attribution
 
+from app.exports.standalone import StandaloneObject, standalone_html
+from app.findings.reasons import Reason
 from app.plots.sources import PlotSources
-from app.reasons import Reason
-from app.standalone import StandaloneObject, standalone_html
 from imo_engine.commands.explain import explain
 from imo_engine.methods import NotApplicable, find_method
 from imo_engine.model.outlier_model import OutlierModel

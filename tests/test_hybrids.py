@@ -8,9 +8,9 @@ import pytest
 from networks import random_flux
 from test_survey import TARGETS, tiny_survey
 
-from app.events import Settings
-from app.hybrid_desk import HybridDesk
+from app.computing.events import Settings
 from app.plots.hybrid import HybridPlots
+from app.state.hybrid import HybridDesk
 from imo_engine.attribution.hybrids import Hybrids
 from imo_engine.attribution.occlusion import inverse_multiscale_occlusion
 from imo_engine.errors import InputError

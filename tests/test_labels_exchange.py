@@ -16,7 +16,7 @@ from app.labels import Inspection, Label, LabelRecord, LabelStore, exchange
 from app.labels.exchange import inspections, read_csv, to_csv, to_ecsv, vi_file_name, write_file
 from app.labels.records import DEFAULT_CLASSES
 from app.labels.vi_columns import COLUMNS, OWN_COLUMNS, VI_COLUMNS, escape_formula, unescape_formula
-from app.survey import demo_survey
+from app.survey.survey import demo_survey
 from imo_engine.errors import ImoError, InputError, SpectrumFileError
 
 PROSPECT = [

@@ -15,8 +15,8 @@ from click.testing import CliRunner
 from fits_files import GRID, OXYGEN
 from pyarrow import parquet
 
-from app.export_command import export
-from app.uploads import read_upload
+from app.commands.export import export
+from app.survey.uploads import read_upload
 from imo_engine.commands.explain import explain
 from imo_engine.commands.figure import figure
 from imo_engine.commands.rank import rank

@@ -8,17 +8,17 @@ import pytest
 from networks import tiny_model
 from test_survey import TARGETS, tiny_survey
 
-from app.events import Failed, MethodFinished, MethodSettings, Progress, Settings
-from app.explainer import Explainer
-from app.keyboard import on_key
-from app.links import Place, place_in
-from app.method_choices import METHOD_CHOICES, METHODS_AT_FIRST, METHODS_AT_ONCE, known_methods
-from app.method_desk import MethodDesk, toggle_method
-from app.plots.methods import MethodRow
+from app.computing.events import Failed, MethodFinished, MethodSettings, Progress, Settings
+from app.computing.explainer import Explainer
 from app.plots.sources import PlotSources
 from app.plots.stack import PlotStack
-from app.session import Session
-from app.state import AppState
+from app.state.canvas import MethodRow
+from app.state.choices import AppState
+from app.state.keyboard import on_key
+from app.state.links import Place, place_in
+from app.state.method_choices import METHOD_CHOICES, METHODS_AT_FIRST, METHODS_AT_ONCE, known_methods
+from app.state.methods import MethodDesk, toggle_method
+from app.state.target import Session
 from imo_engine.methods import METHODS
 
 FIRST, SECOND, THIRD, UNSCORED = TARGETS

@@ -7,7 +7,7 @@ import pytest
 from bokeh.models import Span
 from bokeh.models.glyphs import Scatter
 
-from app.method_scores import FAMILIES, SCORES_FILE, MethodScores, read_scores
+from app.findings.method_scores import FAMILIES, SCORES_FILE, MethodScores, read_scores
 from app.plots.colours import DARK, LIGHT
 from app.plots.scores import choices_figure, kinds_figure, scores_figure
 from imo_engine.errors import ImoError

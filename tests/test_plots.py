@@ -16,20 +16,23 @@ from bokeh.models import BoxSelectTool, ColumnDataSource, CrosshairTool, LegendI
 from networks import WAVELENGTH
 from test_survey import tiny_spectra
 
-from app.plots import keys
-from app.plots.browser_code import CLIENT_FILES, client_code
+from app.browser import client
+from app.browser.client import CLIENT_FILES, BrowserCode, client_code
 from app.plots.colours import DARK, LIGHT, diverging
-from app.plots.keys import KEYS, keyboard_table
 from app.plots.layers import LAYERS, VERDICTS, instrument_columns
 from app.plots.panels import LARGE, NORMAL
 from app.plots.sources import PlotSources
 from app.plots.stack import PlotStack
+from app.state import keys
+from app.state.keys import KEYS, keyboard_table
 from imo_engine.attribution.record import Attribution
 from imo_engine.spectra.instrument import ARM_OVERLAPS, TELLURIC_BANDS, desi_wavelength, sky_line_mask
 from imo_engine.spectra.spectra import normalise
 from imo_engine.spectra.spectral_lines import ABSORPTION_LINES, EMISSION_LINES, LINE_VIEWS
 
 WINDOWS = (1, 16, 64)
+FOLDER = Path(client.__file__).parent / "js"
+OTHER_FILES = ("connection", "hybrid", "label_form", "outbox")  # each in a scope of its own
 N, M = len(WAVELENGTH), 3
 
 
@@ -41,6 +44,11 @@ def sources():
 @pytest.fixture
 def stack(sources):
     return PlotStack(sources)
+
+
+@pytest.fixture
+def browser(stack):
+    return BrowserCode(stack)
 
 
 @pytest.fixture(scope="module")
@@ -316,9 +324,9 @@ class TestStack:
         assert len(list(ranges)) >= len(stack.panels) + 2
         assert all(not moved.syncable for moved in ranges)
 
-    def test_nothing_that_the_browser_changes_is_sent(self, stack):
+    def test_nothing_that_the_browser_changes_is_sent(self, stack, browser):
         """The cross-hair, panels that fold, axes, grids, and all that layers show and hide."""
-        args = stack.browser.start.args
+        args = browser.start.args
         crosshairs = [tool.overlay for tool in stack.layout.select({"type": CrosshairTool})]
         overlays = [tool.overlay for tool in stack.layout.select({"type": BoxSelectTool})]
         second = args["secondView"]
@@ -330,8 +338,8 @@ class TestStack:
         assert len(changed) > 10 * len(stack.panels)
         assert not any(model.syncable for model in changed)
 
-    def test_what_python_hears_of_is_sent(self, stack):
-        assert all(source.syncable for source in (stack.browser.keys, stack.sources.brush))
+    def test_what_python_hears_of_is_sent(self, stack, browser):
+        assert all(source.syncable for source in (browser.keys, stack.sources.brush))
 
     def test_every_column_that_is_drawn_exists(self, stack):
         drawn = set()
@@ -345,8 +353,8 @@ class TestStack:
         filled = set().union(sources.drawn.data, sources.attribution.data, sources.singles.data)
         assert filled <= drawn  # and nothing is sent in vain
 
-    def test_every_layer_switches_something(self, stack):
-        models = stack.browser.start.args["layerModels"]
+    def test_every_layer_switches_something(self, browser):
+        models = browser.start.args["layerModels"]
         assert list(models) == [layer.name for layer in LAYERS]
         for layer in LAYERS:
             assert models[layer.name], layer.name
@@ -369,29 +377,29 @@ class TestStack:
         labels = stack.panels["map"].yaxis[0].major_label_overrides
         assert labels == {0: "1", 1: "16", 2: "64"}  # as the rows of the image
 
-    def test_every_source_belongs_to_the_document(self, stack):
+    def test_every_source_belongs_to_the_document(self, stack, browser):
         """A source that belongs to none changes on the server only."""
         document = Document()
-        stack.attach(document)
+        browser.attach(document)
         document.add_root(stack.layout)
         held = set(document.select({"type": ColumnDataSource}))
         sources = stack.sources
         assert {sources.target, sources.spectrum, sources.attribution, sources.singles, sources.lines} <= held
         assert {sources.scale_map, sources.features, sources.brush, sources.drawn, sources.instrument} <= held
-        assert stack.browser.keys in held
+        assert browser.keys in held
         document.validate()
 
     def test_can_be_sent(self, stack):
         sent = Serializer().encode(stack.layout)
         assert "imo-spectrum" in json.dumps(sent, default=str)
 
-    def test_the_browser_gets_the_line_views(self, stack):
-        views = stack.browser.start.args["views"]
+    def test_the_browser_gets_the_line_views(self, browser):
+        views = browser.start.args["views"]
         assert list(views) == [view.name for view in LINE_VIEWS]
         assert views["halpha"]["low"] < 6564.6 < views["halpha"]["high"]
 
-    def test_one_frame_is_shown_at_first_and_only_outside(self, stack):
-        args = stack.browser.start.args
+    def test_one_frame_is_shown_at_first_and_only_outside(self, stack, browser):
+        args = browser.start.args
         assert all(model.visible for model in args["gridModels"]["observed"])
         assert not any(model.visible for model in args["gridModels"]["rest"])
         shown = [
@@ -404,11 +412,11 @@ class TestStack:
 class TestEvents:
     """What the browser tells is a change of a small source; here the change comes from Python."""
 
-    def test_a_key_is_told_by_its_action(self, stack):
+    def test_a_key_is_told_by_its_action(self, browser):
         heard = []
-        stack.on_key(heard.append)
-        stack.browser.keys.data = {"name": ["quality-3"], "count": [1]}
-        stack.browser.keys.data = {"name": ["quality-3"], "count": [2]}
+        browser.on_key(heard.append)
+        browser.keys.data = {"name": ["quality-3"], "count": [1]}
+        browser.keys.data = {"name": ["quality-3"], "count": [2]}
         assert heard == ["quality-3", "quality-3"]
 
     def test_a_range_is_told_and_forgotten(self, stack, spectra):
@@ -443,7 +451,7 @@ class TestKeys:
 
     def test_the_documentation_lists_them_all(self):
         page = (Path(__file__).parents[1] / "docs" / "keyboard.md").read_text(encoding="utf-8")
-        assert keyboard_table() in page, "run python -m app.plots.keys"
+        assert keyboard_table() in page, "run python -m app.state.keys"
 
     def test_examples(self):
         assert doctest.testmod(keys).failed == 0
@@ -451,17 +459,17 @@ class TestKeys:
 
 class TestBrowserCode:
     def test_every_file_is_in_it(self):
-        files = {file.stem for file in (Path(keys.__file__).parent / "client").glob("*.js")}
-        assert files == set(CLIENT_FILES)
+        files = {file.stem for file in FOLDER.glob("*.js")}
+        assert files == {*CLIENT_FILES, *OTHER_FILES}
 
-    @pytest.mark.parametrize("name", CLIENT_FILES)
+    @pytest.mark.parametrize("name", [*CLIENT_FILES, *OTHER_FILES])
     def test_no_file_is_probably_two_things(self, name):
-        assert (Path(keys.__file__).parent / "client" / f"{name}.js").read_text(encoding="utf-8").count("\n") <= 300
+        assert (FOLDER / f"{name}.js").read_text(encoding="utf-8").count("\n") <= 300
 
-    def test_names_do_not_hide_the_models_that_it_is_given(self, stack):
+    def test_names_do_not_hide_the_models_that_it_is_given(self, stack, browser):
         """A constant of an argument's name would be an error in the browser, where nobody sees it."""
         code = client_code()
-        for name in stack.browser.start.args:
+        for name in browser.start.args:
             for word in ("const", "let", "function"):
                 assert f"\n{word} {name} " not in code and f"\n{word} {name}(" not in code
 
@@ -535,14 +543,15 @@ class TestPainting:
 def test_a_stack_leaves_no_trace_in_memory(spectra):
     document = Document()
     stack = PlotStack(PlotSources(WAVELENGTH, WINDOWS, M))
-    stack.attach(document)
+    browser = BrowserCode(stack)
+    browser.attach(document)
     document.add_root(stack.layout)
     stack.sources.show_spectrum(spectra, 0)
     stack.sources.show_attribution(random_attribution())
     panel = stack.panels["map"]
     gone = [weakref.ref(stack), weakref.ref(stack.sources), weakref.ref(panel), weakref.ref(stack.sources.singles)]
     document.clear()
-    del stack, panel, document
+    del stack, browser, panel, document
     gc.collect()
     assert [reference() for reference in gone] == [None] * 4
 

@@ -9,13 +9,13 @@ import pytest
 from deviating import beside_baselines
 from test_survey import TARGETS, tiny_survey
 
-from app.computation import Inputs, explain
-from app.events import Settings
-from app.findings import Finding
-from app.precomputed import DEMO_RESULTS, Layers, Precomputed, Result, write_results
-from app.reasons import Reasons
-from app.result_cache import ResultCache
-from app.survey import demo_survey
+from app.computing.computation import Inputs, explain
+from app.computing.events import Settings
+from app.computing.result_cache import ResultCache
+from app.findings.findings import Finding
+from app.findings.precomputed import DEMO_RESULTS, Layers, Precomputed, Result, write_results
+from app.findings.reasons import Reasons
+from app.survey.survey import demo_survey
 from imo_engine.errors import ImoError
 from imo_engine.reasons.features import find_features
 from imo_engine.reasons.sentences import in_brief

@@ -9,16 +9,16 @@ import pytest
 from test_survey import TARGETS, tiny_survey
 from tools_page import ATTRIBUTIONS, SPECTRA
 
-import app.computation
-from app.events import Progress, Settings
-from app.explainer import Explainer
+import app.computing.computation
+from app.computing.events import Progress, Settings
+from app.computing.explainer import Explainer
+from app.exports.standalone import StandaloneObject, standalone_html
+from app.html.repair import repair_html, repaired_html
 from app.plots.sources import PlotSources
-from app.repairing import RepairDesk, Repaired, RepairState, repair_words
-from app.session import Session
-from app.standalone import StandaloneObject, standalone_html
-from app.state import AppState
-from app.survey import RankRange
-from app.views.repair import repair_html, repaired_html
+from app.state.choices import AppState
+from app.state.repair import RepairDesk, Repaired, RepairState, repair_words
+from app.state.target import Session
+from app.survey.survey import RankRange
 from imo_engine.errors import Cancelled, ImoError
 from imo_engine.ranking.reference import ordinary_log_prob
 from imo_engine.repair.fill import held_out
@@ -93,13 +93,13 @@ def desk(explainer):
 def computed(monkeypatch):
     """The targets whose repair was computed."""
     targets = []
-    find = app.computation.find_repair
+    find = app.computing.computation.find_repair
 
     def counted(survey, target_id, *more):
         targets.append(target_id)
         return find(survey, target_id, *more)
 
-    monkeypatch.setattr(app.computation, "find_repair", counted)
+    monkeypatch.setattr(app.computing.computation, "find_repair", counted)
     return targets
 
 
@@ -115,7 +115,7 @@ def endless(monkeypatch):
             time.sleep(0.01)
         raise Cancelled("stopped")
 
-    monkeypatch.setattr(app.computation, "find_repair", search)
+    monkeypatch.setattr(app.computing.computation, "find_repair", search)
     yield monkeypatch
 
 
@@ -218,7 +218,7 @@ class TestDesk:
         def broken(*of):
             raise ImoError("no <baselines> left")
 
-        monkeypatch.setattr(app.computation, "find_repair", broken)
+        monkeypatch.setattr(app.computing.computation, "find_repair", broken)
         desk.state.target_id = FIRST
         desk.repairs.ask()
         desk.run_until("failed")
@@ -230,9 +230,9 @@ class TestDesk:
         assert desk.repairs.state == RepairState()
 
     def test_a_lost_attribution_is_computed_on_the_way(self, survey):
-        settings = app.events.RepairSettings(SETTINGS)
+        settings = app.computing.events.RepairSettings(SETTINGS)
         assert settings.known() is None
-        found = app.computation.find_repair(survey, FIRST, settings, lambda event: None, lambda: False)
+        found = app.computing.computation.find_repair(survey, FIRST, settings, lambda event: None, lambda: False)
         assert found.evaluations > 0
 
 

@@ -15,9 +15,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import app.result_cache
-from app.events import Settings
-from app.result_cache import ResultCache, result_key
+import app.computing.result_cache
+from app.computing.events import Settings
+from app.computing.result_cache import ResultCache, result_key
 from imo_engine.attribution.record import Attribution, WindowFacts
 
 ROOT = Path(__file__).parents[1]
@@ -130,7 +130,7 @@ class TestKeys:
 
     def test_change_with_the_algorithm(self, monkeypatch):
         before = result_key(**self.base)
-        monkeypatch.setattr(app.result_cache, "ALGORITHM", app.result_cache.ALGORITHM + 1)
+        monkeypatch.setattr(app.computing.result_cache, "ALGORITHM", app.computing.result_cache.ALGORITHM + 1)
         assert result_key(**self.base) != before
 
     def test_do_not_change_with_how_the_numbers_are_stored(self):
@@ -149,7 +149,8 @@ class TestKeys:
 
     def test_do_not_change_from_process_to_process(self):
         code = (
-            "import numpy as np; from app.events import Settings; from app.result_cache import result_key; "
+            "import numpy as np; from app.computing.events import Settings; "
+            "from app.computing.result_cache import result_key; "
             "print(result_key(np.arange(5, dtype=np.float32), np.ones(5, bool), 0.1, 'abc', "
             "np.ones((2, 3), np.float32), Settings()))"
         )
@@ -285,7 +286,7 @@ class TestRefusal:
             attempts.append(path)
             raise OSError(errno.ENOSPC, "No space left on device")
 
-        monkeypatch.setattr(app.result_cache, "write_atomically", full)
+        monkeypatch.setattr(app.computing.result_cache, "write_atomically", full)
         for key in "bcd":
             cache.put(key, attribution(1))
         (warning,) = self.warnings(caplog)
@@ -318,7 +319,7 @@ class TestRefusal:
             raise FileNotFoundError(errno.ENOENT, "No such file or directory")
 
         with monkeypatch.context() as patch:
-            patch.setattr(app.result_cache, "write_atomically", emptied)
+            patch.setattr(app.computing.result_cache, "write_atomically", emptied)
             cache.put("a", attribution())
         cache.put("b", attribution())
         assert_same(cache.get("b"), attribution())

@@ -4,7 +4,7 @@ import random
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
-from app.schedule import in_order
+from app.browser.page_turns import in_order
 
 
 def test_whatever_order_the_document_chooses():

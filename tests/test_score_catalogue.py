@@ -11,8 +11,8 @@ from click.testing import CliRunner
 from fits_files import write_coadd, write_redrock
 from test_survey import FlatModel
 
-from app.command_line import serve
-from app.survey import survey_of_files
+from app.commands.serve import serve
+from app.survey.survey import survey_of_files
 from imo_engine.errors import SpectrumFileError
 from imo_engine.ranking.ranking import rank_spectra
 from imo_engine.ranking.score_catalogue import read_scores
@@ -120,7 +120,7 @@ class TestServe:
     def served(self, monkeypatch, *arguments):
         """Run imo serve up to the point where it would listen; return the survey and what it printed."""
         shown = []
-        monkeypatch.setattr("app.server.serve", lambda survey, settings, **options: shown.append(survey))
+        monkeypatch.setattr("app.server.server.serve", lambda survey, settings, **options: shown.append(survey))
         done = CliRunner().invoke(serve, [*map(str, arguments), "--device", "cpu"], catch_exceptions=False)
         return (shown or [None])[0], done.output
 

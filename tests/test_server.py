@@ -17,9 +17,9 @@ from fits_files import write_sdss
 from test_survey import tiny_survey
 from tornado.ioloop import IOLoop
 
-import app.server
-from app.command_line import main
-from app.explainer import Settings
+import app.server.server
+from app.commands.program import main
+from app.computing.explainer import Settings
 from imo_engine.errors import ImoError
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
@@ -137,12 +137,12 @@ class TestRoutes:
         made = []
         real, before = panel.io.server.serve, signal.getsignal(signal.SIGINT)
         monkeypatch.setattr(
-            app.server.pn, "serve", lambda *panels, **given: made.append(real(*panels, **given)) or made[0]
+            app.server.server.pn, "serve", lambda *panels, **given: made.append(real(*panels, **given)) or made[0]
         )
         monkeypatch.setattr(panel.io.server.Server, "start", lambda server: None)
         monkeypatch.setattr(IOLoop.current(), "start", lambda: None)
         try:
-            app.server.serve(tiny_survey(), Settings(), port=0)
+            app.server.server.serve(tiny_survey(), Settings(), port=0)
         finally:
             signal.signal(signal.SIGINT, before)
         (server,) = made
@@ -217,10 +217,10 @@ class TestOptions:
     def serve(self, monkeypatch):
         def call(**options):
             passed = {}
-            monkeypatch.setattr(app.server.pn, "serve", lambda panels, **given: passed.update(given) or Mock())
-            monkeypatch.setattr(app.server, "answer_only_routes", lambda server: None)
-            monkeypatch.setattr(app.server.pn, "extension", lambda *names, **given: None)
-            app.server.serve(tiny_survey(), Settings(), port=0, **options)
+            monkeypatch.setattr(app.server.server.pn, "serve", lambda panels, **given: passed.update(given) or Mock())
+            monkeypatch.setattr(app.server.server, "answer_only_routes", lambda server: None)
+            monkeypatch.setattr(app.server.server.pn, "extension", lambda *names, **given: None)
+            app.server.server.serve(tiny_survey(), Settings(), port=0, **options)
             return passed
 
         return call

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_survey import TARGETS, tiny_survey
 
-from app.computation import Inputs, explain
-from app.events import (
+from app.computing.computation import Inputs, explain
+from app.computing.events import (
     BaselinesReady,
     Failed,
     Finished,
@@ -23,11 +23,11 @@ from app.events import (
     Stopped,
     WindowReady,
 )
-from app.explainer import Explainer, Ticket
+from app.computing.explainer import Explainer, Ticket
+from app.findings.reasons import Reasons
 from app.plots.sources import PlotSources
-from app.reasons import Reasons
-from app.session import Session, Status
-from app.state import AppState
+from app.state.choices import AppState
+from app.state.target import Session, Status
 from imo_engine.attribution.record import WindowFacts, local_share_words
 
 FIRST, SECOND, THIRD, UNSCORED = TARGETS

@@ -16,14 +16,14 @@ from raw_sessions import connect, open_session
 from test_survey import tiny_survey
 from tornado.web import create_signed_value
 
-from app.computation import Inputs, explain
-from app.explainer import Explainer, Settings
-from app.labelling import LabelDesk
+from app.computing.computation import Inputs, explain
+from app.computing.explainer import Explainer, Settings
+from app.computing.result_cache import ResultCache
 from app.labels import LabelStore
-from app.main import explorer_page
-from app.messages import send_together
-from app.result_cache import ResultCache
-from app.workspace import Workspace
+from app.server.bokeh_patches import send_together
+from app.server.explorer_page import explorer_page
+from app.state.labels import LabelDesk
+from app.state.workspace import Workspace
 
 # in Panel and Bokeh
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::PendingDeprecationWarning")

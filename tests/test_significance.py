@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import WAVELENGTH, random_flux, tiny_model
 
-from app.events import Settings
+from app.computing.events import Settings
 from app.plots.sources import PlotSources
 from imo_engine.attribution.occlusion import inverse_multiscale_occlusion
 from imo_engine.attribution.record import Attribution

@@ -10,20 +10,22 @@ import pytest
 from test_profiles import made_attribution
 from test_survey import TARGETS, tiny_survey
 
-from app.events import Settings
-from app.explainer import Explainer
-from app.findings import Finding, Findings, Mark
-from app.groups import GroupDesk, find_groups
+from app.computing.events import Settings
+from app.computing.explainer import Explainer
+from app.findings.findings import Finding, Findings, Mark
+from app.findings.groups import find_groups
+from app.findings.likeness import same_cause
+from app.findings.reasons import Reasons
 from app.labels import Label
-from app.latents import LatentMap, Latents
 from app.plots.latent import LatentPlot, by_class, by_number
 from app.plots.thumbnail import stamp_path
-from app.reasons import Reasons
-from app.similar import CAUSE, LATENT, SimilarDesk, same_cause
-from app.state import AppState
-from app.triage import Subset, Triage
-from app.views.groups import groups_html
-from app.views.similar import similar_html
+from app.state.choices import AppState
+from app.state.groups import GroupDesk
+from app.state.similar import CAUSE, LATENT, SimilarDesk
+from app.state.triage import Subset, Triage
+from app.survey.latents import LatentMap, Latents
+from app.views.dialogs.groups import groups_html
+from app.views.reasons.similar import similar_html
 from imo_engine.bundle.engine import Engine
 from imo_engine.errors import ModelFileError
 from imo_engine.reasons.profiles import FRAMES, attribution_profile

@@ -9,9 +9,9 @@ from browser import FIGURES, PATIENCE, Visit, chromium
 from deviating import beside_baselines
 from tools_page import ATTRIBUTIONS, REDSHIFTS, SPECTRA
 
+from app.exports.standalone import StandaloneObject, standalone_html
+from app.findings.reasons import Reason
 from app.labels import Label
-from app.reasons import Reason
-from app.standalone import StandaloneObject, standalone_html
 from imo_engine.errors import InputError
 from imo_engine.reasons.features import find_features
 from imo_engine.reasons.sentences import sentence

@@ -10,9 +10,9 @@ import pytest
 from fits_files import GRID, write_coadd, write_redrock
 from networks import COVERED_REDSHIFT, WAVELENGTH, random_flux, tiny_model
 
-from app.state import AppState
-from app.survey import DEMO_CATALOGUE, DEMO_SPECTRA, Survey, demo_survey, survey_of_files
-from app.views.target import TargetStrip
+from app.state.choices import AppState
+from app.survey.survey import DEMO_CATALOGUE, DEMO_SPECTRA, Survey, demo_survey, survey_of_files
+from app.views.spectrum.target import TargetStrip
 from imo_engine.bundle.engine import Engine
 from imo_engine.errors import ImoError, ModelFileError, SpectrumFileError
 from imo_engine.ranking.baselines import BaselinePool

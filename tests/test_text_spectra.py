@@ -13,7 +13,7 @@ from fits_files import OXYGEN, write_sdss
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.command_line import main
+from app.commands.program import main
 from imo_engine import readers
 from imo_engine.errors import SpectrumFileError
 from imo_engine.ranking.ranking import read_catalogue

@@ -13,19 +13,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_survey import TARGETS, tiny_survey
 
-from app.candidate_desk import CandidateDesk, Shelf
-from app.explainer import Explainer
-from app.keyboard import on_key
-from app.labelling import LabelDesk
+from app.computing.explainer import Explainer
+from app.computing.shelf import Shelf
+from app.html.table_cells import table_frame
 from app.labels import Label, LabelStore
 from app.labels.database import Database
-from app.links import Place, place_in, sky_links
-from app.said import Answer, Said, said_in
-from app.state import AppState
-from app.triage import ALL, STARRED, UNLABELLED, YOURS, Triage, coordinates_in, separation
-from app.views.compare import comparison_html
-from app.views.table_cells import table_frame
-from app.views.who import who_html
+from app.labels.said import Answer, Said, said_in
+from app.state.candidates import CandidateDesk
+from app.state.choices import AppState
+from app.state.keyboard import on_key
+from app.state.labels import LabelDesk
+from app.state.links import Place, place_in, sky_links
+from app.state.triage import ALL, STARRED, UNLABELLED, YOURS, Triage, coordinates_in, separation
+from app.views.dialogs.compare import comparison_html
+from app.views.reasons.who import who_html
 from imo_engine.errors import InputError
 
 HTML = "<img src=x onerror=alert(1)>"

@@ -5,7 +5,7 @@ from collections import Counter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.turns import Turns
+from app.computing.turns import Turns
 
 requests = st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 5)), max_size=30)
 

@@ -13,10 +13,11 @@ from bokeh.models import ColumnDataSource, CustomJS
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from app.browser.client import BrowserCode
 from app.plots.colours import DARK, LIGHT  # noqa: E402
 from app.plots.sources import PlotSources  # noqa: E402
 from app.plots.stack import PlotStack  # noqa: E402
-from app.views.toolbar import toolbar  # noqa: E402
+from app.views.spectrum.toolbar import toolbar  # noqa: E402
 from imo_engine.attribution.record import Attribution  # noqa: E402
 from imo_engine.reasons.significance import Significance  # noqa: E402
 from imo_engine.spectra.instrument import desi_wavelength  # noqa: E402
@@ -118,7 +119,8 @@ def page() -> pn.viewable.Viewable:
     sources = PlotSources(SPECTRA.wavelength, WINDOWS, N_BASELINES)
     stack = PlotStack(sources)
     stack.paint(colours)
-    stack.attach(document)
+    browser = BrowserCode(stack)
+    browser.attach(document)
     row, large = 0, False
 
     def show_rest() -> None:
@@ -151,7 +153,7 @@ def page() -> pn.viewable.Viewable:
         if action == "search":  # as if it were to be computed again
             sources.show_spectrum(SPECTRA, row)
 
-    stack.on_key(on_key)
+    browser.on_key(on_key)
     stack.on_brush(lambda low, high: tell("brush", [low, high]), lambda: tell("cleared"))
     # a mark goes to Python and back, so that everything that was sent before it has arrived
     marks, marked = ColumnDataSource({"mark": [""]}), ColumnDataSource({"marked": [""]})

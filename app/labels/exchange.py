@@ -20,7 +20,7 @@ from imo_engine.errors import ImoError, InputError, SpectrumFileError
 from imo_engine.system.files import write_atomically
 
 if TYPE_CHECKING:
-    from app.survey import Survey
+    from app.survey.survey import Survey
 
 __all__ = ["inspections", "read_csv", "to_csv", "to_ecsv", "vi_file_name", "write_file"]
 
