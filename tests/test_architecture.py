@@ -177,6 +177,20 @@ def test_views_follow_the_target_in_turn_with_everything_else():
     assert wrong == []
 
 
+def test_tests_lie_where_their_modules_do_and_import_no_other_test():
+    wrong = []
+    for file in sorted((ROOT / "tests").rglob("*.py")):
+        wrong += [f"{file.name} imports {name}" for name in imports(file) if name.split(".")[-1].startswith("test_")]
+        part, *folders = file.relative_to(ROOT / "tests").parts[:-1] or ("",)
+        if part in ("app", "engine") and not (ROOT / part.replace("engine", "imo_engine")).joinpath(*folders).is_dir():
+            wrong.append(
+                f"{file.name} lies in tests/{part}/{'/'.join(folders)}, of which there is no folder of modules"
+            )
+        elif part not in ("", "app", "engine", "browser", "helpers"):
+            wrong.append(f"{file.name} lies in tests/{part}")
+    assert wrong == []
+
+
 def test_no_module_is_probably_two_things():
     long = {}
     for module, file in EVERY.items():
