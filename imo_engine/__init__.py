@@ -7,14 +7,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from imo_engine.attribution import Attribution
-    from imo_engine.baselines import BaselinePool
+    from imo_engine.attribution.occlusion import inverse_multiscale_occlusion
+    from imo_engine.attribution.record import Attribution
     from imo_engine.errors import ImoError
-    from imo_engine.model import OutlierModel
-    from imo_engine.occlusion import inverse_multiscale_occlusion
-    from imo_engine.ranking import rank_spectra
+    from imo_engine.model.outlier_model import OutlierModel
+    from imo_engine.ranking.baselines import BaselinePool
+    from imo_engine.ranking.ranking import rank_spectra
     from imo_engine.readers import read_spectra
-    from imo_engine.spectra import Spectra
+    from imo_engine.spectra.spectra import Spectra
 
 __all__ = [
     "Attribution",
@@ -30,13 +30,13 @@ __all__ = [
 __version__ = "0.1.0"
 
 _HOME = {
-    "Attribution": "attribution",
-    "BaselinePool": "baselines",
+    "Attribution": "attribution.record",
+    "BaselinePool": "ranking.baselines",
     "ImoError": "errors",
-    "OutlierModel": "model",
-    "Spectra": "spectra",
-    "inverse_multiscale_occlusion": "occlusion",
-    "rank_spectra": "ranking",
+    "OutlierModel": "model.outlier_model",
+    "Spectra": "spectra.spectra",
+    "inverse_multiscale_occlusion": "attribution.occlusion",
+    "rank_spectra": "ranking.ranking",
     "read_spectra": "readers",
 }
 

@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 sys.path.insert(0, str(ROOT))
 
-from browser import Browser, Gate, Visit, chromium, serving, visit  # noqa: E402 - the tests' own server and browser
+from helpers.browser import Browser, Gate, Visit, chromium, serving, visit  # noqa: E402 - the tests' own server and browser
 from screenshots import METHODS, OUTLIER_FOUR, SETTLED, small, sweep  # noqa: E402
 
 from app.labels import Label, LabelStore  # noqa: E402

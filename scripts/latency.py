@@ -12,7 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
-from browser import chromium, serving, visit  # noqa: E402 - the tests' own server and browser
+from helpers.browser import chromium, serving, visit  # noqa: E402 - the tests' own server and browser
 
 # Milliseconds from a key to the end of the frames in which another target's spectrum, and its whole attribution, are
 # painted. Asks for no frames of its own: each costs the page a layout.

@@ -24,7 +24,7 @@ from typing import Any
 from tornado.httpclient import AsyncHTTPClient, HTTPRequest
 from tornado.websocket import WebSocketClientConnection, websocket_connect
 
-from app.command_line import main
+from app.commands.program import main
 from app.labels import Label, LabelStore
 
 SECONDS = 120  # for an answer of the page, on a machine that is busy with other things

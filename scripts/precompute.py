@@ -11,16 +11,16 @@ import click
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from app.computation import Inputs, explain  # noqa: E402 - the checkout that this script belongs to
-from app.events import Settings  # noqa: E402
-from app.findings import Finding  # noqa: E402
-from app.precomputed import DEMO_RESULTS, Result, write_results  # noqa: E402
-from app.result_cache import ResultCache  # noqa: E402
-from app.survey import demo_survey  # noqa: E402
-from imo_engine.features import find_features  # noqa: E402
-from imo_engine.sentences import in_brief  # noqa: E402
-from imo_engine.significance import significance_or_why  # noqa: E402
-from imo_engine.twin import compare  # noqa: E402
+from app.computing.computation import Inputs, explain  # noqa: E402 - the checkout that this script belongs to
+from app.computing.events import Settings  # noqa: E402
+from app.computing.result_cache import ResultCache  # noqa: E402
+from app.findings.findings import Finding  # noqa: E402
+from app.findings.precomputed import DEMO_RESULTS, Result, write_results  # noqa: E402
+from app.survey.survey import demo_survey  # noqa: E402
+from imo_engine.reasons.features import find_features  # noqa: E402
+from imo_engine.reasons.sentences import in_brief  # noqa: E402
+from imo_engine.reasons.significance import significance_or_why  # noqa: E402
+from imo_engine.reasons.twin import compare  # noqa: E402
 
 
 @click.command()

@@ -13,8 +13,8 @@ import psutil
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
-from browser import serving  # noqa: E402 - the tests' own server
-from raw_sessions import open_session  # noqa: E402
+from helpers.browser import serving  # noqa: E402 - the tests' own server
+from helpers.raw_sessions import open_session  # noqa: E402
 
 EVERY = 20
 SHOWN = 1.0  # seconds that a session stays

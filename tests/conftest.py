@@ -60,7 +60,7 @@ def shared_oracles():
 @pytest.fixture(scope="session")
 def tiny_model():
     """A random model of 300 pixels and 3 latents in float64; nobody may change it."""
-    from networks import tiny_model
+    from helpers.networks import tiny_model
 
     return tiny_model()
 
@@ -68,6 +68,6 @@ def tiny_model():
 @pytest.fixture
 def fresh_model():
     """The same, but a test's own, to be tampered with."""
-    from networks import tiny_model
+    from helpers.networks import tiny_model
 
     return tiny_model()

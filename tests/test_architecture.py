@@ -1,8 +1,9 @@
-"""Who may import whom, what is exported, and how long a module may be."""
+"""Which folder may import which, what is exported, and how long a module may be."""
 
 import ast
 import subprocess
 import sys
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -11,67 +12,45 @@ import imo_engine
 
 ROOT = Path(__file__).parents[1]
 
-LAYERS = [
-    {"errors", "instrument", "spectral_lines", "processes", "counting", "ranges", "evidence"},
-    {"files", "window_facts", "embedded", "surroundings"},
-    {"deviation_null"},
-    {"deviations"},
-    {"other_redshift"},
-    {"spectrum_facts"},
-    {"line_evidence"},
-    {"spectra"},
-    {"eligibility"},
-    {"readers", "simulation", "autoencoder", "flow", "noise"},
-    {"published", "model_files", "devices", "batching", "fourier", "convolutions", "checks"},
-    {"encoding"},
-    {"model"},
-    {"baselines", "ranking", "tiling", "peaks", "repair_record"},
-    {"attribution", "reference", "score_catalogue"},
-    {"null_distribution"},
-    {"significance", "twin"},
-    {"attribution_table", "profiles"},
-    {"strength", "repair_candidates", "repair_fill"},
-    {"repair_search"},
-    {"verdicts"},
-    {"features"},
-    {"sentences"},
-    {"evaluators"},
-    {"occlusion"},
-    {"hybrids", "probe", "machine", "repair"},
-    {"benchmark"},
-    {"benchmark_process", "benchmark_precision"},
-    {"benchmark_growth"},
-    {"methods", "figure_files"},
-    {"figures", "evaluation"},
-    {"training"},
-    {"command_line"},  # it names its commands in words and imports them when they are used
-    {"commands"},
-]
-"""The engine from left to right: a module imports only from layers before its own, and from its own folder."""
+ORDER = {
+    "imo_engine": (
+        "errors",
+        "system",
+        "spectra",
+        "readers",
+        "simulation",
+        "model",
+        "ranking",
+        "attribution",
+        "methods",
+        "benchmark",
+        "reasons",
+        "repair",
+        "results",
+        "bundle",
+        "evaluation",
+        "training",
+        "commands",
+    ),
+    "app": (
+        "survey",
+        "labels",
+        "computing",
+        "findings",
+        "state",
+        "plots",
+        "browser",
+        "html",
+        "exports",
+        "views",
+        "server",
+        "commands",
+    ),
+}
+"""A folder imports only from itself and from what stands before it."""
 
-SERVICES = (
-    "engine",
-    "survey",
-    "explainer",
-    "jobs",
-    "computation",
-    "events",
-    "method_choices",
-    "method_scores",
-    "result_cache",
-    "turns",
-    "asking",
-    "repairing",
-    "findings",
-    "groups",
-    "latents",
-    "similar",
-    "precomputed",
-    "known",
-    "said",
-    "refinement",
-)
-"""Modules of the app that are used without widgets and without a browser."""
+PUBLIC_FOLDERS = ("app.labels", "imo_engine.attribution.evaluators", "imo_engine.methods", "imo_engine.readers")
+"""Folders whose ``__init__.py`` is where others find names; all others hold a docstring there and nothing else."""
 
 MAX_LINES, MAX_LINES_OF_A_VIEW = 300, 200
 
@@ -86,9 +65,10 @@ def modules(package):
 
 
 ENGINE, APP = modules("imo_engine"), modules("app")
+EVERY = ENGINE | APP
 
 
-def imports(file, *, package=""):
+def imports(file):
     """Dotted names of everything that a file imports, wherever in it; ``from a import b`` gives a and a.b."""
     names = set()
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
@@ -101,85 +81,123 @@ def imports(file, *, package=""):
     return names
 
 
+IMPORTS = {module: imports(file) for module, file in EVERY.items()}
+
+
 def uses(names, *packages):
     """Those of ``names`` that are one of the packages or inside it."""
     return sorted(name for name in names if any(name == p or name.startswith(p + ".") for p in packages))
 
 
+def users(modules, *packages):
+    """Which of the modules import one of the packages, and what of it."""
+    return [f"{module} imports {name}" for module in sorted(modules) for name in uses(IMPORTS[module], *packages)]
+
+
+def inside(*folders):
+    """Every module of these folders, the modules below them included."""
+    return uses(EVERY, *folders)
+
+
 def test_the_walk_sees_what_it_should():
-    names = imports(ENGINE["imo_engine.model"])
-    assert {"torch", "imo_engine.autoencoder", "imo_engine.autoencoder.SpectrumEncoder"} <= names
+    names = IMPORTS["imo_engine.model.outlier_model"]
+    assert {"torch", "imo_engine.model.autoencoder", "imo_engine.model.autoencoder.SpectrumEncoder"} <= names
     assert uses(names, "torch") == ["torch", "torch.Tensor"]
     assert uses({"torchvision"}, "torch") == []
+    assert "app.views.table.filters" in inside("app.views")
 
 
-@pytest.mark.parametrize("module", sorted(set(ENGINE) - {"imo_engine"}))
-def test_the_engine_imports_only_to_its_left(module):
-    level = {name: number for number, layer in enumerate(LAYERS) for name in layer}
-    own = module.split(".")[1]
-    assert own in level, f"{module} has no place in LAYERS yet"
-    for name in uses(imports(ENGINE[module]), "imo_engine"):
-        assert name != "imo_engine", f"{module} imports the package as a whole"
-        other = name.split(".")[1]
-        if f"imo_engine.{other}" not in ENGINE:
-            continue  # a name in the package itself, such as __version__
-        assert other == own or level[other] < level[own], f"{module} imports {name}, which is not to its left"
-
-
-@pytest.mark.parametrize("module", sorted(ENGINE))
-def test_the_engine_has_never_heard_of_the_app(module):
-    forbidden = ("app", "panel", "panel_material_ui", "bokeh", "holoviews", "param", "tornado")
-    assert uses(imports(ENGINE[module]), *forbidden) == []
-
-
-@pytest.mark.parametrize("module", sorted(ENGINE | APP))
-def test_bagpipes_is_for_the_simulation_only(module):
-    if not module.startswith("imo_engine.simulation"):
-        assert uses(imports((ENGINE | APP)[module]), "bagpipes") == []
-
-
-@pytest.mark.parametrize("module", sorted(APP))
-def test_the_app_imports_records_and_services_not_networks(module):
-    networks = ("torch", "imo_engine.autoencoder", "imo_engine.flow", "imo_engine.published", "imo_engine.model_files")
-    assert uses(imports(APP[module]), *networks) == []
-
-
-@pytest.mark.parametrize("module", sorted(APP))
-def test_the_app_is_main_views_plots_state(module):
-    names = imports(APP[module])
-    part = module.split(".")[1] if "." in module else ""
-    above = ("app.main", "app.server", "app.command_line")
-    if part.startswith("state"):
-        forbidden = (*above, "app.views", "app.plots", "panel", "panel_material_ui", "bokeh", "holoviews")
-    elif part in SERVICES:
-        forbidden = (*above, "app.views", "app.plots", "panel", "panel_material_ui", "bokeh", "holoviews")
-    elif part == "plots":
-        forbidden = (*above, "app.views", "panel", "panel_material_ui")
-    elif part == "views":
-        forbidden = above
-    elif part == "main":
-        forbidden = ("app.server", "app.command_line")
-    else:
-        forbidden = ()
-    assert uses(names, *forbidden) == []
-
-
-@pytest.mark.parametrize("path", sorted((ROOT / "app/views").glob("*.py")), ids=lambda path: path.stem)
-def test_views_follow_the_target_in_turn_with_everything_else(path):
-    # Panel sends what is changed outside of the document's turn as it was then, later: after what was changed since
-    for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == "watch"):
+@pytest.mark.parametrize("package", ORDER)
+def test_a_folder_imports_only_what_stands_before_it(package):
+    place = {folder: number for number, folder in enumerate(ORDER[package])}
+    found = sorted({module.split(".")[1] for module in uses(EVERY, package) if module != package})
+    assert found == sorted(place), "every folder has a place in ORDER, and nothing else has"
+    wrong = []
+    for module in uses(EVERY, package):
+        if module == package:
             continue
-        callback, *followed = map(ast.unparse, call.args)
-        if any(name in " ".join(followed) for name in ("'target_id'", "'status'", "'reason'", "'question'")):
-            assert "schedule(" in callback, f"{path.name}, line {call.lineno}: {callback} changes the page at once"
+        for name in uses(IMPORTS[module], package):
+            own, other = module.split(".")[1], (name.split(".") + [""])[1]
+            if not other:
+                wrong.append(f"{module} imports {package} as a whole")
+            elif other in place and place[other] > place[own]:
+                wrong.append(f"{module} imports {name}, which stands behind it")
+    assert wrong == []
 
 
-@pytest.mark.parametrize("module", sorted(ENGINE | APP))
-def test_no_module_is_probably_two_things(module):
-    lines = (ENGINE | APP)[module].read_text(encoding="utf-8").count("\n")
-    most = MAX_LINES_OF_A_VIEW if module.startswith("app.views.") else MAX_LINES
-    assert lines <= most, f"{module} has {lines} lines"
+@pytest.mark.parametrize("package", ORDER)
+def test_no_modules_import_each_other_in_a_circle(package):
+    known = [module for module in uses(EVERY, package) if module != package]
+
+    def needs(one, other):
+        """Whether a module is imported for itself, not only for a module inside of it."""
+        own = [name for name in uses(IMPORTS[one], other) if name.rpartition(".")[0] == other]
+        return other != one and other in IMPORTS[one] and (not own or any(name not in EVERY for name in own))
+
+    graph = {one: [other for other in known if needs(one, other)] for one in known}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(" < ".join(error.args[1]))
+
+
+def test_the_engine_has_never_heard_of_the_app():
+    assert users(ENGINE, "app", "panel", "panel_material_ui", "bokeh", "holoviews", "param", "tornado") == []
+
+
+def test_bagpipes_is_for_the_simulation_only():
+    assert users(set(EVERY) - set(inside("imo_engine.simulation")), "bagpipes") == []
+
+
+def test_the_app_imports_records_and_services_not_networks():
+    networks = ("autoencoder", "flow", "published", "model_files")
+    assert users(APP, "torch", *(f"imo_engine.model.{name}" for name in networks)) == []
+
+
+def test_a_session_needs_no_browser_and_only_views_need_panel():
+    before = [f"app.{folder}" for folder in ORDER["app"][: ORDER["app"].index("plots")]]
+    assert users(inside(*before), "panel", "panel_material_ui", "bokeh", "holoviews") == []
+    without_panel = inside(*(f"app.{folder}" for folder in ("plots", "browser", "html", "exports")))
+    assert users(without_panel, "panel", "panel_material_ui") == []
+    assert users(inside("app.html"), "bokeh", "holoviews") == []
+
+
+def test_views_follow_the_target_in_turn_with_everything_else():
+    # Panel sends what is changed outside of the document's turn as it was then, later: after what was changed since
+    wrong = []
+    for path in sorted((ROOT / "app/views").rglob("*.py")):
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == "watch"):
+                continue
+            callback, *followed = map(ast.unparse, call.args)
+            followed = " ".join(followed)
+            if any(name in followed for name in ("'target_id'", "'status'", "'reason'", "'question'")):
+                if "schedule(" not in callback:
+                    wrong.append(f"{path.name}, line {call.lineno}: {callback} changes the page at once")
+    assert wrong == []
+
+
+def test_tests_lie_where_their_modules_do_and_import_no_other_test():
+    wrong = []
+    for file in sorted((ROOT / "tests").rglob("*.py")):
+        wrong += [f"{file.name} imports {name}" for name in imports(file) if name.split(".")[-1].startswith("test_")]
+        part, *folders = file.relative_to(ROOT / "tests").parts[:-1] or ("",)
+        if part in ("app", "engine") and not (ROOT / part.replace("engine", "imo_engine")).joinpath(*folders).is_dir():
+            wrong.append(
+                f"{file.name} lies in tests/{part}/{'/'.join(folders)}, of which there is no folder of modules"
+            )
+        elif part not in ("", "app", "engine", "browser", "helpers"):
+            wrong.append(f"{file.name} lies in tests/{part}")
+    assert wrong == []
+
+
+def test_no_module_is_probably_two_things():
+    long = {}
+    for module, file in EVERY.items():
+        lines = file.read_text(encoding="utf-8").count("\n")
+        if lines > (MAX_LINES_OF_A_VIEW if module.startswith("app.views.") else MAX_LINES):
+            long[module] = lines
+    assert long == {}
 
 
 def test_exported_names():
@@ -200,14 +218,20 @@ def test_exported_names():
         _ = imo_engine.nothing
 
 
-@pytest.mark.parametrize("module", sorted(set(ENGINE) - {"imo_engine"}))
-def test_every_module_says_what_it_exports(module):
-    tree = ast.parse(ENGINE[module].read_text(encoding="utf-8"))
-    assert ast.get_docstring(tree), f"{module} has no docstring"
-    if ENGINE[module].name == "__init__.py" and len(tree.body) == 1:
-        return  # a folder, nothing else
-    assigned = {t.id for node in tree.body if isinstance(node, ast.Assign) for t in node.targets if hasattr(t, "id")}
-    assert "__all__" in assigned, f"{module} has no __all__"
+def test_every_module_says_what_it_is_for_and_what_it_exports():
+    wrong = []
+    for module in sorted(set(EVERY) - {"imo_engine"}):
+        tree = ast.parse(EVERY[module].read_text(encoding="utf-8"))
+        if not ast.get_docstring(tree):
+            wrong.append(f"{module} has no docstring")
+        if EVERY[module].name == "__init__.py" and module not in PUBLIC_FOLDERS:
+            if len(tree.body) != 1:
+                wrong.append(f"{module} is a folder, and holds more than a docstring")
+            continue
+        assigned = {ast.unparse(node.targets[0]) for node in tree.body if isinstance(node, ast.Assign)}
+        if "__all__" not in assigned:
+            wrong.append(f"{module} has no __all__")
+    assert wrong == []
 
 
 def loaded_by(statement):

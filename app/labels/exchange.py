@@ -17,10 +17,10 @@ from app.labels.records import ISSUES, QUALITIES, Inspection, LabelRecord
 from app.labels.vi_columns import COLUMNS, NEEDED, cells_of, read_cells
 from imo_engine import __version__
 from imo_engine.errors import ImoError, InputError, SpectrumFileError
-from imo_engine.files import write_atomically
+from imo_engine.system.files import write_atomically
 
 if TYPE_CHECKING:
-    from app.survey import Survey
+    from app.survey.survey import Survey
 
 __all__ = ["inspections", "read_csv", "to_csv", "to_ecsv", "vi_file_name", "write_file"]
 

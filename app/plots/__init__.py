@@ -1,1 +1,1 @@
-"""Bokeh figures of one target: made once a session, then fed through their data sources."""
+"""Bokeh figures of one target: made once a session, then fed through their data sources. No Panel."""

@@ -1,12 +1,10 @@
 """Figure 1 of the paper, alive: outlier, baseline and hybrid under each other, and what each window does to log p."""
 
 from collections.abc import Callable, Sequence
-from importlib import resources
 from typing import Any
 
 import numpy as np
-from bokeh.events import Pan, PanEnd, PanStart, Tap
-from bokeh.models import Column, ColumnDataSource, CustomJS, Range1d
+from bokeh.models import Column, ColumnDataSource, Range1d
 from bokeh.plotting import figure
 from numpy.typing import NDArray
 
@@ -26,7 +24,10 @@ _LABELS = {
 
 
 class HybridPlots:
-    """Four panels on one axis; the browser moves the window and makes the hybrid, Python answers with log p."""
+    """Four panels on one axis; the browser moves the window and makes the hybrid, Python answers with log p.
+
+    See :mod:`app.browser.hybrid`.
+    """
 
     def __init__(self, wavelength: NDArray[np.float64], window_sizes: Sequence[int]) -> None:
         """Build them for ``wavelength``, (N,) vacuum Angstrom, observed frame, and window sizes in pixels."""
@@ -53,7 +54,6 @@ class HybridPlots:
         self.panels = {name: self._panel(name) for name in _HEIGHTS}
         self.axes.outer["effect"]["below"]["observed"].visible = True
         self.layout = Column(children=list(self.panels.values()), sizing_mode="stretch_width", spacing=0)
-        self._connect()
 
     def on_question(self, callback: Callable[[tuple[int, ...], int, int], None], stopped: Callable[[], None]) -> None:
         """Call ``callback`` with first pixels of windows, their size, and which baseline; ``stopped``: no more."""
@@ -129,28 +129,3 @@ class HybridPlots:
         line = panel.line("x", name, source=source, name="window" if name == "hybrid" else colour, tags=["curve"])
         add_legend(panel, {_LABELS[name]: [line]})
         return panel
-
-    def _arguments(self) -> dict[str, Any]:
-        wave = self.wavelength
-        return {
-            "curves": self.curves, "baselines": self.baselines, "facts": self.facts, "answer": self.answer,
-            "question": self.question, "hints": self.hints, "drawn": self.drawn, "effect": self.effect,
-            "strip": self.window, "range": self.axes.wavelength, "panels": dict(self.panels),
-            "sizes": list(self.window_sizes),
-            "grid": {"start": float(wave[0]), "step": float(wave[1] - wave[0]), "count": len(wave)},
-        }  # fmt: skip
-
-    def _connect(self) -> None:
-        # the code starts with the first target: these panels are made long after the page
-        code = f"if (!window.imoHybrid) {{\n{_code()}\n}}\nwindow.imoHybrid.stage()"
-        self.facts.js_on_change("data", CustomJS(args=self._arguments(), code=code))
-        self.answer.js_on_change("data", CustomJS(code="window.imoHybrid?.answered()"))
-        # names a source that no glyph draws, so that it belongs to the document
-        dragged = CustomJS(args={"facts": self.facts}, code="window.imoHybrid?.dragged(cb_obj.x)")
-        for panel in self.panels.values():
-            for event in (PanStart, Pan, PanEnd, Tap):
-                panel.js_on_event(event, dragged)
-
-
-def _code() -> str:
-    return resources.files("app.plots").joinpath("hybrid.js").read_text(encoding="utf-8")

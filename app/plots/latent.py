@@ -21,9 +21,9 @@ from bokeh.models import (
 from bokeh.palettes import Cividis256, Colorblind, Viridis256
 from numpy.typing import NDArray
 
-from app.latents import LatentMap
 from app.plots.colours import Colours
 from app.plots.panels import LARGE, NORMAL
+from app.survey.latents import LatentMap
 
 __all__ = ["COLOURINGS", "Colouring", "LatentPlot", "by_class", "by_number"]
 

@@ -17,7 +17,7 @@ from bokeh.plotting import figure
 from numpy.typing import NDArray
 
 from app.plots.colours import Colours
-from imo_engine.instrument import INSTRUMENTS, TELLURIC_BANDS, sky_line_mask
+from imo_engine.spectra.instrument import INSTRUMENTS, TELLURIC_BANDS, sky_line_mask
 
 __all__ = [
     "LAYERS",
@@ -92,7 +92,7 @@ def instrument_columns(wavelength: NDArray[np.float64], instrument: str) -> dict
 
     Args:
         wavelength: (N,) vacuum Angstrom, observed frame.
-        instrument: A name of :data:`imo_engine.instrument.INSTRUMENTS`; of any other nothing is known.
+        instrument: A name of :data:`imo_engine.spectra.instrument.INSTRUMENTS`; of any other nothing is known.
     """
     rows: list[tuple[str, str, float, float]] = []
     if instrument in INSTRUMENTS:

@@ -1,42 +1,20 @@
 """Panels of other attribution methods, under the spectrum and on its axis; the browser places, shows and fits them."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from bokeh.models import Column, ColumnDataSource, Label
 from bokeh.plotting import figure
-from numpy.typing import NDArray
 
-from app.method_choices import METHODS_AT_ONCE
 from app.plots.colours import Colours
 from app.plots.layers import LayerModels, mark_lines, shade
 from app.plots.panels import Axes, Type, add_legend, add_zero, empty_panel, paint_panel
 from app.plots.sources import PlotSources
+from app.state.canvas import MethodRow
+from app.state.method_choices import METHODS_AT_ONCE
 
-__all__ = ["MethodPanels", "MethodRow"]
-
-
-@dataclass(frozen=True, eq=False)
-class MethodRow:
-    """What one panel shows.
-
-    Attributes:
-        name: Of the method.
-        title: Above the curve.
-        unit: Of the values.
-        note: In place of a curve: why there is none, or none yet. Empty beside a curve.
-        values: (N,) or None.
-        state: waiting, computing, done or failed.
-    """
-
-    name: str
-    title: str
-    unit: str = ""
-    note: str = ""
-    values: NDArray[np.floating] | None = None
-    state: str = "waiting"
+__all__ = ["MethodPanels"]
 
 
 class MethodPanels:

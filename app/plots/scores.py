@@ -8,7 +8,7 @@ from bokeh.palettes import Viridis256
 from bokeh.plotting import figure
 from numpy.typing import NDArray
 
-from app.method_scores import FAMILIES, ScoreTable
+from app.findings.method_scores import FAMILIES, ScoreTable
 from app.plots.colours import Colours
 
 __all__ = ["choices_figure", "kinds_figure", "scores_figure"]

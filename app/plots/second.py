@@ -10,7 +10,7 @@ from app.plots.colours import Colours
 from app.plots.layers import LayerModels, mark_lines, shade
 from app.plots.panels import Axes, Type, add_legend, add_zero, empty_panel, paint_panel, set_borders
 from app.plots.sources import PlotSources
-from imo_engine.spectral_lines import line_view
+from imo_engine.spectra.spectral_lines import line_view
 
 __all__ = ["SecondView"]
 

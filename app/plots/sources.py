@@ -8,11 +8,11 @@ from bokeh.models import ColumnDataSource
 from numpy.typing import NDArray
 
 from app.plots.layers import VERDICTS, instrument_columns
-from imo_engine.attribution import Attribution
-from imo_engine.instrument import INSTRUMENTS
-from imo_engine.significance import LEVEL, NO_NULL, Significance
-from imo_engine.spectra import Spectra
-from imo_engine.spectral_lines import ABSORPTION_LINES, EMISSION_LINES
+from imo_engine.attribution.record import Attribution
+from imo_engine.reasons.significance import LEVEL, NO_NULL, Significance
+from imo_engine.spectra.instrument import INSTRUMENTS
+from imo_engine.spectra.spectra import Spectra
+from imo_engine.spectra.spectral_lines import ABSORPTION_LINES, EMISSION_LINES
 
 __all__ = ["PlotSources"]
 

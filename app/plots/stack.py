@@ -7,7 +7,6 @@ from bokeh.core.properties import value
 from bokeh.models import ColorBar, FixedTicker, GridBox, LabelSet, LinearColorMapper, Range1d, Row
 from bokeh.plotting import figure
 
-from app.plots.browser_code import BrowserCode
 from app.plots.colours import LIGHT, Colours, diverging
 from app.plots.layers import FeatureMarks, LayerModels, RepairMarks, mark_lines, shade
 from app.plots.methods import MethodPanels
@@ -15,7 +14,7 @@ from app.plots.panels import LARGE, NORMAL, Axes, add_legend, add_zero, empty_pa
 from app.plots.second import SecondView
 from app.plots.significant import SignificantOnly
 from app.plots.sources import PlotSources
-from imo_engine.attribution import RECOMMENDED_WEIGHTING, WEIGHTINGS
+from imo_engine.attribution.record import RECOMMENDED_WEIGHTING, WEIGHTINGS
 
 __all__ = ["PlotStack"]
 
@@ -30,8 +29,12 @@ _FOLDED = ("residual",)
 class PlotStack:
     """Figures of one session; made once, fed through ``sources``.
 
-    Whatever the browser does alone (zoom, smoothing, layers, panels, nudged redshift) stays there. Python hears
-    of three things only: keys that it has to act on, a range that is asked about, a redshift that is to be used.
+    Whatever the browser does alone (zoom, smoothing, layers, panels, nudged redshift) stays there
+    (:class:`app.browser.client.BrowserCode`). Python hears of three things only: keys that it has to act on, a range
+    that is asked about, a redshift that is to be used.
+
+    Attributes:
+        shares: Of the height, by panel.
     """
 
     def __init__(self, sources: PlotSources, weighting: str = RECOMMENDED_WEIGHTING) -> None:
@@ -64,10 +67,10 @@ class PlotStack:
         self.methods = MethodPanels(self.axes, sources, self.layers, self._add_panels)
         for panel in self.every_panel:
             self._mark_asked_range(panel)
-        shares = {name: _SHARES.get(name, _WINDOW_SHARE) for name in self.panels}
+        self.shares = {name: _SHARES.get(name, _WINDOW_SHARE) for name in self.panels}
         self.grid = GridBox(
             children=[(child, row, 0) for row, child in enumerate([*self.panels.values(), *self.methods.boxes])],
-            rows=[{"size": "0px" if name in _FOLDED else f"{share}fr"} for name, share in shares.items()]
+            rows=[{"size": "0px" if name in _FOLDED else f"{share}fr"} for name, share in self.shares.items()]
             + [{"size": "0px"}] * len(self.methods.boxes),
             cols=[{"size": "1fr"}],
             spacing=0,
@@ -78,7 +81,7 @@ class PlotStack:
         self.layout = Row(
             children=[self.grid, self.second.layout], spacing=0, sizing_mode="stretch_both", min_height=_LEAST_HEIGHT
         )
-        self.browser = BrowserCode(self, shares)
+        self._on_panel: list[Callable[[figure], None]] = []
         self.paint(LIGHT)
 
     @property
@@ -86,13 +89,11 @@ class PlotStack:
         """The panels that are there, those of the second view and of other methods included."""
         return [*self.panels.values(), *self.methods.panels, *self.second.panels.values()]
 
-    def attach(self, document: Any) -> None:  # noqa: ANN401 - bokeh.document.Document, a Panel proxy at run time
-        """Start the page's own code when the document is ready."""
-        self.browser.attach(document)
-
-    def on_key(self, callback: Callable[[str], None]) -> None:
-        """Call ``callback`` with the action of a forwarded key, such as "next" or "quality-3"; see app.plots.keys."""
-        self.browser.keys.on_change("data", lambda attr, old, new: callback(new["name"][0]))
+    def on_panel(self, callback: Callable[[figure], None]) -> None:
+        """Call ``callback`` with every panel that is there, and with those of other methods once they are."""
+        self._on_panel.append(callback)
+        for panel in self.every_panel:
+            callback(panel)
 
     def on_brush(self, callback: Callable[[float, float], None], cleared: Callable[[], None] | None = None) -> None:
         """Call ``callback`` with a range that is asked about: first and last observed wavelength, Angstrom.
@@ -142,7 +143,8 @@ class PlotStack:
         """Let panels of methods do and look like the others."""
         for panel in panels:
             self._mark_asked_range(panel)
-            self.browser.follow(panel)
+            for callback in self._on_panel:
+                callback(panel)
         colours, large = self._painted
         self.paint(colours, large=large)
 

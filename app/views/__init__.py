@@ -1,1 +1,1 @@
-"""The parts of the page; each is thin and knows one thing."""
+"""The parts of the page, in Panel; each is thin and knows one thing."""

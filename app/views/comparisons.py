@@ -8,16 +8,16 @@ import panel as pn
 from bokeh.events import DocumentReady
 from bokeh.models import Model
 
-from app.groups import GroupDesk
-from app.labelling import LabelDesk
-from app.similar import SimilarDesk
-from app.survey import Survey
-from app.triage import Triage
-from app.views.bridge import Bridge
-from app.views.groups import GroupsDialog, SubsetMark
-from app.views.latent import LatentView
-from app.views.similar import SimilarPanel
-from app.workspace import Workspace
+from app.browser.channel import Bridge
+from app.state.groups import GroupDesk
+from app.state.labels import LabelDesk
+from app.state.similar import SimilarDesk
+from app.state.triage import Triage
+from app.state.workspace import Workspace
+from app.survey.survey import Survey
+from app.views.dialogs.groups import GroupsDialog, SubsetMark
+from app.views.reasons.similar import SimilarPanel
+from app.views.spectrum.latent import LatentView
 
 __all__ = ["Comparisons"]
 

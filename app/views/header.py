@@ -6,7 +6,7 @@ from typing import Any
 import panel as pn
 import panel_material_ui as pmui
 
-from app.state import AppState
+from app.state.choices import AppState
 
 __all__ = ["header"]
 

@@ -1,4 +1,4 @@
-"""The page's own colours as CSS variables, and how its frame looks."""
+"""How the page's frame and its fields look."""
 
 from typing import Any
 
@@ -7,9 +7,9 @@ import panel_material_ui as pmui
 from bokeh.themes import Theme
 from panel.util.parameters import edit_readonly
 
-from app.plots.colours import DARK, LIGHT, Colours
+from app.plots.colours import DARK, LIGHT
 
-__all__ = ["HEADER", "LEFT", "RIGHT", "SMALL_FIELDS", "let_go", "own_theme", "page_look", "variables"]
+__all__ = ["HEADER", "LEFT", "RIGHT", "SMALL_FIELDS", "let_go", "own_theme", "page_look"]
 
 HEADER = 48
 
@@ -62,21 +62,3 @@ def let_go(page: pmui.Page) -> None:
     """
     with edit_readonly(page):
         page.busy = pn.rx(False)
-
-
-def variables() -> str:
-    """Return the colours for the two classes that the theme switch toggles."""
-
-    def block(colours: Colours, surface: str, hover: str, warning: str, on_accent: str, star: str, edge: str) -> str:
-        return (
-            f"--imo-text:{colours.text};--imo-muted:{colours.muted};--imo-line:{colours.grid};--imo-surface:{surface};"
-            f"--imo-hover:{hover};--imo-accent:{colours.window};--imo-warning:{warning};--imo-on-accent:{on_accent};"
-            f"--imo-background:{colours.background};--imo-source:{colours.emission};--imo-star:{star};"
-            f"--imo-edge:{edge};--imo-repair:{colours.repair};"
-            f"background:{colours.background};"
-        )
-
-    return (
-        f".mui-light {{{block(LIGHT, '#ffffff', '#f1f4f7', '#a63a00', '#ffffff', '#a86400', '#c3cad2')}}}"
-        f".mui-dark {{{block(DARK, '#1b2027', '#262d36', '#ffab7a', '#0d1116', '#ffc04d', '#47515d')}}}"
-    )

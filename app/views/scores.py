@@ -5,10 +5,10 @@ from html import escape
 import panel as pn
 import panel_material_ui as pmui
 
-from app.method_scores import MethodScores, ScoreTable
+from app.findings.method_scores import MethodScores, ScoreTable
 from app.plots.colours import Colours
 from app.plots.scores import choices_figure, kinds_figure, scores_figure
-from imo_engine.attribution import RECOMMENDED_WEIGHTING, WEIGHTINGS
+from imo_engine.attribution.record import RECOMMENDED_WEIGHTING, WEIGHTINGS
 
 __all__ = ["ScoresView"]
 

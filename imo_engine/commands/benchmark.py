@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from imo_engine.commands.options import check_output, integers
-from imo_engine.embedded import model_or_embedded
+from imo_engine.system.embedded import model_or_embedded
 
 if TYPE_CHECKING:
-    from imo_engine.benchmark import WayTiming
+    from imo_engine.benchmark.ways import WayTiming
 
 __all__ = ["benchmark"]
 
@@ -46,13 +46,13 @@ def benchmark(
 
     import numpy as np
 
-    from imo_engine.benchmark import example_spectra
-    from imo_engine.benchmark_growth import agreement, growth_rows, probe_seconds, scoring_rates
-    from imo_engine.benchmark_precision import ALLOWED_ERROR, precision_errors
-    from imo_engine.benchmark_process import Subject, alone, beside_plain, measure
+    from imo_engine.attribution.evaluators.base import Replacement
+    from imo_engine.benchmark.growth import agreement, growth_rows, probe_seconds, scoring_rates
+    from imo_engine.benchmark.machine import describe_machine, matrix_rate
+    from imo_engine.benchmark.precision import ALLOWED_ERROR, precision_errors
+    from imo_engine.benchmark.process import Subject, alone, beside_plain, measure
+    from imo_engine.benchmark.ways import example_spectra
     from imo_engine.errors import InputError
-    from imo_engine.evaluators.replacement import Replacement
-    from imo_engine.machine import describe_machine, matrix_rate
 
     if output is not None:
         check_output(output)
@@ -106,7 +106,7 @@ def benchmark(
         result["growth"] = growth_rows(what, n_pixel, windows, n_baselines)
         click.echo(_table(["pixels", "baselines", "windows", "evaluations", "s", "peak MB"], result["growth"]))
     if output is not None:
-        from imo_engine.files import write_atomically
+        from imo_engine.system.files import write_atomically
 
         text = json.dumps(result, indent=1) + "\n"
         write_atomically(output, lambda name: name.write_text(text, encoding="utf-8"))

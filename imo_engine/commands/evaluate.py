@@ -1,6 +1,6 @@
 """``imo evaluate``: measure the model against what is known."""
 
-from imo_engine.command_line import LazyGroup
+from imo_engine.commands.program import LazyGroup
 
 __all__ = ["evaluate"]
 

@@ -51,14 +51,14 @@ def evaluate_attribution(
     scores.json. Beside the model, baselines.safetensors is read, and null.safetensors if there is one.
     """
     from imo_engine.commands.options import check_output
-    from imo_engine.embedded import NULL_DISTRIBUTION, model_or_embedded
-    from imo_engine.evaluation.files import write_summary, write_table
-    from imo_engine.evaluation.page import write_page
-    from imo_engine.evaluation.runner import Plan, prepare_results, run_tasks
-    from imo_engine.evaluation.scoring import Protocol
-    from imo_engine.evaluation.summary import summarise
-    from imo_engine.evaluation.tables import main_table
-    from imo_engine.model import OutlierModel
+    from imo_engine.evaluation.methods.files import write_summary, write_table
+    from imo_engine.evaluation.methods.page import write_page
+    from imo_engine.evaluation.methods.runner import Plan, prepare_results, run_tasks
+    from imo_engine.evaluation.methods.scoring import Protocol
+    from imo_engine.evaluation.methods.summary import summarise
+    from imo_engine.evaluation.methods.tables import main_table
+    from imo_engine.model.outlier_model import OutlierModel
+    from imo_engine.system.embedded import NULL_DISTRIBUTION, model_or_embedded
 
     for path in (page, summary):
         if path is not None:

@@ -28,11 +28,11 @@ def evaluate_deviations(
 
     Beside the model, baselines.safetensors is read. About a third of a second a spectrum on a free core.
     """
-    from imo_engine.baselines import BaselinePool
-    from imo_engine.embedded import model_or_embedded
-    from imo_engine.model import OutlierModel
+    from imo_engine.evaluation.ordinary.deviation_fit import OrdinarySums, compare_all, fit_deviations
+    from imo_engine.model.outlier_model import OutlierModel
+    from imo_engine.ranking.baselines import BaselinePool
     from imo_engine.readers import read_spectra
-    from imo_engine.training.deviation_fit import OrdinarySums, compare_all, fit_deviations
+    from imo_engine.system.embedded import model_or_embedded
 
     check_output(output)
     file = model_or_embedded(model)

@@ -27,15 +27,15 @@ def evaluate_model(
     Beside the model, baselines.safetensors and reference.safetensors are read. Without --survey and --real those
     parts are left out.
     """
-    from imo_engine.baselines import BaselinePool
-    from imo_engine.commands.options import load_model
-    from imo_engine.embedded import model_or_embedded
-    from imo_engine.figure_files import check_figure, write_figure
-    from imo_engine.figures import draw_attribution
-    from imo_engine.reference import REFERENCE_FILE, read_reference
-    from imo_engine.training.evaluation import aligned_baselines
-    from imo_engine.training.evaluation_tables import Page
-    from imo_engine.training.outlier_four import explain_outlier_four
+    from imo_engine.bundle.loading import load_model
+    from imo_engine.evaluation.model.credibility import aligned_baselines
+    from imo_engine.evaluation.model.outlier_four import explain_outlier_four
+    from imo_engine.evaluation.model.tables import Page
+    from imo_engine.ranking.baselines import BaselinePool
+    from imo_engine.ranking.reference import REFERENCE_FILE, read_reference
+    from imo_engine.results.figure_files import check_figure, write_figure
+    from imo_engine.results.figures import draw_attribution
+    from imo_engine.system.embedded import model_or_embedded
 
     if figure is not None:
         check_figure(figure)

@@ -9,7 +9,7 @@ import numpy as np
 from imo_engine.commands.options import check_output, integers
 
 if TYPE_CHECKING:
-    from imo_engine.training.null_fit import NullSample
+    from imo_engine.evaluation.ordinary.null_fit import NullSample
 
 __all__ = ["evaluate_null"]
 
@@ -60,10 +60,10 @@ def evaluate_null(
 
     Beside the model, baselines.safetensors is read. About four seconds a spectrum on a free core.
     """
-    from imo_engine.embedded import model_or_embedded
-    from imo_engine.null_distribution import NullSettings
-    from imo_engine.training.null_fit import fit_null, smallest_p, smallest_p_in_turns
-    from imo_engine.training.null_sample import explain_survey
+    from imo_engine.evaluation.ordinary.null_fit import fit_null, smallest_p, smallest_p_in_turns
+    from imo_engine.evaluation.ordinary.null_sample import explain_survey
+    from imo_engine.reasons.null_distribution import NullSettings
+    from imo_engine.system.embedded import model_or_embedded
 
     check_output(output)
     model_file = model_or_embedded(model)

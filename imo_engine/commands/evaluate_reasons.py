@@ -11,7 +11,7 @@ import numpy as np
 from imo_engine.commands.options import check_output
 
 if TYPE_CHECKING:
-    from imo_engine.model import OutlierModel
+    from imo_engine.model.outlier_model import OutlierModel
 
 __all__ = ["evaluate_reasons"]
 
@@ -49,11 +49,11 @@ def evaluate_reasons(
 
     Attributions are kept in OUTPUT: run it again to go on after an interruption, or to judge other words.
     """
-    from imo_engine.embedded import model_or_embedded
     from imo_engine.evaluation.cases import read_cases
-    from imo_engine.evaluation.reasons_page import demo_table, kinds_table, summary_lines, write_reasons_page
-    from imo_engine.evaluation.reasons_runner import chosen_cases, judge_cases
-    from imo_engine.model import OutlierModel
+    from imo_engine.evaluation.reasons.page import demo_table, kinds_table, summary_lines, write_reasons_page
+    from imo_engine.evaluation.reasons.runner import chosen_cases, judge_cases
+    from imo_engine.model.outlier_model import OutlierModel
+    from imo_engine.system.embedded import model_or_embedded
 
     if page is not None:
         check_output(page)
@@ -102,7 +102,7 @@ def _bar(label: str, length: int) -> "click._termui_impl.ProgressBar[int]":
 def _false_alarms(file: Path, survey: Path, odd: set[str], number: int, processes: int, network: "OutlierModel") -> str:
     """Say for how many ordinary spectra another redshift is named."""
     from imo_engine.evaluation.cases import read_cases
-    from imo_engine.evaluation.reasons_runner import other_redshifts
+    from imo_engine.evaluation.reasons.runner import other_redshifts
     from imo_engine.readers import read_spectra
 
     spectra = read_spectra(survey, wavelength=network.wavelength)
@@ -119,11 +119,11 @@ def _false_alarms(file: Path, survey: Path, odd: set[str], number: int, processe
 def _demo(file: Path, network: "OutlierModel", number: int, folder: Path) -> list:
     from astropy.table import Table
 
-    from imo_engine.embedded import DEMO_SPECTRA, embedded_file
     from imo_engine.evaluation.cases import read_truth
-    from imo_engine.evaluation.reasons import judge
-    from imo_engine.evaluation.reasons_runner import said_of
+    from imo_engine.evaluation.reasons.judgement import judge
+    from imo_engine.evaluation.reasons.runner import said_of
     from imo_engine.readers import read_spectra
+    from imo_engine.system.embedded import DEMO_SPECTRA, embedded_file
 
     coadd = embedded_file(DEMO_SPECTRA)
     catalogue = Table.read(embedded_file("demo-catalogue.ecsv"))
@@ -138,8 +138,8 @@ def _demo(file: Path, network: "OutlierModel", number: int, folder: Path) -> lis
 
 
 def _real(file: Path, folder: Path, kept: Path) -> str:
-    from imo_engine.evaluation.reasons_runner import said_of
-    from imo_engine.training.reality import real_objects
+    from imo_engine.evaluation.model.reality import real_objects
+    from imo_engine.evaluation.reasons.runner import said_of
 
     spectra, names, kinds = real_objects(folder)
     lines = ["| spectrum | class | instrument | verdict of the first reason | what is said |"] + ["| --- " * 5 + "|"]

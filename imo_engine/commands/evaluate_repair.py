@@ -7,7 +7,7 @@ import click
 
 from imo_engine.commands.options import check_output, integers
 from imo_engine.errors import ImoError
-from imo_engine.files import write_atomically
+from imo_engine.system.files import write_atomically
 
 __all__ = ["evaluate_repair"]
 
@@ -49,11 +49,11 @@ def evaluate_repair(
     Prints one row a kind: how many were repaired, by how many regions and pixels (medians), which share of those
     pixels lies in the truth mask (and would by chance), and how often random regions of the same widths do it too.
     """
-    from imo_engine.baselines import BaselinePool
-    from imo_engine.commands.options import load_model
-    from imo_engine.embedded import model_or_embedded
-    from imo_engine.reference import ordinary_log_prob
-    from imo_engine.training import repair_evaluation
+    from imo_engine.bundle.loading import load_model
+    from imo_engine.evaluation import repairs
+    from imo_engine.ranking.baselines import BaselinePool
+    from imo_engine.ranking.reference import ordinary_log_prob
+    from imo_engine.system.embedded import model_or_embedded
 
     if output is not None:
         check_output(output)
@@ -62,12 +62,12 @@ def evaluate_repair(
     pool = BaselinePool.load(file.with_name("baselines.safetensors"), network)
     target, below = (ordinary_log_prob(network, pool, quantile=q, model_file=file) for q in (quantile, odd))
     with click.progressbar(length=100, label=network.device_name, show_eta=True) as bar:
-        found = repair_evaluation.evaluate_repair(
+        found = repairs.evaluate_repair(
             network, pool, survey, target=target, below=below, per_kind=per_kind, windows=windows, which=which,
             fill=fill, seed=seed, on_each=lambda done, total: bar.update(100 * done // total - bar.pos),
         )  # fmt: skip
     click.echo(f"{which} baselines, {fill} fill: from log p below {below:.2f} to {target:.2f} or more")
-    table = repair_evaluation.repair_table(found)
+    table = repairs.repair_table(found)
     for number, row in enumerate(table):
         click.echo(f"| {' | '.join(row)} |")
         if number == 0:

@@ -10,30 +10,28 @@ from typing import TYPE_CHECKING, Any
 import click
 import numpy as np
 
-from imo_engine.attribution import Attribution, local_share_words
+from imo_engine.attribution.record import Attribution, local_share_words
+from imo_engine.bundle.loading import load_baselines, load_model, load_null
 from imo_engine.commands.options import (
     check_output,
     evaluator_option,
     integers,
-    load_baselines,
-    load_model,
-    load_null,
     model_options,
     read_files,
     redshift_option,
     weights_option,
 )
-from imo_engine.eligibility import redshift_range_of, why_not_ranked
 from imo_engine.errors import InputError
-from imo_engine.ranges import range_words
-from imo_engine.spectra import Spectra
+from imo_engine.spectra.eligibility import redshift_range_of, why_not_ranked
+from imo_engine.spectra.ranges import range_words
+from imo_engine.spectra.spectra import Spectra
 
 if TYPE_CHECKING:
-    from imo_engine.baselines import BaselinePool
-    from imo_engine.model import OutlierModel
-    from imo_engine.null_distribution import NullDistribution
-    from imo_engine.repair import Repair
-    from imo_engine.significance import Significance
+    from imo_engine.model.outlier_model import OutlierModel
+    from imo_engine.ranking.baselines import BaselinePool
+    from imo_engine.reasons.null_distribution import NullDistribution
+    from imo_engine.reasons.significance import Significance
+    from imo_engine.repair.regions import Repair
 
 __all__ = ["Explained", "explain", "explain_options", "explain_target"]
 
@@ -105,7 +103,7 @@ def explain_target(
     Raises:
         ImoError: a file or an option that cannot be used.
     """
-    from imo_engine.occlusion import inverse_multiscale_occlusion
+    from imo_engine.attribution.occlusion import inverse_multiscale_occlusion
 
     outlier_model = load_model(model, autoencoder, flow, device)
     spectra = read_files([file], outlier_model, redshift, redshifts).spectra
@@ -155,9 +153,9 @@ def explain_target(
 @explain_options
 def explain(file: Path, output: Path, repairs: bool, **options: Any) -> None:  # noqa: ANN401 - of explain_target
     """Find out which parts of one spectrum of FILE make it an outlier."""
-    from imo_engine.attribution_table import write_attribution_table
-    from imo_engine.noise import noise_variables
-    from imo_engine.significance import significance_or_why
+    from imo_engine.reasons.significance import significance_or_why
+    from imo_engine.results.ecsv import write_attribution_table
+    from imo_engine.spectra.noise import noise_variables
 
     check_output(output)
     found = explain_target(file, **options)
@@ -191,7 +189,7 @@ def explain(file: Path, output: Path, repairs: bool, **options: Any) -> None:  #
 
 
 def _significance_words(known: "Significance") -> str:
-    from imo_engine.significance import LEVEL, p_in_words
+    from imo_engine.reasons.significance import LEVEL, p_in_words
 
     count = len(known.regions())
     return (
@@ -206,9 +204,9 @@ def _by_window(result: Attribution, name: str) -> str:
 
 
 def _repair(found: Explained, model_file: Path | None) -> "Repair":
-    from imo_engine.reference import ordinary_log_prob
-    from imo_engine.repair import repair
-    from imo_engine.repair_fill import held_out
+    from imo_engine.ranking.reference import ordinary_log_prob
+    from imo_engine.repair.fill import held_out
+    from imo_engine.repair.regions import repair
 
     target = ordinary_log_prob(found.model, found.pool, model_file=model_file)
     seed = found.settings["seed"]

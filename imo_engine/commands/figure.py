@@ -5,19 +5,18 @@ from pathlib import Path
 import click
 import numpy as np
 
+from imo_engine.bundle.loading import load_baselines, load_model
 from imo_engine.commands.options import (
     evaluator_option,
     integers,
-    load_baselines,
-    load_model,
     model_options,
     read_files,
     redshift_option,
     weights_option,
 )
-from imo_engine.embedded import DEMO_SPECTRA, embedded_file
 from imo_engine.errors import InputError
-from imo_engine.spectral_lines import LINE_VIEWS
+from imo_engine.spectra.spectral_lines import LINE_VIEWS
+from imo_engine.system.embedded import DEMO_SPECTRA, embedded_file
 
 __all__ = ["PAPER_METHODS", "figure", "zoom_range"]
 
@@ -112,10 +111,10 @@ def figure(
     device: str,
 ) -> None:
     """Draw one target of FILES (by default of the demo): attribution by window size beside other methods."""
-    from imo_engine.figure_files import check_figure, write_figure
-    from imo_engine.figures import draw_attribution, figure_title
+    from imo_engine.attribution.occlusion import inverse_multiscale_occlusion
     from imo_engine.methods import METHODS, MethodAttribution, NotApplicable, find_method
-    from imo_engine.occlusion import inverse_multiscale_occlusion
+    from imo_engine.results.figure_files import check_figure, write_figure
+    from imo_engine.results.figures import draw_attribution, figure_title
 
     check_figure(output)
     shown, label = zoom_range(zoom)

@@ -5,14 +5,8 @@ from pathlib import Path
 import click
 import numpy as np
 
-from imo_engine.commands.options import (
-    check_output,
-    load_model,
-    model_options,
-    rank_all_option,
-    read_files,
-    redshift_option,
-)
+from imo_engine.bundle.loading import load_model
+from imo_engine.commands.options import check_output, model_options, rank_all_option, read_files, redshift_option
 
 __all__ = ["rank"]
 
@@ -40,7 +34,7 @@ def rank(
     What the model was not made for has a log p in the catalogue, but no rank. Ends with 1 if a file could not be read;
     the others are scored and the catalogue is written.
     """
-    from imo_engine.ranking import rank_spectra
+    from imo_engine.ranking.ranking import rank_spectra
 
     check_output(output)
     outlier_model = load_model(model, autoencoder, flow, device)

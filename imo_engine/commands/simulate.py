@@ -32,7 +32,7 @@ def simulate(
     from imo_engine.simulation.library import GalaxyLibrary, concatenate_libraries, read_library_file
     from imo_engine.simulation.priors import draw_galaxies
     from imo_engine.simulation.survey import SurveyConfig, prepare_folder, simulate_part
-    from imo_engine.simulation.survey_files import write_part
+    from imo_engine.simulation.survey_writer import write_part
 
     config = SurveyConfig(number=number, seed=seed, outlier_fraction=outliers, part_size=part_size)
     prepare_folder(folder, config)

@@ -61,8 +61,8 @@ def train(
     """
     from imo_engine.commands.options import integers
     from imo_engine.errors import InputError
+    from imo_engine.results.report import line_plot, write_report
     from imo_engine.training.assembly import assemble, write_reference
-    from imo_engine.training.report import line_plot, write_report
     from imo_engine.training.sources import read_source
     from imo_engine.training.trainer import TrainConfig, train_autoencoder
     from imo_engine.training.validation import validate

@@ -11,11 +11,11 @@ from astropy.io import fits
 from numpy.typing import NDArray
 
 from imo_engine.errors import InputError, SpectrumFileError
-from imo_engine.instrument import desi_wavelength
-from imo_engine.model import OutlierModel
+from imo_engine.model.outlier_model import OutlierModel
 from imo_engine.readers import read_spectra
 from imo_engine.simulation.spectrograph import Exposure, arm_slices, combine_arms
-from imo_engine.spectra import Spectra, fill_masked, normalise
+from imo_engine.spectra.instrument import desi_wavelength
+from imo_engine.spectra.spectra import Spectra, fill_masked, normalise
 
 __all__ = ["GLOBAL_KINDS", "Case", "read_cases", "read_truth"]
 

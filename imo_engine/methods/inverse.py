@@ -5,12 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from imo_engine.attribution import Attribution
-from imo_engine.baselines import BaselinePool
+from imo_engine.attribution.occlusion import PAPER_WINDOW_SIZES, inverse_multiscale_occlusion
+from imo_engine.attribution.record import Attribution
 from imo_engine.errors import InputError
 from imo_engine.methods.problem import Answer, Problem
 from imo_engine.methods.record import MethodAttribution
-from imo_engine.occlusion import PAPER_WINDOW_SIZES, inverse_multiscale_occlusion
+from imo_engine.ranking.baselines import BaselinePool
 
 __all__ = ["from_inverse_occlusion", "imo", "imo_window"]
 

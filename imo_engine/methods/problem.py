@@ -10,11 +10,11 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from imo_engine.baselines import BaselinePool
-from imo_engine.batching import run_in_batches
-from imo_engine.devices import full_precision
 from imo_engine.errors import Cancelled, InputError
-from imo_engine.model import OutlierModel
+from imo_engine.model.outlier_model import OutlierModel
+from imo_engine.ranking.baselines import BaselinePool
+from imo_engine.system.batching import run_in_batches
+from imo_engine.system.devices import full_precision
 
 __all__ = ["REFERENCES", "Answer", "Problem", "pose"]
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from imo_engine.baselines import BaselinePool
 from imo_engine.errors import InputError
+from imo_engine.methods.ablation import feature_ablation, occlusion
 from imo_engine.methods.controls import mean_baseline_difference, random_values, residual_over_noise
 from imo_engine.methods.deep_lift import deep_lift
 from imo_engine.methods.gradients import (
@@ -25,8 +25,8 @@ from imo_engine.methods.inverse import imo, imo_window
 from imo_engine.methods.lime import lime
 from imo_engine.methods.problem import Answer, pose
 from imo_engine.methods.record import MethodAttribution
-from imo_engine.methods.replacement import feature_ablation, occlusion
-from imo_engine.model import OutlierModel
+from imo_engine.model.outlier_model import OutlierModel
+from imo_engine.ranking.baselines import BaselinePool
 
 __all__ = ["METHODS", "Method", "find_method"]
 

@@ -1,5 +1,5 @@
 """Readers of the files that spectra come in, one module a kind, all behind :func:`read_spectra`."""
 
-from imo_engine.readers.survey_files import SurveyFiles, read_spectra, read_survey
+from imo_engine.readers.any_survey import SurveyFiles, read_spectra, read_survey
 
 __all__ = ["SurveyFiles", "read_spectra", "read_survey"]

@@ -12,14 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imo_engine.errors import SpectrumFileError
-from imo_engine.instrument import desi_wavelength
 from imo_engine.readers.fits_file import FitsFile
 from imo_engine.readers.opened_file import OpenedFile
 from imo_engine.readers.pixels import Pixels, resample
 from imo_engine.readers.redshift_tables import TABLES, RedshiftTable
 from imo_engine.readers.redshifts import CATALOGUES, GivenRedshifts, catalogue_beside, redshifts_beside
 from imo_engine.readers.targets import Targets
-from imo_engine.spectra import Spectra, concatenate
+from imo_engine.spectra.instrument import desi_wavelength
+from imo_engine.spectra.spectra import Spectra, concatenate
 
 __all__ = ["lacks_redshifts", "read_desi", "recognises_desi"]
 

@@ -16,7 +16,7 @@ from imo_engine.readers.plain_files import printable
 from imo_engine.readers.redshifts import GivenRedshifts
 from imo_engine.readers.spectrum_columns import OPTIONAL, spectrum_of_columns
 from imo_engine.readers.text_columns import TextColumns
-from imo_engine.spectra import Spectra
+from imo_engine.spectra.spectra import Spectra
 
 __all__ = ["header_facts", "is_in_air", "read_fits_table", "recognises_fits_table"]
 

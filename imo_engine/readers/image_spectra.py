@@ -16,7 +16,7 @@ from imo_engine.readers.redshifts import GivenRedshifts
 from imo_engine.readers.spectrum_columns import vacuum
 from imo_engine.readers.stated_values import coordinates, leading_number
 from imo_engine.readers.targets import Targets
-from imo_engine.spectra import Spectra
+from imo_engine.spectra.spectra import Spectra
 
 __all__ = ["read_image_rows", "read_lamost", "recognises_image_rows", "recognises_lamost"]
 

@@ -36,7 +36,7 @@ from imo_engine.readers.redshifts import GivenRedshifts
 from imo_engine.readers.sdss import read_sdss, recognises_sdss
 from imo_engine.readers.specutils_files import read_with_specutils, recognised_by_specutils
 from imo_engine.readers.text_table import read_text_table, recognises_text_table
-from imo_engine.spectra import Spectra
+from imo_engine.spectra.spectra import Spectra
 
 __all__ = ["COLUMNS_TO_SAVE", "LAST_READERS", "READERS", "Reader", "reader_of", "refusal"]
 

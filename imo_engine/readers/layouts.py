@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from imo_engine.readers.opened_file import HDF5, OpenedFile, is_pickle
 from imo_engine.readers.redshifts import GivenRedshifts
-from imo_engine.spectra import Spectra
+from imo_engine.spectra.spectra import Spectra
 
 __all__ = ["NO_HDF5", "NO_PICKLES", "read_hdf5", "recognises_hdf5", "recognises_parquet", "recognises_pickle"]
 

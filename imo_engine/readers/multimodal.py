@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imo_engine.errors import OtherKindError, SpectrumFileError
-from imo_engine.instrument import desi_wavelength
 from imo_engine.readers.column_names import looks_like_spectrum
 from imo_engine.readers.opened_file import OpenedFile
 from imo_engine.readers.pixels import Pixels
@@ -21,7 +20,8 @@ from imo_engine.readers.plain_files import MAX_EXPANSION, one_error, printable
 from imo_engine.readers.redshifts import GivenRedshifts
 from imo_engine.readers.target_columns import COLUMNS, targets_of
 from imo_engine.readers.targets import Targets
-from imo_engine.spectra import Spectra, concatenate
+from imo_engine.spectra.instrument import desi_wavelength
+from imo_engine.spectra.spectra import Spectra, concatenate
 
 __all__ = ["read_multimodal"]
 

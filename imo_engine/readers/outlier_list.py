@@ -11,14 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imo_engine.errors import OtherKindError, SpectrumFileError
-from imo_engine.instrument import desi_wavelength
 from imo_engine.readers.opened_file import OpenedFile
 from imo_engine.readers.plain_files import one_error, printable
 from imo_engine.readers.plain_pickle import MAX_PICKLE, array_or_value, load_plain_pickle
 from imo_engine.readers.redshifts import GivenRedshifts
 from imo_engine.readers.target_columns import targets_of
 from imo_engine.readers.weighted import weighted_spectra
-from imo_engine.spectra import Spectra, concatenate
+from imo_engine.spectra.instrument import desi_wavelength
+from imo_engine.spectra.spectra import Spectra, concatenate
 
 __all__ = ["read_outlier_list"]
 

@@ -13,7 +13,7 @@ from imo_engine.readers.opened_file import OpenedFile
 from imo_engine.readers.pixels import Pixels
 from imo_engine.readers.redshifts import GivenRedshifts
 from imo_engine.readers.targets import Targets
-from imo_engine.spectra import Spectra
+from imo_engine.spectra.spectra import Spectra
 
 __all__ = ["read_sdss", "recognises_sdss"]
 

@@ -20,7 +20,7 @@ from imo_engine.readers.redshifts import GivenRedshifts
 from imo_engine.readers.stated_values import coordinates, leading_number
 from imo_engine.readers.targets import Targets
 from imo_engine.readers.text_columns import TextColumns
-from imo_engine.spectra import Spectra
+from imo_engine.spectra.spectra import Spectra
 
 __all__ = ["EXPECTED", "FLUX_UNIT", "OPTIONAL", "spectrum_of_columns", "vacuum"]
 

@@ -19,7 +19,7 @@ from imo_engine.readers.redshifts import GivenRedshifts
 from imo_engine.readers.spectrum_columns import FLUX_UNIT, vacuum
 from imo_engine.readers.stated_values import coordinates, leading_number
 from imo_engine.readers.targets import Targets
-from imo_engine.spectra import Spectra, concatenate
+from imo_engine.spectra.spectra import Spectra, concatenate
 
 __all__ = ["read_with_specutils", "recognised_by_specutils"]
 

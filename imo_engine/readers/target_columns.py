@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from imo_engine.eligibility import zwarn_words
 from imo_engine.errors import SpectrumFileError
 from imo_engine.readers.opened_file import OpenedFile
 from imo_engine.readers.plain_files import printable
 from imo_engine.readers.redshifts import GivenRedshifts
 from imo_engine.readers.targets import Targets
+from imo_engine.spectra.eligibility import zwarn_words
 
 __all__ = [
     "COLUMNS",

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from imo_engine.readers.pixels import Pixels, resample, typical_flux
 from imo_engine.readers.redshift_tables import RedshiftTable
 from imo_engine.readers.redshifts import GivenRedshifts
-from imo_engine.spectra import Spectra, normalise
+from imo_engine.spectra.spectra import Spectra, normalise
 
 __all__ = ["Targets"]
 

@@ -20,7 +20,7 @@ from imo_engine.readers.plain_files import one_error, printable
 from imo_engine.readers.redshifts import GivenRedshifts
 from imo_engine.readers.spectrum_columns import EXPECTED, OPTIONAL, spectrum_of_columns
 from imo_engine.readers.text_columns import MAX_BYTES, UTF_16, TextColumns
-from imo_engine.spectra import Spectra
+from imo_engine.spectra.spectra import Spectra
 
 __all__ = ["read_text_table", "recognises_text_table"]
 

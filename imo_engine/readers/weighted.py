@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from imo_engine.instrument import sky_line_mask
 from imo_engine.readers.pixels import Pixels
 from imo_engine.readers.targets import Targets
-from imo_engine.spectra import Spectra
+from imo_engine.spectra.instrument import sky_line_mask
+from imo_engine.spectra.spectra import Spectra
 
 __all__ = ["weighted_spectra"]
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from imo_engine.instrument import desi_wavelength
 from imo_engine.simulation.spectrograph import arm_slices, sky_emission
+from imo_engine.spectra.instrument import desi_wavelength
 
 __all__ = ["ARTEFACTS", "Arms", "Changed"]
 

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from imo_engine.errors import InputError, SpectrumFileError
-from imo_engine.files import write_atomically
 from imo_engine.simulation.lines import LINE_WAVELENGTHS, SPEED_OF_LIGHT, render_lines
-from imo_engine.spectra import NORMALISATION_RANGE
+from imo_engine.spectra.spectra import NORMALISATION_RANGE
+from imo_engine.system.files import write_atomically
 
 __all__ = [
     "LIBRARY_PATTERN",

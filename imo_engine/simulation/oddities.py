@@ -16,7 +16,7 @@ from imo_engine.simulation.library import GalaxyLibrary
 from imo_engine.simulation.lines import LINE_WAVELENGTHS, SPEED_OF_LIGHT, line_index, render_lines
 from imo_engine.simulation.spectrograph import RESOLUTION
 from imo_engine.simulation.stars import STAR_TYPES, star_spectrum
-from imo_engine.spectra import NORMALISATION_RANGE
+from imo_engine.spectra.spectra import NORMALISATION_RANGE
 
 __all__ = ["NEEDS_LINES", "ODDITIES", "Odd", "Target", "double_peaked_lines"]
 

@@ -11,8 +11,8 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from imo_engine.instrument import ARMS, desi_wavelength, sky_lines
 from imo_engine.simulation.lines import render_lines
+from imo_engine.spectra.instrument import ARMS, desi_wavelength, sky_lines
 
 __all__ = ["RESOLUTION", "Exposure", "arm_slices", "calibration_error", "combine_arms", "observe", "sky_emission"]
 

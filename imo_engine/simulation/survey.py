@@ -13,14 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imo_engine.errors import InputError, SpectrumFileError
-from imo_engine.files import write_atomically
-from imo_engine.instrument import desi_wavelength
 from imo_engine.simulation.artefacts import ARTEFACTS, Arms
 from imo_engine.simulation.library import GalaxyLibrary
 from imo_engine.simulation.lines import line_index
 from imo_engine.simulation.oddities import NEEDS_LINES, ODDITIES, Target, double_peaked_lines
 from imo_engine.simulation.spectrograph import RESOLUTION, Exposure, arm_slices, combine_arms, observe
-from imo_engine.spectra import normalise
+from imo_engine.spectra.instrument import desi_wavelength
+from imo_engine.spectra.spectra import normalise
+from imo_engine.system.files import write_atomically
 
 __all__ = [
     "KINDS",

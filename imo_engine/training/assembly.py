@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from imo_engine.autoencoder import AutoencoderConfig, SpectrumDecoder, SpectrumEncoder
-from imo_engine.baselines import BaselinePool
-from imo_engine.files import write_atomically
-from imo_engine.flow import FlowConfig, MaskedAutoregressiveFlow
-from imo_engine.instrument import desi_wavelength
-from imo_engine.model import OutlierModel
+from imo_engine.model.autoencoder import AutoencoderConfig, SpectrumDecoder, SpectrumEncoder
+from imo_engine.model.flow import FlowConfig, MaskedAutoregressiveFlow
+from imo_engine.model.outlier_model import OutlierModel
+from imo_engine.ranking.baselines import BaselinePool
+from imo_engine.spectra.instrument import desi_wavelength
+from imo_engine.system.files import write_atomically
 from imo_engine.training.flow_training import TrainedFlow, train_flow
 from imo_engine.training.sampling import MASKED_PIXELS, Batch, LibrarySampler, SpectraSampler
 from imo_engine.training.sources import TrainingSource

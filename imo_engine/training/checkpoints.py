@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from imo_engine.errors import ModelFileError
-from imo_engine.files import write_atomically
+from imo_engine.system.files import write_atomically
 
 __all__ = ["load_checkpoint", "save_checkpoint"]
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from imo_engine.errors import InputError
-from imo_engine.flow import FlowConfig, MaskedAutoregressiveFlow
+from imo_engine.model.flow import FlowConfig, MaskedAutoregressiveFlow
 
 __all__ = ["TrainedFlow", "train_flow"]
 

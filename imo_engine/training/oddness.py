@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 from scipy.special import expit
 
-from imo_engine.instrument import desi_wavelength
 from imo_engine.simulation.library import GalaxyLibrary
 from imo_engine.simulation.lines import LINE_WAVELENGTHS, SPEED_OF_LIGHT, line_index, render_lines
 from imo_engine.simulation.spectrograph import RESOLUTION
+from imo_engine.spectra.instrument import desi_wavelength
 
 __all__ = ["N_ODDITIES", "make_odd", "oddity"]
 

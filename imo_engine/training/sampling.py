@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from imo_engine.instrument import desi_wavelength
 from imo_engine.simulation.library import GalaxyLibrary, rest_wavelength
 from imo_engine.simulation.spectrograph import RESOLUTION, arm_slices, combine_arms, observe
-from imo_engine.spectra import Spectra, fill_masked, normalise
+from imo_engine.spectra.instrument import desi_wavelength
+from imo_engine.spectra.spectra import Spectra, fill_masked, normalise
 from imo_engine.training.oddness import N_ODDITIES, make_odd
 
 __all__ = ["Batch", "LibrarySampler", "SpectraSampler"]

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from imo_engine.autoencoder import AutoencoderConfig, pooled_length
-from imo_engine.instrument import desi_wavelength
+from imo_engine.model.autoencoder import AutoencoderConfig, pooled_length
 from imo_engine.simulation.library import rest_wavelength
+from imo_engine.spectra.instrument import desi_wavelength
 from imo_engine.training.oddness import N_ODDITIES
 
 __all__ = ["TrainConfig"]

@@ -7,14 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imo_engine.errors import InputError
-from imo_engine.instrument import desi_wavelength
 from imo_engine.readers import read_spectra
 from imo_engine.readers.opened_file import open_file
 from imo_engine.readers.parquet import read_parquet
 from imo_engine.readers.redshifts import GivenRedshifts
 from imo_engine.simulation.library import LIBRARY_PATTERN, GalaxyLibrary, read_library
 from imo_engine.simulation.survey import SURVEY_REDSHIFTS
-from imo_engine.spectra import Spectra, concatenate
+from imo_engine.spectra.instrument import desi_wavelength
+from imo_engine.spectra.spectra import Spectra, concatenate
 
 __all__ = ["Split", "TrainingSource", "read_source"]
 

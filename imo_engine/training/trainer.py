@@ -11,15 +11,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from imo_engine.autoencoder import SpectrumDecoder, SpectrumEncoder
-from imo_engine.devices import choose_device
 from imo_engine.errors import InputError
-from imo_engine.instrument import desi_wavelength
+from imo_engine.model.autoencoder import SpectrumDecoder, SpectrumEncoder
 from imo_engine.simulation.library import rest_wavelength
+from imo_engine.spectra.instrument import desi_wavelength
+from imo_engine.system.devices import choose_device
 from imo_engine.training.checkpoints import load_checkpoint, save_checkpoint
+from imo_engine.training.encoding import encode_quickly, keep_slopes_positive, standardise
 from imo_engine.training.losses import consistency_loss, fidelity_loss, rest_frame_sample, similarity_loss
 from imo_engine.training.oddness import N_ODDITIES
-from imo_engine.training.quick_encoder import encode_quickly, keep_slopes_positive, standardise
 from imo_engine.training.sampling import Batch, LibrarySampler, SpectraSampler
 from imo_engine.training.settings import TrainConfig
 from imo_engine.training.sources import TrainingSource

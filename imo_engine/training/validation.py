@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from imo_engine.model import OutlierModel
-from imo_engine.training.evaluation import latent_redshift
+from imo_engine.evaluation.model.credibility import latent_redshift
+from imo_engine.model.outlier_model import OutlierModel
 from imo_engine.training.sampling import LibrarySampler, SpectraSampler
 from imo_engine.training.sources import TrainingSource
 

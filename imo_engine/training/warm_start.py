@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from imo_engine.autoencoder import AutoencoderConfig, SpectrumDecoder
+from imo_engine.model.autoencoder import AutoencoderConfig, SpectrumDecoder
 
 __all__ = ["LatentTeacher", "pixel_loss", "train_teacher", "widened"]
 

@@ -1,0 +1,1 @@
+"""What runs in the browser, and the ways between it and Python."""

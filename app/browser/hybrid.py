@@ -1,0 +1,35 @@
+"""The live explanation's part in the browser: it moves the window, makes the hybrid and asks for its log p."""
+
+from typing import Any
+
+from bokeh.events import Pan, PanEnd, PanStart, Tap
+from bokeh.models import CustomJS
+
+from app.browser.scripts import script
+from app.plots.hybrid import HybridPlots
+
+__all__ = ["connect_hybrid"]
+
+
+def connect_hybrid(plots: HybridPlots) -> None:
+    """Let the browser act on the panels; its code starts with the first target."""
+    # the code starts with the first target: these panels are made long after the page
+    code = f"if (!window.imoHybrid) {{\n{script('hybrid')}\n}}\nwindow.imoHybrid.stage()"
+    plots.facts.js_on_change("data", CustomJS(args=_arguments(plots), code=code))
+    plots.answer.js_on_change("data", CustomJS(code="window.imoHybrid?.answered()"))
+    # names a source that no glyph draws, so that it belongs to the document
+    dragged = CustomJS(args={"facts": plots.facts}, code="window.imoHybrid?.dragged(cb_obj.x)")
+    for panel in plots.panels.values():
+        for event in (PanStart, Pan, PanEnd, Tap):
+            panel.js_on_event(event, dragged)
+
+
+def _arguments(plots: HybridPlots) -> dict[str, Any]:
+    wave = plots.wavelength
+    return {
+        "curves": plots.curves, "baselines": plots.baselines, "facts": plots.facts, "answer": plots.answer,
+        "question": plots.question, "hints": plots.hints, "drawn": plots.drawn, "effect": plots.effect,
+        "strip": plots.window, "range": plots.axes.wavelength, "panels": dict(plots.panels),
+        "sizes": list(plots.window_sizes),
+        "grid": {"start": float(wave[0]), "step": float(wave[1] - wave[0]), "count": len(wave)},
+    }  # fmt: skip

@@ -1,0 +1,1 @@
+"""The program ``imo``, and its subcommands that need the dashboard."""

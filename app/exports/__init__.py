@@ -1,0 +1,1 @@
+"""One explained target as a file that needs no server."""

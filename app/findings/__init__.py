@@ -1,0 +1,1 @@
+"""What was found out about explained targets, for everybody: reasons, groups, likeness, shipped results."""

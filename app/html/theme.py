@@ -1,0 +1,23 @@
+"""The page's own colours as CSS variables."""
+
+from app.plots.colours import DARK, LIGHT, Colours
+
+__all__ = ["variables"]
+
+
+def variables() -> str:
+    """Return the colours for the two classes that the theme switch toggles."""
+
+    def block(colours: Colours, surface: str, hover: str, warning: str, on_accent: str, star: str, edge: str) -> str:
+        return (
+            f"--imo-text:{colours.text};--imo-muted:{colours.muted};--imo-line:{colours.grid};--imo-surface:{surface};"
+            f"--imo-hover:{hover};--imo-accent:{colours.window};--imo-warning:{warning};--imo-on-accent:{on_accent};"
+            f"--imo-background:{colours.background};--imo-source:{colours.emission};--imo-star:{star};"
+            f"--imo-edge:{edge};--imo-repair:{colours.repair};"
+            f"background:{colours.background};"
+        )
+
+    return (
+        f".mui-light {{{block(LIGHT, '#ffffff', '#f1f4f7', '#a63a00', '#ffffff', '#a86400', '#c3cad2')}}}"
+        f".mui-dark {{{block(DARK, '#1b2027', '#262d36', '#ffab7a', '#0d1116', '#ffc04d', '#47515d')}}}"
+    )

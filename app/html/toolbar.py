@@ -1,0 +1,166 @@
+"""Line buttons, switches and read-out as HTML, for the page and for files that stand alone."""
+
+from collections.abc import Iterable
+from html import escape
+from itertools import groupby
+
+from app.plots.layers import LAYERS
+from app.state.keys import keys_of
+from imo_engine.spectra.ranges import range_words
+from imo_engine.spectra.spectral_lines import LINE_VIEWS
+
+__all__ = ["TOOLBAR_STYLE", "toolbar_html"]
+
+_PANELS = {"spectrum": "Spectrum", "residual": "Residual", "combined": "Combined", "map": "Scale map"}
+_FOLDED = ("residual",)
+_SMOOTHINGS = (0, 3, 7, 15, 31)
+_IDLE = "drag to zoom · wheel · double-click for all · ? for keys"
+
+
+def toolbar_html(window_sizes: Iterable[int], *, alone: bool = False) -> str:
+    """Return the bar; of its buttons only a range or a redshift that is asked about reaches the server.
+
+    Args:
+        window_sizes: In pixels; one panel each.
+        alone: Without those buttons, for a page that has no server.
+    """
+    views = "".join(
+        _choice("view", v.name, v.label, v.low is None, f"view('{v.name}')", _tip(v.name, v.label, v.low, v.high))
+        for v in LINE_VIEWS
+    )
+    frames = _choice("frame", "observed", "Observed", True, "frame('observed')", f"({keys_of('frame')})")
+    frames += _choice("frame", "rest", "Rest", False, "frame('rest')", f"({keys_of('frame')})")
+    smoothing = "".join(
+        _choice("smoothing", str(n), str(n or "off"), not n, f"smooth({n})", _smoothing_tip(n)) for n in _SMOOTHINGS
+    )
+    drag = _choice("drag", "zoom", "Zoom", True, "asking(false)", "Drag over a panel to zoom")
+    drag += _choice(
+        "drag", "ask", "Ask", False, "asking(true)", f"Drag over a range to ask about it ({keys_of('brush')})"
+    )
+    undo = _button("Undo zoom", "undo()", f"Back to the view before ({keys_of('undo-view')})")
+    keys = _button("?", "keys.run('help')", "All keys (?)", label="List of keys")
+    asks = "" if alone else _group("What dragging does", drag, "Drag")
+    return (
+        '<div class="bars"><div class="bar">'
+        f"{_group('Zoom to lines', views)}"
+        f"{undo}"
+        f"{asks}"
+        f"{_group('Wavelength axis', frames)}{_group('Smoothing, pixels', smoothing, 'Smooth')}"
+        f"{_redshift(alone)}{_significant()}{_menu(sorted(window_sizes, reverse=True))}"
+        f"{keys}"
+        f'</div><div class="readout" data-readout>{_IDLE}</div>'
+        '<div class="unseen" data-announce role="status"></div></div>'
+    )
+
+
+def _button(text: str, call: str, tip: str, *, label: str = "", more: str = "") -> str:
+    name = f' aria-label="{escape(label)}"' if label else ""
+    return (
+        f'<button type="button"{name}{more} onclick="window.imoExplorer.{call}" title="{escape(tip)}">'
+        f"{escape(text)}</button>"
+    )
+
+
+def _choice(group: str, value: str, text: str, chosen: bool, call: str, tip: str) -> str:
+    more = f' data-group="{group}" data-value="{value}" aria-pressed="{str(chosen).lower()}"'
+    return _button(text, call, tip, more=more)
+
+
+def _group(name: str, buttons: str, words: str = "") -> str:
+    shown = f'<span class="words" aria-hidden="true">{words}</span>' if words else ""
+    return f'<span class="set">{shown}<span class="group" role="group" aria-label="{name}">{buttons}</span></span>'
+
+
+def _redshift(alone: bool) -> str:
+    less = _button("−", "nudge(-1)", f"z − 0.0001 ({keys_of('nudge-down')})", label="Redshift down by 0.0001")
+    more = _button("+", "nudge(1)", f"z + 0.0001 ({keys_of('nudge-up')})", label="Redshift up by 0.0001")
+    hidden = " data-nudged-only hidden"
+    reset = _button("Reset", "nudge(0)", f"Back to the label's redshift ({keys_of('nudge-reset')})", more=hidden)
+    use = "" if alone else _button("Use as VI_z", "useRedshift()", "Put this redshift into the label", more=hidden)
+    return (
+        '<span class="set"><span class="redshift" data-redshift title="For checking: moves all line markers">z</span>'
+        f'<span class="group" role="group" aria-label="Redshift for checking">{less}{more}{reset}{use}</span></span>'
+    )
+
+
+def _significant() -> str:
+    tip = f"Fade attributions that ordinary spectra show too, at 5 % counting every place ({keys_of('significant')})"
+    more = f' data-group="significant" data-value="on" aria-pressed="false" aria-disabled="true" data-tip="{tip}"'
+    return _button("Significant only", "keys.run('significant')", tip, more=more)
+
+
+def _menu(window_sizes: list[int]) -> str:
+    panels = [(name, words, name not in _FOLDED) for name, words in _PANELS.items()]
+    panels += [(f"w{size}", f"W = {size}", True) for size in window_sizes]
+    sections = [("Panels", "".join(_switch("panel", *panel) for panel in panels))]
+    for group, layers in groupby(LAYERS, key=lambda layer: layer.group):
+        sections.append((group, "".join(_switch("layer", one.name, one.label, one.shown) for one in layers)))
+    sections.append(("Beside", _switch("second", "halpha", "Second view at Hα", False)))
+    fields = "".join(f"<fieldset><legend>{name}</legend>{boxes}</fieldset>" for name, boxes in sections)
+    place = (
+        "const a = this.previousElementSibling.getBoundingClientRect();"
+        "this.style.top = a.bottom + 4 + 'px';"
+        "this.style.left = Math.max(8, Math.min(a.left, innerWidth - this.offsetWidth - 8)) + 'px'"
+    )
+    return (
+        f'<button type="button" popovertarget="imo-show" title="Panels, lines, curves ({keys_of("menu")})">'
+        'Show <span aria-hidden="true">▾</span></button>'
+        f'<div id="imo-show" class="menu" popover data-menu ontoggle="{place}">{fields}</div>'
+    )
+
+
+def _switch(group: str, value: str, words: str, on: bool) -> str:
+    call = {"panel": "panel", "layer": "layer"}.get(group)
+    code = f"window.imoExplorer.{call}('{value}', this.checked)" if call else "window.imoExplorer.second(this.checked)"
+    # the page writes why a layer has nothing to show beside it
+    named = f'<span><span data-words="{value}">{escape(words)}</span><span data-why="{value}"></span></span>'
+    return (
+        f'<label><input type="checkbox" data-group="{group}" data-value="{value}"{" checked" if on else ""}'
+        f' onchange="{code}">{named if group == "layer" else escape(words)}</label>'
+    )
+
+
+def _tip(name: str, label: str, low: float | None, high: float | None) -> str:
+    words = "The whole spectrum" if low is None or high is None else f"{label}: rest {range_words(low, high)}"
+    return f"{words} ({keys_of(f'view-{name}')})"
+
+
+def _smoothing_tip(pixels: int) -> str:
+    words = f"Weighted mean over {pixels} pixels" if pixels else "As measured"
+    return f"{words} ({keys_of('smooth-more')}: more, {keys_of('smooth-less')}: less)"
+
+
+TOOLBAR_STYLE = """
+.bars { padding: 2px 8px 0; font-size: calc(12.5px * var(--imo-type, 1)); color: var(--imo-text); }
+.bar { display: flex; flex-wrap: wrap; align-items: center; gap: 4px 10px; padding: 2px 0; }
+.set { display: inline-flex; align-items: center; gap: 6px; }
+.words { color: var(--imo-muted); }
+.group { display: inline-flex; }
+button { font: inherit; color: var(--imo-text); background: var(--imo-surface);
+  border: 1px solid var(--imo-line); padding: 2px 9px; min-height: 26px; cursor: pointer; border-radius: 5px; }
+button[hidden] { display: none; }
+.group button { border-radius: 0; margin-left: -1px; white-space: nowrap; }
+.group button:first-child { border-radius: 5px 0 0 5px; margin-left: 0; }
+.group button:last-child, .group button:has(+ [hidden]) { border-radius: 0 5px 5px 0; }
+button[aria-disabled="true"] { color: var(--imo-muted); border-style: dashed; cursor: not-allowed; }
+button:hover { background: var(--imo-hover); }
+button[aria-pressed="true"] { background: var(--imo-accent); border-color: var(--imo-accent);
+  color: var(--imo-on-accent); }
+button:focus-visible, input:focus-visible { outline: 2px solid var(--imo-accent); outline-offset: 1px; z-index: 1; }
+.redshift { font-variant-numeric: tabular-nums; white-space: nowrap; }
+.redshift[data-moved] { color: var(--imo-warning); font-weight: 600; }
+@media (max-width: 1500px) { button { padding: 2px 6px; } .bar { gap: 4px 7px; } }
+.readout { height: 1.5em; line-height: 1.5em; color: var(--imo-muted); white-space: nowrap; overflow: hidden;
+  text-overflow: ellipsis; font-variant-numeric: tabular-nums; }
+.unseen { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
+.menu { position: fixed; margin: 0; inset: auto; padding: 10px 14px; border: 1px solid var(--imo-line);
+  border-radius: 8px; background: var(--imo-surface); color: var(--imo-text);
+  box-shadow: 0 6px 24px rgba(0, 0, 0, 0.25); font-size: calc(12.5px * var(--imo-type, 1)); }
+.menu:popover-open { display: flex; flex-wrap: wrap; gap: 8px 22px; max-width: calc(100vw - 16px);
+  box-sizing: border-box; }
+fieldset { border: none; margin: 0; padding: 0; display: flex; flex-direction: column; gap: 2px; }
+legend { color: var(--imo-muted); padding: 0 0 3px; }
+label { display: flex; align-items: center; gap: 6px; min-height: 22px; white-space: nowrap; cursor: pointer; }
+label:has(:disabled) { color: var(--imo-muted); cursor: not-allowed; }
+input { accent-color: var(--imo-accent); margin: 0; }
+"""

@@ -1,0 +1,19 @@
+"""What a session has chosen; nothing that is computed."""
+
+import param
+
+from app.state.method_choices import METHODS_AT_FIRST
+
+__all__ = ["AppState"]
+
+
+class AppState(param.Parameterized):
+    """Choices of one browser session; each has one writer."""
+
+    target_id = param.String(default="", doc="Selected target; empty if none. Written by the triage.")
+    compare = param.Boolean(default=False, doc="Whether other methods are beside inverse occlusion.")
+    methods = param.List(default=list(METHODS_AT_FIRST), item_type=str, doc="Names of those, from top to bottom.")
+    explaining = param.Boolean(default=False, doc="Whether the page that explains the method is open.")
+    details = param.Boolean(default=True, doc="Whether the column with reasons and labels is there.")
+    large_type = param.Boolean(default=False, doc="Letters for a projector.")
+    truth = param.Boolean(default=False, doc="Whether to say what was injected into a simulated target.")

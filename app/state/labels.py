@@ -1,0 +1,277 @@
+"""One user's labels in one session: every change is saved in the background, and shown as saved once it is.
+
+Needs no browser. Nothing that was said is lost: what the database refuses stays here until it is taken.
+"""
+
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
+
+import param
+
+from app.labels import Label, LabelConflict, LabelRecord, LabelStore
+from app.labels.said import Answer, Said, SaveState
+from imo_engine.errors import ImoError, InputError
+
+__all__ = ["LabelDesk"]
+
+log = logging.getLogger(__name__)
+
+Submit = Callable[[Callable[[], None]], object]
+
+
+class LabelDesk(param.Parameterized):
+    """The labels as the user sees them; changes are sent one after the other, in order."""
+
+    record = param.Parameter(default=LabelRecord("", ""), doc="The selected target's label, unsaved changes included.")
+    state = param.ClassSelector(class_=SaveState, default=SaveState(), doc="What became of the changes.")
+    changed = param.Parameter(default=(), doc="Identifiers whose label has just changed.")
+    classes = param.Parameter(default=(), doc="Names of the classes that can be chosen, in order.")
+    answers = param.Parameter(default=(), doc="The last answers to what was said, each once it is certain.")
+
+    def __init__(self, store: LabelStore, scanner: str, *, submit: Submit, schedule: Submit) -> None:
+        """Read the user's labels.
+
+        Args:
+            store: Where labels are kept.
+            scanner: Whose labels.
+            submit: Runs a function in another thread, in order.
+            schedule: Runs a function soon where the page may be changed; called from that thread.
+
+        Raises:
+            LabelStoreError: the labels cannot be read.
+        """
+        super().__init__(record=LabelRecord("", scanner))
+        self.store, self.scanner = store, scanner
+        self._submit, self._schedule = submit, schedule
+        self._known = store.labels(scanner)
+        self.classes = store.classes.names()
+        self._newest = _newest(self._known.values())
+        self._waiting: deque[Said] = deque()
+        self._aside: dict[str, tuple[LabelRecord, list[Said]]] = {}  # conflicts, until the user decides
+        self._answered: dict[str, Answer] = {}
+        self._made: set[tuple[str, int]] = set()  # targets and versions of what was said here
+        self._busy = False
+        self._refusal = ""
+
+    def label_of(self, target_id: str) -> Label:
+        """Return a label as the user sees it, whether it is saved or not."""
+        label = self._committed(target_id).label
+        for said in [*self._aside.get(target_id, (None, []))[1], *self._waiting]:
+            if said.kind == "save" and said.target_id == target_id:
+                label = replace(label, **said.fields)
+        return label
+
+    @property
+    def unsaved(self) -> int:
+        """How many changes are not in the database."""
+        return len(self._waiting) + sum(len(changes) for _, changes in self._aside.values())
+
+    @property
+    def undecided(self) -> list[str]:
+        """Client ids of what is in conflict."""
+        return [one.client_id for _, changes in self._aside.values() for one in changes]
+
+    @property
+    def base(self) -> int:
+        """Version of the label in sight; in a conflict, that of the other one."""
+        conflict = self._aside.get(self.record.target_id)
+        return self._committed(self.record.target_id).version if conflict is None else conflict[0].version
+
+    @property
+    def newest(self) -> datetime | None:
+        """When the newest change that is known was made."""
+        return self._newest
+
+    def open(self, target_id: str) -> None:
+        """Show the label of a target; what another session saved meanwhile is fetched."""
+        self.record = replace(self._committed(target_id), label=self.label_of(target_id))
+        self._tell()
+        self._submit(partial(self._fetch, target_id))
+
+    def say(self, said: Said) -> None:
+        """Save a change; said again, it is answered again. What a label cannot hold is refused in words."""
+        target = said.target_id
+        if said.client_id in self._answered:
+            self._answer(self._answered[said.client_id])
+            return
+        if said.client_id in self.undecided or any(one.client_id == said.client_id for one in self._waiting):
+            return
+        if said.kind == "theirs":
+            current, given_up = self._aside.pop(target, (None, []))
+            for one in (*given_up, said):
+                self._answer(Answer(one.client_id))
+            if current is not None:
+                self._adopt((current,))
+                self._tell()
+            return
+        try:
+            replace(self.label_of(target), **said.fields)
+        except InputError as error:
+            self._refuse(said, error)
+            return
+        if said.settles and target in self._aside:
+            self._known[target] = self._aside.pop(target)[0]
+        if said.kind == "save" and target in self._aside:
+            self._aside[target][1].append(said)  # the user decides first
+        else:
+            self._waiting.append(said)
+        if said.kind == "save":
+            self._show((target,))
+        self._tell()
+        self._send()
+
+    def reload(self) -> None:
+        """Read all labels again, after an import or when classes were edited.
+
+        Raises:
+            LabelStoreError: they cannot be read.
+        """
+        self.classes = self.store.classes.names()
+        before, self._known = self._known, self.store.labels(self.scanner)
+        self._newest = _newest(self._known.values())
+        self._show(tuple(target for target, record in self._known.items() if record != before.get(target)))
+        self._tell()
+
+    def retry(self) -> None:
+        """Send again what the database refused."""
+        self._send()
+
+    def _committed(self, target_id: str) -> LabelRecord:
+        return self._known.get(target_id) or LabelRecord(target_id, self.scanner)
+
+    def _answer(self, answer: Answer) -> None:
+        self._answered[answer.client_id] = answer
+        self.answers = (*self.answers[-99:], answer)
+
+    def _refuse(self, said: Said, error: ImoError) -> None:
+        self._answer(Answer(said.client_id))
+        self._show((said.target_id,))
+        wrote = f"\nYou wrote: {said.fields['comment']}" if said.fields.get("comment") else ""
+        what = f"not saved: {error}" if said.kind == "save" else f"{said.kind}: {error}"
+        self.state = SaveState("refused", f"{what}{wrote}")
+
+    def _send(self) -> None:
+        if self._busy or not self._waiting:
+            return
+        self._busy, self._refusal = True, ""
+        said = self._waiting[0]
+        version = said.base
+        while (said.target_id, version + 1) in self._made:
+            version += 1
+        self.state = SaveState("saving", "saving …")
+        self._submit(partial(self._work, said, version, frozenset(self._answered)))
+
+    def _work(self, said: Said, version: int, own: frozenset[str]) -> None:
+        """Carry out a change; in the other thread."""
+        outcome: tuple[LabelRecord, ...] | ImoError
+        who = {"scanner": self.scanner, "client_id": said.client_id}
+        try:
+            if said.kind == "save":
+                outcome = (self.store.change(said.target_id, said.fields, expected_version=version, **who),)
+            else:
+                outcome = getattr(self.store, said.kind)(**who, since=said.since, own=own)
+        except ImoError as error:
+            outcome = error
+        except Exception as error:
+            log.exception("a label of target %s was not saved", said.target_id)
+            outcome = ImoError(f"unexpected {type(error).__name__}: {error}")
+        self._schedule(partial(self._done, said, outcome))
+
+    def _done(self, said: Said, outcome: tuple[LabelRecord, ...] | ImoError) -> None:
+        self._busy = False
+        if isinstance(outcome, LabelConflict) and said.kind == "save":
+            mine = [one for one in self._waiting if one.target_id == said.target_id]
+            self._waiting = deque(one for one in self._waiting if one.target_id != said.target_id)
+            self._aside[said.target_id] = (outcome.current, mine)
+            self._tell()
+        elif isinstance(outcome, InputError) or (said.kind != "save" and isinstance(outcome, ImoError)):
+            self._waiting.popleft()  # it would be refused again
+            self._refuse(said, outcome)
+        elif isinstance(outcome, ImoError):
+            self._refusal = str(outcome)
+            self._tell()
+            return
+        else:
+            self._waiting.popleft()
+            self._made |= {(record.target_id, record.version) for record in outcome}
+            self._adopt(outcome)
+            self._answer(Answer(said.client_id, {record.target_id: record.version for record in outcome}))
+            self._tell(self._words(said, outcome))
+        self._send()
+
+    def _adopt(self, records: tuple[LabelRecord, ...]) -> None:
+        for record in records:
+            if record.version >= self._committed(record.target_id).version:  # an answer again may be older
+                self._known[record.target_id] = record
+        self._newest = _newest((LabelRecord("", "", saved_at=self._newest), *records))
+        self._show(tuple(record.target_id for record in records))
+
+    def _show(self, targets: tuple[str, ...]) -> None:
+        here = self.record.target_id
+        if here in targets:
+            self.record = replace(self._committed(here), label=self.label_of(here))
+        if targets:
+            self.param.update(changed=())
+            self.param.update(changed=targets)
+
+    def _tell(self, words: str = "") -> None:
+        """Say how the open label stands."""
+        conflict = self._aside.get(self.record.target_id)
+        saved_at = self._committed(self.record.target_id).saved_at
+        if conflict is not None:
+            text = "changed elsewhere in the meantime; nothing was overwritten"
+            self.state = SaveState("conflict", text, conflict[0])
+        elif self._refusal:
+            self.state = SaveState("failed", f"{self._count()} not saved: {self._refusal}")
+        elif self._waiting:
+            self.state = SaveState("saving", "saving …")
+        elif self._aside:
+            self.state = SaveState("saved", f"to be decided, changed elsewhere too: {', '.join(self._aside)}")
+        elif words:
+            self.state = SaveState("saved", words)
+        elif saved_at is not None:
+            self.state = SaveState("saved", f"saved {saved_at.astimezone():%d %b %H:%M:%S}")
+        else:
+            self.state = SaveState()
+
+    def _words(self, change: Said, records: tuple[LabelRecord, ...]) -> str:
+        if change.kind != "save":
+            if not records:
+                return f"nothing to {change.kind}"
+            done = "took back" if change.kind == "undo" else "repeated"
+            what = f"target {records[0].target_id}" if len(records) == 1 else f"{len(records)} labels"
+            return f"{done} the last change: {what}"
+        saved_at = records[0].saved_at
+        return f"saved {saved_at.astimezone():%H:%M:%S}" if saved_at is not None else ""
+
+    def _count(self) -> str:
+        return "1 change" if self.unsaved == 1 else f"{self.unsaved} changes"
+
+    def _fetch(self, target_id: str) -> None:
+        """Look for a newer version; in the other thread."""
+        try:
+            found, classes = self.store.get(target_id, self.scanner), self.store.classes.names()
+        except ImoError as error:
+            log.info("reading the label of target %s: %s", target_id, error)
+            return
+        self._schedule(partial(self._fetched, found, classes))
+
+    def _fetched(self, found: LabelRecord, classes: tuple[str, ...]) -> None:
+        if classes != self.classes:  # edited elsewhere
+            try:
+                self.reload()
+            except ImoError as error:
+                log.info("reading the labels: %s", error)
+                return
+        unsaved = any(one.target_id == found.target_id for one in self._waiting) or found.target_id in self._aside
+        if not unsaved and found.version > self._committed(found.target_id).version:
+            self._adopt((found,))
+            self._tell()
+
+
+def _newest(records: Iterable[LabelRecord]) -> datetime | None:
+    return max((one.saved_at for one in records if one.saved_at is not None), default=None)

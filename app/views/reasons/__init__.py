@@ -1,0 +1,1 @@
+"""The column beside the plots: who the target is, why it is odd, what is said of it."""

@@ -1,0 +1,110 @@
+"""Who the selected target is: everything that can be copied, and where else to look."""
+
+from collections.abc import Callable
+from html import escape
+
+import numpy as np
+import panel as pn
+
+from app.state.choices import AppState
+from app.state.links import sky_links
+from app.state.target import Session
+from app.survey.survey import Survey
+
+__all__ = ["WhoPanel"]
+
+
+class WhoPanel(pn.viewable.Viewer):
+    """Identifier, coordinates, links and remarks; all text from files is escaped, links open on a click only."""
+
+    def __init__(
+        self,
+        session: Session,
+        state: AppState,
+        truth: dict[str, str],
+        schedule: Callable[[Callable[[], None]], object],
+    ) -> None:
+        """Follow ``state``; ``truth`` is what was injected into simulated targets.
+
+        It changes in turn with everything else that is scheduled (see ``ProgressStrip``).
+        """
+        super().__init__()
+        self._session, self._state, self._truth = session, state, truth
+        self.pane = pn.pane.HTML("", sizing_mode="stretch_width", stylesheets=[_STYLE], margin=0)
+        state.param.watch(lambda *_: schedule(self._update), ["target_id", "truth"])
+        self._update()
+
+    def _update(self) -> None:
+        target = self._state.target_id
+        self.pane.object = who_html(self._session.survey, target, self._truth if self._state.truth else None)
+
+    def __panel__(self) -> pn.viewable.Viewable:
+        return self.pane
+
+
+def who_html(survey: Survey, target_id: str, truth: dict[str, str] | None = None) -> str:
+    """Return the panel for a target; with ``truth`` also what was injected into it."""
+    if not target_id:
+        return '<section class="who"><p class="quiet">Nothing is selected.</p></section>'
+    spectra, row = survey.spectra, survey.spectra.row(target_id)
+    ra, dec = float(spectra.ra[row]), float(spectra.dec[row])
+    lines = [_line("Target", target_id, copy=target_id)]
+    if np.isfinite(ra) and np.isfinite(dec):
+        lines.append(_line("RA, Dec", f"{ra:.5f}, {dec:+.5f}", copy=f"{ra:.6f} {dec:.6f}"))
+    else:
+        lines.append(_line("RA, Dec", "not in the file"))
+    lines.append(_line("File", str(spectra.source[row])))
+    if target_id in survey.candidates:
+        rank = survey.own_rank(target_id)
+        scored = "not ranked" if np.isfinite(survey.log_prob[row]) else "no score"
+        lines.append(_line("Your file", f"would be {rank}" if rank else scored))
+    if reason := survey.why_not_ranked(row):
+        lines.append(f'<div class="note">Not ranked: {escape(reason)}</div>')
+    if spectra.note[row]:
+        lines.append(f'<div class="note">{escape(str(spectra.note[row]))}</div>')
+    if survey.simulated and target_id not in survey.candidates:
+        words = "Simulated: there is no such place on the sky, so no links."
+        lines.append(f'<div class="quiet">{words}</div>')
+    elif links := sky_links(ra, dec):
+        anchors = " ".join(
+            f'<a href="{escape(link.address)}" target="_blank" rel="noopener noreferrer" title="{escape(link.about)}">'
+            f"{escape(link.name)}</a>"
+            for link in links
+        )
+        lines.append(f'<div class="links">{anchors}</div>')
+    if truth is not None:
+        words = truth.get(target_id, "nothing was injected")
+        lines.append(f'<div class="truth">Truth: {escape(words)}</div>')
+    return f'<section class="who" aria-label="Target">{"".join(lines)}</section>'
+
+
+def _line(name: str, value: str, *, copy: str = "") -> str:
+    button = ""
+    if copy:
+        # a button that says what it did; the text is an attribute, never code
+        code = "navigator.clipboard?.writeText(this.dataset.copy); this.textContent = 'copied'"
+        button = (
+            f'<button type="button" data-copy="{escape(copy)}" aria-label="Copy {escape(name)}" onclick="{code}"'
+            " onblur=\"this.textContent = 'copy'\">copy</button>"
+        )
+    return (
+        f'<div class="line"><span class="name">{escape(name)}</span>'
+        f'<span class="value" title="{escape(value)}">{escape(value)}</span>{button}</div>'
+    )
+
+
+_STYLE = """
+.who { padding: 6px 10px; font-size: calc(12.5px * var(--imo-type, 1)); color: var(--imo-text);
+  font-variant-numeric: tabular-nums; border-bottom: 1px solid var(--imo-line); line-height: 1.5; }
+.line { display: flex; gap: 8px; align-items: baseline; }
+.name { color: var(--imo-muted); flex: 0 0 calc(54px * var(--imo-type, 1)); }
+.value { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; user-select: all; min-width: 0; }
+.quiet { color: var(--imo-muted); margin: 2px 0; }
+.note, .truth { color: var(--imo-warning); }
+.truth { font-weight: 600; }
+.links { display: flex; flex-wrap: wrap; gap: 2px 12px; }
+a { color: var(--imo-accent); }
+button { font: inherit; font-size: 11px; color: var(--imo-muted); background: transparent; margin-left: auto;
+  border: 1px solid var(--imo-line); border-radius: 4px; padding: 0 6px; cursor: pointer; }
+button:focus-visible, a:focus-visible { outline: 2px solid var(--imo-accent); outline-offset: 1px; }
+"""

@@ -1,0 +1,1 @@
+"""Everything around the plots of the selected target."""

@@ -1,0 +1,1 @@
+"""Inverse multiscale occlusion: which pixels make a spectrum improbable."""

@@ -1,0 +1,1 @@
+"""A model with everything that lies beside it: baselines, null distribution, reference."""

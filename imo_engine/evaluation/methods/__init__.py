@@ -1,0 +1,1 @@
+"""How well attribution methods find what is known to be odd (``imo evaluate attribution``)."""

@@ -1,0 +1,1 @@
+"""How credible a model is, on simulated and on real spectra."""

@@ -1,0 +1,1 @@
+"""What ordinary spectra show: the distributions against which a value is significant."""

@@ -1,0 +1,1 @@
+"""The outlier model, from its networks to its files: log p of spectra."""

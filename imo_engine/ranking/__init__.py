@@ -1,0 +1,1 @@
+"""Which spectra of a survey are improbable, and the ordinary ones that they are compared with."""

@@ -1,0 +1,1 @@
+"""Attributions and reports as files: tables, figures and pages."""

@@ -1,0 +1,1 @@
+"""Files, processes, devices and memory: what has nothing to do with spectra."""

@@ -1,0 +1,1 @@
+"""What several tests and scripts share: small models, files, servers, browsers."""
