@@ -54,6 +54,7 @@ class Triage(param.Parameterized):
     within = param.ClassSelector(class_=Subset, default=None, allow_None=True, doc="Only these targets; None: all.")
     unlabelled_first = param.Boolean(default=False, doc="Targets with neither class nor quality before all others.")
     shown = param.Parameter(default=(), doc="Identifiers that pass the filters, in order.")
+    own = param.Parameter(default=(), doc="Targets that the user brought, the newest first; all else follows before.")
     words = param.String(default="", doc="What the last move or search has to say.")
 
     def __init__(self, state: AppState, survey: Survey, label_of: Callable[[str], Label]) -> None:
@@ -81,11 +82,6 @@ class Triage(param.Parameterized):
         return (*self._own, *(target for target in ranked if target not in survey.candidates))
 
     @property
-    def own(self) -> tuple[str, ...]:
-        """Targets that the user brought, the newest first."""
-        return self._own
-
-    @property
     def selected(self) -> str:
         """The selected target; empty if none."""
         return self._state.target_id
@@ -106,6 +102,7 @@ class Triage(param.Parameterized):
         self._survey, self._kinds = survey, _kinds(survey)
         self._own = (*target_ids, *(one for one in self._own if one not in target_ids))
         self._arrange()
+        self.own = self._own
 
     def sorted_as(self, target_ids: Sequence[str] | None) -> None:
         """Follow the table, whose columns sort; None: no column does."""

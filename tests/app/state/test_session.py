@@ -25,9 +25,10 @@ from app.computing.events import (
 )
 from app.computing.explainer import Explainer, Ticket
 from app.findings.reasons import Reasons
+from app.plots.canvas import PlotCanvas
 from app.plots.sources import PlotSources
 from app.state.choices import AppState
-from app.state.target import Session, Status
+from app.state.target import SelectedTarget, Status
 from imo_engine.attribution.record import WindowFacts, local_share_words
 
 FIRST, SECOND, THIRD, UNSCORED = TARGETS
@@ -41,11 +42,12 @@ class ScriptedExplainer:
     def __init__(self, survey):
         self.survey = survey
         self.listeners = []  # one a request
-        self.requested, self.released, self.cancelled, self.patient = [], [], [], []
+        self.requested, self.settings, self.released, self.cancelled, self.patient = [], [], [], [], []
         self.ahead = None
 
     def request(self, target_id, listener, settings=None, *, session=None, alive=lambda: True, patient=False):
         self.requested.append(target_id)
+        self.settings.append(settings)
         self.listeners.append(listener)
         self.patient.append(patient)
         return Ticket(len(self.requested), (target_id, settings))
@@ -60,6 +62,13 @@ class ScriptedExplainer:
         self.ahead = list(target_ids)
 
 
+class MethodRows:
+    """No other methods are shown here."""
+
+    def show(self, shown, rows):
+        raise AssertionError("another method")
+
+
 class Desk:
     """A session whose scheduled functions wait until the test runs them."""
 
@@ -67,7 +76,15 @@ class Desk:
         self.scheduled = []
         self.state = AppState()
         self.sources = PlotSources(explainer.survey.spectra.wavelength, SETTINGS.window_sizes, SETTINGS.n_baselines)
-        self.session = Session(self.state, explainer, self.sources, self.scheduled.append, SETTINGS, **options)
+        self.follow(explainer, **options)
+
+    def follow(self, explainer, **options):
+        canvas = PlotCanvas(self.sources, MethodRows())
+        self.session = SelectedTarget(self.state, explainer, canvas, self.schedule, SETTINGS, **options)
+        self.state.param.watch(lambda event: self.session.select(event.new), "target_id")
+
+    def schedule(self, function):
+        self.scheduled.append(function)
 
     def select(self, target):
         self.state.target_id = target
@@ -147,7 +164,7 @@ class TestSelecting:
     def test_asks_for_the_target_with_its_settings(self, desk):
         desk.select(SECOND)
         assert explainer_of(desk).requested == [SECOND]
-        assert desk.session._ticket.key == (SECOND, SETTINGS)
+        assert explainer_of(desk).settings == [SETTINGS]
 
     def test_fills_the_panels_as_they_are_computed(self, desk, events):
         desk.select(FIRST)
@@ -250,18 +267,17 @@ class TestSuperseding:
     def test_with_a_real_queue(self, survey, events):
         explainer = Explainer(survey)
         desk = Desk(explainer)
-        ended = threading.Event()
-
-        def schedule(function):
-            desk.scheduled.append(function)
-            if function.args[0] == 2 and isinstance(function.args[-1], Finished):  # the second selection's
-                ended.set()
-
-        desk.session._schedule = schedule
+        desk.session.close()
+        desk.state, schedule = AppState(), desk.schedule
+        waiting = threading.Semaphore(0)
+        desk.schedule = lambda function: (schedule(function), waiting.release())
+        desk.follow(explainer)
         try:
             desk.select(FIRST)
             desk.select(SECOND)
-            assert ended.wait(PATIENCE)
+            while desk.status.kind != "done":
+                assert waiting.acquire(timeout=PATIENCE)
+                desk.scheduled.pop(0)()
             desk.drain()
         finally:
             explainer.close()
@@ -280,12 +296,8 @@ class TestReasons:
         desk = Desk(explainer)
         desk.session.close()
         desk.state, desk.thoughts = AppState(), []
-        desk.session = Session(
-            desk.state,
+        desk.follow(
             explainer,
-            desk.sources,
-            desk.scheduled.append,
-            SETTINGS,
             reasons=Reasons(),
             think=desk.thoughts.append,
             ahead=lambda target: [SECOND, UNSCORED, THIRD],
