@@ -504,7 +504,7 @@ class TestCandidates:
         desk, *_ = desk
         desk.read([("new.csv", spectrum_file())])
         late = []
-        desk._submit = late.append
+        desk._background._submit = late.append
         desk.give_redshift(0.1)
         desk.cancel()
         late[0]()
