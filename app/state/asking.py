@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import param
@@ -45,6 +45,9 @@ class Answer:
     ranks: tuple[RankRange, ...]
 
 
+QuestionState = Literal["idle", "asking", "answered", "failed"]
+
+
 @dataclass(frozen=True)
 class Question:
     """The range that is asked about.
@@ -57,7 +60,7 @@ class Question:
         answer: To this range, or while it is being asked to the one before.
     """
 
-    kind: str = "idle"
+    kind: QuestionState = "idle"
     low: float = float("nan")
     high: float = float("nan")
     text: str = ""

@@ -6,6 +6,7 @@ Whatever takes time runs in another thread; what goes wrong is one line for the 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Literal
 
 import numpy as np
 import param
@@ -21,6 +22,9 @@ from imo_engine.spectra.spectra import Spectra, concatenate
 __all__ = ["CandidateDesk", "Intake"]
 
 
+IntakeState = Literal["idle", "reading", "redshift", "scoring", "done", "failed"]
+
+
 @dataclass(frozen=True)
 class Intake:
     """Where the files are.
@@ -31,7 +35,7 @@ class Intake:
         unknown: Identifiers of spectra without a redshift.
     """
 
-    kind: str = "idle"
+    kind: IntakeState = "idle"
     text: str = ""
     unknown: tuple[str, ...] = ()
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,9 @@ from imo_engine.reasons.significance import Significance
 from imo_engine.spectra.spectra import Spectra
 
 __all__ = ["Canvas", "MethodRow"]
+
+
+MethodState = Literal["waiting", "computing", "done", "failed"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +35,7 @@ class MethodRow:
     unit: str = ""
     note: str = ""
     values: NDArray[np.floating] | None = None
-    state: str = "waiting"
+    state: MethodState = "waiting"
 
 
 class Canvas(Protocol):

@@ -2,12 +2,16 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 from app.computing.events import Event, Failed, Finished, Progress, Settings, Stopped, WindowReady
 from app.state.background import Claim
 from imo_engine.attribution.record import Attribution
 
 __all__ = ["Refined", "Refinement"]
+
+
+Ending = Literal["", "exact", "stopped", "failed"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +29,7 @@ class Refined:
     attribution: Attribution
     window_size: int | None = None
     progress: Progress | None = None
-    ended: str = ""
+    ended: Ending = ""
     message: str = ""
 
 

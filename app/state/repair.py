@@ -3,7 +3,7 @@
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import param
 
@@ -46,6 +46,9 @@ class Repaired:
         return cls(repair, survey.own_rank(target_id), tuple(one for one in ranks if one is not None), instrument)
 
 
+RepairKind = Literal["idle", "waiting", "computing", "done", "failed", "stopped"]
+
+
 @dataclass(frozen=True)
 class RepairState:
     """What is known of the selected target's repair.
@@ -57,7 +60,7 @@ class RepairState:
         found: The repair, once it is done.
     """
 
-    kind: str = "idle"
+    kind: RepairKind = "idle"
     text: str = ""
     fraction: float | None = None
     found: Repaired | None = field(default=None, compare=False)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Literal
 
 import numpy as np
 import param
@@ -32,6 +33,9 @@ from imo_engine.reasons.significance import significance_or_why
 __all__ = ["SelectedTarget", "Status"]
 
 
+State = Literal["idle", "queued", "computing", "done", "failed", "stopped", "unscored"]
+
+
 @dataclass(frozen=True)
 class Status:
     """What the computation is doing, for the progress bar.
@@ -44,7 +48,7 @@ class Status:
         detail: More of it, shown when the mouse is over it.
     """
 
-    kind: str = "idle"
+    kind: State = "idle"
     text: str = "Select a target"
     fraction: float | None = None
     refining: bool = False

@@ -95,7 +95,12 @@ class Triage(param.Parameterized):
         """Return what ``only`` may be; what the survey says of targets only where it says it of one."""
         here = set(self.targets)
         kinds = [kind for kind, targets in self._kinds.items() if targets & here]
-        return [ALL, UNLABELLED, STARRED, *([YOURS] if self._own else []), *kinds, *classes]
+        return [ALL, UNLABELLED, STARRED, *([YOURS] if self._own else []), *kinds, *map(self._class_choice, classes)]
+
+    def _class_choice(self, name: str) -> str:
+        """Return what the filter for a class is called: by its name, unless another filter is."""
+        taken = name in (ALL, UNLABELLED, STARRED, YOURS) or name in self._kinds
+        return f"{name} (class)" if taken else name
 
     def add(self, target_ids: Sequence[str], survey: Survey) -> None:
         """Put targets that the user brought on top; ``survey`` has them."""
@@ -184,7 +189,8 @@ class Triage(param.Parameterized):
                 return target in self._own
         if self.only in self._kinds:
             return target in self._kinds[self.only]
-        return self._label_of(target).label_class == self.only
+        label_class = self._label_of(target).label_class
+        return label_class != "" and self._class_choice(label_class) == self.only
 
     def _near(self, targets: list[str], ra: float, dec: float) -> tuple[list[str], str]:
         spectra = self._survey.spectra
