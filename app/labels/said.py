@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal, get_args
 
 from app.labels import LabelRecord
 from app.labels.records import check_name
@@ -12,7 +12,6 @@ from imo_engine.errors import InputError
 
 __all__ = ["Answer", "SaveState", "Said", "said_in"]
 
-_KINDS = ("save", "undo", "redo", "theirs")
 _FIELDS: dict[str, tuple[type, ...]] = {
     "label_class": (str,),
     "quality": (int, type(None)),
@@ -22,6 +21,9 @@ _FIELDS: dict[str, tuple[type, ...]] = {
     "comment": (str,),
     "star": (bool,),
 }
+
+
+SaveKind = Literal["none", "saving", "saved", "failed", "refused", "conflict"]
 
 
 @dataclass(frozen=True)
@@ -34,9 +36,13 @@ class SaveState:
         theirs: In a conflict, the label that somebody else saved.
     """
 
-    kind: str = "none"
+    kind: SaveKind = "none"
     text: str = ""
     theirs: LabelRecord | None = None
+
+
+SaidKind = Literal["save", "undo", "redo", "theirs"]
+_KINDS = get_args(SaidKind)
 
 
 @dataclass(frozen=True)
@@ -54,7 +60,7 @@ class Said:
     """
 
     client_id: str
-    kind: str = "save"
+    kind: SaidKind = "save"
     target_id: str = ""
     fields: Mapping[str, Any] = field(default_factory=dict)
     base: int = 0

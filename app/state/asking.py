@@ -1,11 +1,8 @@
 """Brush to ask: what log p would be with one range swapped between the target and its baselines. Needs no browser."""
 
-import logging
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import param
@@ -13,16 +10,14 @@ from numpy.typing import NDArray
 
 from app.computing.computation import Inputs
 from app.computing.events import Settings
+from app.state.background import Background, Schedule, Submit
 from app.survey.survey import RankRange, Survey
-from imo_engine.errors import ImoError
 from imo_engine.spectra.ranges import range_words
 
 if TYPE_CHECKING:
     from imo_engine.attribution.probe import Probe
 
 __all__ = ["Answer", "AskDesk", "Question", "in_words"]
-
-log = logging.getLogger(__name__)
 
 _EDGE = 1e-6  # Angstrom by which a pixel may lie outside a range that begins or ends with it
 
@@ -50,6 +45,9 @@ class Answer:
     ranks: tuple[RankRange, ...]
 
 
+QuestionState = Literal["idle", "asking", "answered", "failed"]
+
+
 @dataclass(frozen=True)
 class Question:
     """The range that is asked about.
@@ -62,7 +60,7 @@ class Question:
         answer: To this range, or while it is being asked to the one before.
     """
 
-    kind: str = "idle"
+    kind: QuestionState = "idle"
     low: float = float("nan")
     high: float = float("nan")
     text: str = ""
@@ -86,8 +84,8 @@ class AskDesk(param.Parameterized):
         survey: Callable[[], Survey],
         settings: Settings,
         *,
-        submit: Callable[[Callable[[], None]], object],
-        schedule: Callable[[Callable[[], None]], object],
+        submit: Submit,
+        schedule: Schedule,
     ) -> None:
         """Start with nothing asked.
 
@@ -99,11 +97,7 @@ class AskDesk(param.Parameterized):
         """
         super().__init__()
         self._survey, self._settings = survey, settings
-        self._submit, self._schedule = submit, schedule
-        self._lock = threading.Lock()
-        self._turn = 0
-        self._wanted: tuple[int, str, float, float] | None = None
-        self._running = False
+        self._background = Background(submit, schedule)
         self._prepared: _Prepared | None = None
 
     def ask(self, target_id: str, low: float, high: float) -> None:
@@ -112,13 +106,14 @@ class AskDesk(param.Parameterized):
             return
         if len(inside := _pixels(self._survey(), low, high)):
             low, high = float(inside[0]), float(inside[-1])
-        with self._lock:
-            self._turn += 1
-            self._wanted = (self._turn, target_id, low, high)
-            start, self._running = not self._running, True
+        self._background.renew()
         self.question = replace(self.question, kind="asking", low=low, high=high, text="")
-        if start:
-            self._submit(self._work)
+        self._background.run(
+            lambda: self._answer(target_id, low, high),
+            lambda answer: self.param.update(question=Question("answered", low, high, answer=answer)),
+            lambda words: self.param.update(question=Question("failed", low, high, _failure(words))),
+            about=f"asking about {low:g} to {high:g} Angstrom of target {target_id}",
+        )
 
     def clear(self) -> None:
         """Forget the question; an answer that is under way is dropped."""
@@ -128,28 +123,7 @@ class AskDesk(param.Parameterized):
 
     def close(self) -> None:
         """Answer nothing any more; the session has ended."""
-        with self._lock:
-            self._turn += 1
-            self._wanted = None
-
-    def _work(self) -> None:
-        with self._lock:
-            wanted, self._wanted = self._wanted, None
-            self._running = wanted is not None
-        if wanted is None:
-            return
-        turn, target_id, low, high = wanted
-        try:
-            answer = self._answer(target_id, low, high)
-        except ImoError as error:
-            question = Question("failed", low, high, _failure(str(error)))
-        except Exception as error:
-            log.exception("asking about %g to %g Angstrom of target %s", low, high, target_id)
-            question = Question("failed", low, high, f"It could not be answered: {type(error).__name__}: {error}")
-        else:
-            question = Question("answered", low, high, answer=answer)
-        self._schedule(partial(self._show, turn, question))
-        self._submit(self._work)  # behind other sessions' questions
+        self._background.renew()
 
     def _answer(self, target_id: str, low: float, high: float) -> Answer:
         from imo_engine.attribution.probe import probe_range
@@ -175,12 +149,6 @@ class AskDesk(param.Parameterized):
         pixels = len(_pixels(survey, low, high))
         own = survey.own_rank(target_id)
         return Answer(low, high, pixels, probe, given.redshift, own, tuple(one for one in ranks if one is not None))
-
-    def _show(self, turn: int, question: Question) -> None:
-        with self._lock:
-            newest = turn == self._turn
-        if newest:
-            self.question = question
 
 
 def _pixels(survey: Survey, low: float, high: float) -> NDArray[np.float64]:

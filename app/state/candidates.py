@@ -3,16 +3,17 @@
 Whatever takes time runs in another thread; what goes wrong is one line for the user.
 """
 
-import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Literal
 
 import numpy as np
 import param
 
 from app.computing.explainer import Explainer
 from app.computing.shelf import Shelf
+from app.state.background import Background, Schedule, Submit
 from app.survey.candidates import Candidate, is_unread, needs_redshift, score_candidates, with_redshift
 from app.survey.uploads import UploadLimits, read_upload
 from imo_engine.errors import ImoError
@@ -20,7 +21,8 @@ from imo_engine.spectra.spectra import Spectra, concatenate
 
 __all__ = ["CandidateDesk", "Intake"]
 
-log = logging.getLogger(__name__)
+
+IntakeState = Literal["idle", "reading", "redshift", "scoring", "done", "failed"]
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Intake:
         unknown: Identifiers of spectra without a redshift.
     """
 
-    kind: str = "idle"
+    kind: IntakeState = "idle"
     text: str = ""
     unknown: tuple[str, ...] = ()
 
@@ -49,8 +51,8 @@ class CandidateDesk(param.Parameterized):
         explainer: Explainer,
         shelf: Shelf,
         *,
-        submit: Callable[[Callable[[], None]], object],
-        schedule: Callable[[Callable[[], None]], object],
+        submit: Submit,
+        schedule: Schedule,
         limits: UploadLimits | None = None,
     ) -> None:
         """Start empty.
@@ -65,14 +67,14 @@ class CandidateDesk(param.Parameterized):
         super().__init__()
         self.limits = limits or UploadLimits()
         self._explainer, self._shelf = explainer, shelf
-        self._submit, self._schedule = submit, schedule
+        self._background = Background(submit, schedule)
         self._spectra: Spectra | None = None
-        self._turn = 0
 
     def read(self, files: Sequence[tuple[str, bytes]]) -> None:
         """Read files; what was begun before is given up."""
         self._begin(Intake("reading", f"Reading {_names(files)} …"))
-        self._submit(partial(self._try, self._turn, partial(self._read, self._turn, tuple(files))))
+        read = partial(self._read, tuple(files))
+        self._background.run(read, self._complete, self._failed, about="reading new spectra")
 
     def give_redshift(self, redshift: float | None, target_ids: Sequence[str] | None = None) -> None:
         """Give the spectra without a redshift one and score them; None: score the others only."""
@@ -80,9 +82,16 @@ class CandidateDesk(param.Parameterized):
             return
         spectra, unknown = self._spectra, self.intake.unknown
         self._begin(Intake("scoring", "Scoring …"))
-        self._submit(
-            partial(self._try, self._turn, partial(self._complete, self._turn, spectra, unknown, redshift, target_ids))
-        )
+        chosen = np.isin(spectra.target_id, list(unknown if target_ids is None else target_ids))
+        if redshift is not None and chosen.any():
+            try:
+                given = with_redshift(spectra[np.flatnonzero(chosen)], redshift)
+            except ImoError as error:
+                self._failed(str(error))
+                return
+            rest = spectra[np.flatnonzero(~chosen)]
+            spectra = given if not len(rest) else concatenate([given, rest])
+        self._score(spectra)
 
     def cancel(self) -> None:
         """Give up what was begun."""
@@ -90,66 +99,37 @@ class CandidateDesk(param.Parameterized):
 
     def close(self) -> None:
         """Forget everything; the session has ended."""
-        self._turn += 1
+        self._background.renew()
         self._shelf.drop(self)
 
     def _begin(self, intake: Intake) -> None:
-        self._turn += 1
+        self._background.renew()
         self.intake = intake
 
-    def _try(self, turn: int, work: Callable[[], None]) -> None:
-        """Run one step in the other thread, and say in words what goes wrong."""
-        try:
-            work()
-        except ImoError as error:
-            self._schedule(partial(self._set, turn, Intake("failed", str(error))))
-        except Exception as error:
-            log.exception("a new candidate")
-            self._schedule(partial(self._set, turn, Intake("failed", f"unexpected {type(error).__name__}: {error}")))
+    def _failed(self, words: str) -> None:
+        self.intake = Intake("failed", words)
 
-    def _read(self, turn: int, files: tuple[tuple[str, bytes], ...]) -> None:
+    def _read(self, files: tuple[tuple[str, bytes], ...]) -> Spectra:
         model, _ = self._explainer.survey.engine.get()
-        spectra = read_upload(files, wavelength=model.wavelength, limits=self.limits)
+        return read_upload(files, wavelength=model.wavelength, limits=self.limits)
+
+    def _complete(self, spectra: Spectra) -> None:
+        """Ask for the redshifts that are missing, or score."""
         unknown = tuple(str(target) for target in spectra.target_id[needs_redshift(spectra)])
         if unknown:
             text = f"{len(spectra)} {'spectrum' if len(spectra) == 1 else 'spectra'}; {len(unknown)} without a redshift"
-            self._schedule(partial(self._ask, turn, spectra, Intake("redshift", text, unknown)))
-            return
-        self._schedule(partial(self._set, turn, Intake("scoring", "Scoring …")))
-        self._score(turn, spectra)
-
-    def _complete(
-        self,
-        turn: int,
-        spectra: Spectra,
-        unknown: tuple[str, ...],
-        redshift: float | None,
-        target_ids: Sequence[str] | None,
-    ) -> None:
-        chosen = np.isin(spectra.target_id, list(unknown if target_ids is None else target_ids))
-        if redshift is not None and chosen.any():
-            rest, given = spectra[np.flatnonzero(~chosen)], with_redshift(spectra[np.flatnonzero(chosen)], redshift)
-            spectra = given if not len(rest) else concatenate([given, rest])
-        self._score(turn, spectra)
-
-    def _score(self, turn: int, spectra: Spectra) -> None:
-        if turn != self._turn:
-            return
-        found = score_candidates(spectra, self._explainer.survey)
-        self._schedule(partial(self._keep, turn, found))
-
-    def _ask(self, turn: int, spectra: Spectra, intake: Intake) -> None:
-        if turn == self._turn:
             self._spectra = spectra
-            self.intake = intake
+            self.intake = Intake("redshift", text, unknown)
+        else:
+            self.intake = Intake("scoring", "Scoring …")
+            self._score(spectra)
 
-    def _set(self, turn: int, intake: Intake) -> None:
-        if turn == self._turn:
-            self.intake = intake
+    def _score(self, spectra: Spectra) -> None:
+        survey = self._explainer.survey
+        score = partial(score_candidates, spectra, survey)
+        self._background.run(score, self._keep, self._failed, about="scoring new spectra")
 
-    def _keep(self, turn: int, found: tuple[Candidate, ...]) -> None:
-        if turn != self._turn:
-            return
+    def _keep(self, found: tuple[Candidate, ...]) -> None:
         try:
             self._shelf.add(self, found)
         except ImoError as error:

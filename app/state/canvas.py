@@ -1,8 +1,8 @@
-"""What a session draws on, whatever that is: the plots are such, and a test can make others."""
+"""What a session draws on: the plots of a page, or anything else that shows the same things."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,10 @@ from imo_engine.attribution.record import Attribution
 from imo_engine.reasons.significance import Significance
 from imo_engine.spectra.spectra import Spectra
 
-__all__ = ["Canvas", "MethodCanvas", "MethodRow"]
+__all__ = ["Canvas", "MethodRow"]
+
+
+MethodState = Literal["waiting", "computing", "done", "failed"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +35,7 @@ class MethodRow:
     unit: str = ""
     note: str = ""
     values: NDArray[np.floating] | None = None
-    state: str = "waiting"
+    state: MethodState = "waiting"
 
 
 class Canvas(Protocol):
@@ -63,9 +66,8 @@ class Canvas(Protocol):
     ) -> None:
         """Mark what stands out."""
 
+    def show_repair(self, regions: Sequence[tuple[int, int]], flux: NDArray[np.floating]) -> None:
+        """Show which pixels a repair replaced, first and one past the last, and the repaired spectrum, (N,)."""
 
-class MethodCanvas(Protocol):
-    """Shows other attribution methods under the target."""
-
-    def show(self, shown: bool, rows: Sequence[MethodRow]) -> None:
-        """Show these methods from top to bottom; ``shown``: whether they are on the page at all."""
+    def show_methods(self, shown: bool, rows: Sequence[MethodRow]) -> None:
+        """Show other methods from top to bottom; ``shown``: whether they are on the page at all."""

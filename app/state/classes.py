@@ -1,19 +1,15 @@
 """Editing the list of classes from one session. Needs no browser."""
 
-import logging
 from collections.abc import Callable
 from functools import partial
 
 import param
 
 from app.labels import LabelClass, LabelStore
+from app.state.background import Background, Schedule, Submit
 from imo_engine.errors import ImoError
 
 __all__ = ["ClassDesk"]
-
-log = logging.getLogger(__name__)
-
-_Submit = Callable[[Callable[[], None]], object]
 
 
 class ClassDesk(param.Parameterized):
@@ -24,7 +20,7 @@ class ClassDesk(param.Parameterized):
     failed = param.Boolean(default=False, doc="Whether it was refused.")
 
     def __init__(
-        self, store: LabelStore, *, submit: _Submit, schedule: _Submit, edited: Callable[[], None] = lambda: None
+        self, store: LabelStore, *, submit: Submit, schedule: Schedule, edited: Callable[[], None] = lambda: None
     ) -> None:
         """Start without having read anything; see :meth:`read`.
 
@@ -35,7 +31,7 @@ class ClassDesk(param.Parameterized):
             edited: Called there after every change.
         """
         super().__init__()
-        self._store, self._submit, self._schedule, self._edited = store, submit, schedule, edited
+        self._store, self._background, self._edited = store, Background(submit, schedule), edited
 
     def read(self) -> None:
         """Read the list; others may have edited it."""
@@ -57,26 +53,19 @@ class ClassDesk(param.Parameterized):
         self._do(f"retired {name!r:.60}; labels keep it", partial(self._store.classes.remove, name))
 
     def _do(self, done: str, change: Callable[[], None]) -> None:
-        def work() -> None:
-            """Run in the other thread."""
-            words, failed, classes = done, False, None
-            try:
-                change()
-                classes = self._store.classes.all()
-            except ImoError as error:
-                words, failed = str(error), True
-            except Exception as error:
-                log.exception("editing the classes")
-                words, failed = f"unexpected {type(error).__name__}: {error}", True
-            self._schedule(partial(self._done, words, failed, classes))
+        def work() -> tuple[LabelClass, ...]:
+            change()
+            return self._store.classes.all()
 
-        self._submit(work)
+        self._background.run(work, partial(self._done, done), self._refused, about="editing the classes")
 
-    def _done(self, words: str, failed: bool, classes: tuple[LabelClass, ...] | None) -> None:
-        values = {"words": words, "failed": failed}
-        self.param.update(**values if classes is None else {**values, "classes": classes})
-        if words and not failed:
+    def _done(self, words: str, classes: tuple[LabelClass, ...]) -> None:
+        self.param.update(words=words, failed=False, classes=classes)
+        if words:
             try:
                 self._edited()
             except ImoError as error:
-                self.param.update(words=str(error), failed=True)
+                self._refused(str(error))
+
+    def _refused(self, words: str) -> None:
+        self.param.update(words=words, failed=True)

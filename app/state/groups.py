@@ -1,6 +1,5 @@
 """Groups of one session: worked out in the background. Needs no browser."""
 
-import logging
 import threading
 from collections.abc import Callable
 
@@ -8,11 +7,9 @@ import param
 
 from app.findings.findings import Findings
 from app.findings.groups import Group, find_groups
+from app.state.background import Background, Schedule, Submit
 
 __all__ = ["GroupDesk"]
-
-
-log = logging.getLogger(__name__)
 
 
 class GroupDesk(param.Parameterized):
@@ -25,8 +22,8 @@ class GroupDesk(param.Parameterized):
         findings: Findings,
         targets: Callable[[], tuple[str, ...]],
         *,
-        submit: Callable[[Callable[[], None]], object],
-        schedule: Callable[[Callable[[], None]], object],
+        submit: Submit,
+        schedule: Schedule,
     ) -> None:
         """Start with none.
 
@@ -38,19 +35,19 @@ class GroupDesk(param.Parameterized):
         """
         super().__init__()
         self._findings, self._targets = findings, targets
-        self._submit, self._schedule = submit, schedule
+        self._background = Background(submit, schedule)
         self._lock = threading.Lock()
-        self._stale = self._closed = False
-        self._turn = self._shown = 0
+        self._looking = self._closed = False
         self.known = 0
 
     def learned(self) -> None:
         """Look for groups again; calls that come while that is under way count as one."""
         with self._lock:
-            begin, self._stale = not self._stale and not self._closed, True
+            begin, self._looking = not self._looking and not self._closed, True
         if begin:
+            self._background.renew()  # the latest look stands, whichever ends last
             targets = frozenset(self._targets())
-            self._submit(lambda: self._work(targets))
+            self._background.run(lambda: self._look(targets), self._show, about="looking for groups")
 
     def of(self, target_id: str) -> Group | None:
         """Return the group that a target is in."""
@@ -63,23 +60,14 @@ class GroupDesk(param.Parameterized):
     def close(self) -> None:
         """Look for nothing any more; the session has ended."""
         self._closed = True
+        self._background.renew()
 
-    def _work(self, targets: frozenset[str]) -> None:
+    def _look(self, targets: frozenset[str]) -> tuple[int, tuple[Group, ...]]:
+        """Return how many targets are explained, and their groups, in the other thread."""
         with self._lock:
-            self._stale = False
-            self._turn += 1
-            turn = self._turn
+            self._looking = False
         known = {name: one for name, one in self._findings.all().items() if name in targets}
-        try:
-            groups = find_groups(known)
-        except Exception:
-            log.exception("grouping %d targets", len(known))
-            return
+        return len(known), find_groups(known)
 
-        def show() -> None:
-            if not self._closed and turn > self._shown:  # one that began earlier may end later
-                self._shown = turn
-                self.known = len(known)
-                self.groups = groups
-
-        self._schedule(show)
+    def _show(self, found: tuple[int, tuple[Group, ...]]) -> None:
+        self.known, self.groups = found

@@ -4,11 +4,9 @@ Needs no browser. One question is answered at a time, the newest first; a sweep 
 other, until it is stopped or somebody asks for something else.
 """
 
-import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,15 +14,13 @@ from numpy.typing import NDArray
 
 from app.computing.computation import Inputs
 from app.computing.events import Settings
+from app.state.background import Background, Schedule, Submit, error_words
 from app.survey.survey import Survey
-from imo_engine.errors import ImoError
 
 if TYPE_CHECKING:
     from imo_engine.attribution.hybrids import Hybrids
 
 __all__ = ["Answer", "HybridDesk", "Question", "Stage"]
-
-log = logging.getLogger(__name__)
 
 _AT_ONCE = 4
 _FRAME = 0.08  # seconds from one part of a sweep to the next, so that it can be followed with the eyes
@@ -89,8 +85,8 @@ class HybridDesk:
         survey: Callable[[], Survey],
         settings: Settings,
         *,
-        submit: Callable[[Callable[[], None]], object],
-        schedule: Callable[[Callable[[], None]], object],
+        submit: Submit,
+        schedule: Schedule,
         on_stage: Callable[[Stage], None],
         on_answer: Callable[[Answer], None],
         on_problem: Callable[[str], None],
@@ -107,10 +103,9 @@ class HybridDesk:
             on_problem: Why there is nothing to show, in words.
         """
         self._survey, self._settings = survey, settings
-        self._submit, self._schedule = submit, schedule
+        self._stages, self._answers = Background(submit, schedule), Background(submit, schedule)
         self._on_stage, self._on_answer, self._on_problem = on_stage, on_answer, on_problem
         self._lock = threading.Lock()
-        self._generation = 0  # of what is on the stage
         self._hybrids: Hybrids | None = None
         self._waiting: Question | None = None
         self._busy = False
@@ -118,19 +113,25 @@ class HybridDesk:
 
     def show(self, target_id: str) -> None:
         """Put a target on the stage; what was asked about another one is forgotten."""
-        with self._lock:
-            self._generation += 1
-            generation = self._generation
-            self._hybrids, self._waiting = None, None
-            self._changed.set()
-        self._submit(partial(self._prepare, generation, target_id))
+        self.leave()
+        self._stages.run(
+            lambda: _staged(self._survey(), target_id, self._settings),
+            lambda made: self._begin(*made),
+            self._on_problem,
+            about=f"explaining the method with target {target_id}",
+        )
 
     def leave(self) -> None:
         """Nobody looks any more."""
+        self._stages.renew()
         with self._lock:
-            self._generation += 1
             self._hybrids, self._waiting = None, None
             self._changed.set()
+
+    def _begin(self, hybrids: "Hybrids", stage: Stage) -> None:
+        with self._lock:
+            self._hybrids = hybrids
+        self._on_stage(stage)
 
     def ask(self, starts: tuple[int, ...], window: int, baseline: int) -> None:
         """Ask for log p of hybrids, in place of whatever is not answered yet."""
@@ -140,7 +141,7 @@ class HybridDesk:
             if self._busy or self._hybrids is None:
                 return
             self._busy = True
-        self._submit(self._answer_all)
+        self._answers.run(self._answer_all, lambda _: None, about="explaining the method")
 
     def stop(self) -> None:
         """End a sweep."""
@@ -148,56 +149,37 @@ class HybridDesk:
             self._waiting = None
             self._changed.set()
 
-    def _prepare(self, generation: int, target_id: str) -> None:
-        try:
-            hybrids, stage = _staged(self._survey(), target_id, self._settings)
-        except ImoError as error:
-            self._tell(generation, partial(self._on_problem, str(error)))
-            return
-        except Exception as error:
-            log.exception("explaining the method with target %s failed", target_id)
-            self._tell(generation, partial(self._on_problem, f"unexpected {type(error).__name__}: {error}"))
-            return
-        with self._lock:
-            if generation != self._generation:
-                return
-            self._hybrids = hybrids
-        self._tell(generation, partial(self._on_stage, stage))
-
     def _answer_all(self) -> None:
+        """Answer the newest question until there is none, in the other thread."""
         while True:
             with self._lock:
                 question, self._waiting = self._waiting, None
-                hybrids, generation = self._hybrids, self._generation
+                hybrids = self._hybrids
                 if question is None or hybrids is None:
                     self._busy = False
                     return
                 self._changed.clear()
-            try:
-                self._answer(generation, hybrids, question)
-            except ImoError as error:
-                self._tell(generation, partial(self._on_problem, str(error)))
-            except Exception as error:
-                log.exception("a hybrid spectrum failed")
-                self._tell(generation, partial(self._on_problem, f"unexpected {type(error).__name__}: {error}"))
+            for first in range(0, len(question.starts), _AT_ONCE):
+                starts = question.starts[first : first + _AT_ONCE]
+                if not self._answered(hybrids, question, starts) or self._changed.wait(_FRAME):
+                    break
 
-    def _answer(self, generation: int, hybrids: "Hybrids", question: Question) -> None:
-        for first in range(0, len(question.starts), _AT_ONCE):
-            starts = question.starts[first : first + _AT_ONCE]
+    def _answered(self, hybrids: "Hybrids", question: Question, starts: tuple[int, ...]) -> bool:
+        """Hand some places of a question back; return whether that went well."""
+
+        def tell(call: Callable[[], None]) -> None:
+            self._answers.hand_back(lambda: call() if hybrids is self._hybrids else None)
+
+        try:
             found = hybrids.log_prob(question.baseline, starts, question.window)
-            pixels = tuple(int(hybrids.replaced(start, question.window).sum()) for start in starts)
-            last = first + _AT_ONCE >= len(question.starts)
-            answer = Answer(question, starts, tuple(found.tolist()), pixels, last)
-            self._tell(generation, partial(self._on_answer, answer))
-            if not last and self._changed.wait(_FRAME):
-                return
-
-    def _tell(self, generation: int, call: Callable[[], None]) -> None:
-        def now() -> None:
-            if generation == self._generation:
-                call()
-
-        self._schedule(now)
+        except Exception as error:
+            words = error_words(error, "a hybrid spectrum")
+            tell(lambda: self._on_problem(words))
+            return False
+        pixels = tuple(int(hybrids.replaced(start, question.window).sum()) for start in starts)
+        answer = Answer(question, starts, tuple(found.tolist()), pixels, starts[-1] == question.starts[-1])
+        tell(lambda: self._on_answer(answer))
+        return True
 
 
 def _staged(survey: Survey, target_id: str, settings: Settings) -> "tuple[Hybrids, Stage]":

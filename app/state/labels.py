@@ -5,7 +5,7 @@ Needs no browser. Nothing that was said is lost: what the database refuses stays
 
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -14,13 +14,12 @@ import param
 
 from app.labels import Label, LabelConflict, LabelRecord, LabelStore
 from app.labels.said import Answer, Said, SaveState
+from app.state.background import Background, Schedule, Submit
 from imo_engine.errors import ImoError, InputError
 
 __all__ = ["LabelDesk"]
 
 log = logging.getLogger(__name__)
-
-Submit = Callable[[Callable[[], None]], object]
 
 
 class LabelDesk(param.Parameterized):
@@ -32,7 +31,7 @@ class LabelDesk(param.Parameterized):
     classes = param.Parameter(default=(), doc="Names of the classes that can be chosen, in order.")
     answers = param.Parameter(default=(), doc="The last answers to what was said, each once it is certain.")
 
-    def __init__(self, store: LabelStore, scanner: str, *, submit: Submit, schedule: Submit) -> None:
+    def __init__(self, store: LabelStore, scanner: str, *, submit: Submit, schedule: Schedule) -> None:
         """Read the user's labels.
 
         Args:
@@ -46,7 +45,7 @@ class LabelDesk(param.Parameterized):
         """
         super().__init__(record=LabelRecord("", scanner))
         self.store, self.scanner = store, scanner
-        self._submit, self._schedule = submit, schedule
+        self._background = Background(submit, schedule)
         self._known = store.labels(scanner)
         self.classes = store.classes.names()
         self._newest = _newest(self._known.values())
@@ -90,7 +89,11 @@ class LabelDesk(param.Parameterized):
         """Show the label of a target; what another session saved meanwhile is fetched."""
         self.record = replace(self._committed(target_id), label=self.label_of(target_id))
         self._tell()
-        self._submit(partial(self._fetch, target_id))
+        self._background.run(
+            lambda: (self.store.get(target_id, self.scanner), self.store.classes.names()),
+            lambda found: self._fetched(*found),
+            about=f"reading the label of target {target_id}",
+        )
 
     def say(self, said: Said) -> None:
         """Save a change; said again, it is answered again. What a label cannot hold is refused in words."""
@@ -163,23 +166,23 @@ class LabelDesk(param.Parameterized):
         while (said.target_id, version + 1) in self._made:
             version += 1
         self.state = SaveState("saving", "saving …")
-        self._submit(partial(self._work, said, version, frozenset(self._answered)))
+        self._background.run(
+            partial(self._carried_out, said, version, frozenset(self._answered)),
+            partial(self._done, said),
+            lambda words: self._done(said, ImoError(words)),
+            about=f"saving a label of target {said.target_id}",
+        )
 
-    def _work(self, said: Said, version: int, own: frozenset[str]) -> None:
-        """Carry out a change; in the other thread."""
-        outcome: tuple[LabelRecord, ...] | ImoError
+    def _carried_out(self, said: Said, version: int, own: frozenset[str]) -> tuple[LabelRecord, ...] | ImoError:
+        """Carry out a change, in the other thread; return what was written, or why nothing was."""
         who = {"scanner": self.scanner, "client_id": said.client_id}
         try:
             if said.kind == "save":
-                outcome = (self.store.change(said.target_id, said.fields, expected_version=version, **who),)
-            else:
-                outcome = getattr(self.store, said.kind)(**who, since=said.since, own=own)
+                return (self.store.change(said.target_id, said.fields, expected_version=version, **who),)
+            back_or_forth = self.store.undo if said.kind == "undo" else self.store.redo
+            return back_or_forth(**who, since=said.since, own=own)
         except ImoError as error:
-            outcome = error
-        except Exception as error:
-            log.exception("a label of target %s was not saved", said.target_id)
-            outcome = ImoError(f"unexpected {type(error).__name__}: {error}")
-        self._schedule(partial(self._done, said, outcome))
+            return error
 
     def _done(self, said: Said, outcome: tuple[LabelRecord, ...] | ImoError) -> None:
         self._busy = False
@@ -250,15 +253,6 @@ class LabelDesk(param.Parameterized):
 
     def _count(self) -> str:
         return "1 change" if self.unsaved == 1 else f"{self.unsaved} changes"
-
-    def _fetch(self, target_id: str) -> None:
-        """Look for a newer version; in the other thread."""
-        try:
-            found, classes = self.store.get(target_id, self.scanner), self.store.classes.names()
-        except ImoError as error:
-            log.info("reading the label of target %s: %s", target_id, error)
-            return
-        self._schedule(partial(self._fetched, found, classes))
 
     def _fetched(self, found: LabelRecord, classes: tuple[str, ...]) -> None:
         if classes != self.classes:  # edited elsewhere

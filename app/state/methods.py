@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 import param
 
 from app.computing.events import Event, Failed, MethodFinished, MethodSettings, Progress, Queued, Settings, Stopped
-from app.computing.explainer import Explainer, Ticket
-from app.state.canvas import MethodCanvas, MethodRow
+from app.computing.explainer import Explainer
+from app.state.background import Claim, Schedule
+from app.state.canvas import Canvas, MethodRow
 from app.state.choices import AppState
 from app.state.method_choices import METHOD_CHOICES, known_methods
-from app.state.target import Session
+from app.state.target import SelectedTarget
 
 if TYPE_CHECKING:
     from imo_engine.methods import MethodAttribution
@@ -32,33 +33,31 @@ class MethodDesk:
     def __init__(
         self,
         state: AppState,
-        session: Session,
+        session: SelectedTarget,
         explainer: Explainer,
-        panels: MethodCanvas,
-        schedule: Callable[[Callable[[], None]], object],
+        canvas: Canvas,
+        schedule: Schedule,
         settings: Settings,
         *,
         alive: Callable[[], bool] = lambda: True,
     ) -> None:
-        """Connect the parts; made after ``session``, so that it sees a new target later.
+        """Connect the parts.
 
         Args:
             state: The session's choices.
             session: Explains the target.
             explainer: The process's queue.
-            panels: Where the methods are drawn.
+            canvas: Where the methods are drawn.
             schedule: Runs a function soon where the document may be changed; called from any thread.
             settings: Whose baselines the methods use too.
             alive: Whether a browser is connected.
         """
         self._state, self._session, self._explainer = state, session, explainer
-        self._panels, self._schedule, self._settings, self._alive = panels, schedule, settings, alive
-        self._generation = 0
+        self._canvas, self._schedule, self._settings, self._alive = canvas, schedule, settings, alive
         self._pending = False
-        self._tickets: dict[str, Ticket] = {}
+        self._claims: dict[str, Claim] = {}
         self._rows: dict[str, MethodRow] = {}  # what is known of the target's methods
         self._records: dict[str, MethodAttribution] = {}
-        state.param.watch(self._on_target, "target_id")
         state.param.watch(lambda *_: self._update(), ["compare", "methods"])
         session.param.watch(self._on_status, "status")
 
@@ -74,16 +73,15 @@ class MethodDesk:
         """What the panels show that is complete, with its name for people, from top to bottom."""
         return [(_LABELS[row.name], self._records[row.name]) for row in self.rows if row.state == "done"]
 
-    def close(self) -> None:
-        """Let go of everything; the session has ended."""
-        self._generation += 1
-        self._release(list(self._tickets))
-
-    def _on_target(self, event: object) -> None:
-        self._generation += 1
-        self._release(list(self._tickets))
+    def select(self) -> None:
+        """Follow the session to another target."""
+        self._release(list(self._claims))
         self._rows, self._records = {}, {}
         self._update()
+
+    def close(self) -> None:
+        """Let go of everything; the session has ended."""
+        self._release(list(self._claims))
 
     def _on_status(self, event: param.parameterized.Event) -> None:
         if event.old.kind != event.new.kind:
@@ -93,8 +91,8 @@ class MethodDesk:
         """Ask for what is wanted and not there, let go of what is not wanted, and show it."""
         state, status = self._state, self._session.status
         wanted = known_methods(state.methods) if state.compare and state.target_id else []
-        self._release([name for name in self._tickets if name not in wanted])
-        missing = [name for name in wanted if name not in self._rows and name not in self._tickets]
+        self._release([name for name in self._claims if name not in wanted])
+        missing = [name for name in wanted if name not in self._rows and name not in self._claims]
         if missing and status.kind == "unscored":
             for name in missing:
                 self._rows[name] = MethodRow(name, _LABELS[name], note=status.text, state="failed")
@@ -105,25 +103,16 @@ class MethodDesk:
         self._show()
 
     def _request(self, name: str) -> None:
-        generation, target_id = self._generation, self._state.target_id
-
-        def listener(event: Event) -> None:
-            self._schedule(partial(self._apply, generation, name, event))
-
-        settings = MethodSettings(name, self._settings)
-        self._tickets[name] = self._explainer.request(
-            target_id, listener, settings, session=self._session.name, alive=self._alive
-        )
+        claim = self._claims[name] = Claim(self._explainer, self._schedule, self._session.name, self._alive)
+        claim.ask(self._state.target_id, MethodSettings(name, self._settings), partial(self._hear, name))
 
     def _release(self, names: list[str]) -> None:
         for name in names:
-            self._explainer.release(self._tickets.pop(name))
+            self._claims.pop(name).release()
             if name in self._rows and self._rows[name].state in ("waiting", "computing"):
                 del self._rows[name]
 
-    def _apply(self, generation: int, name: str, event: Event) -> None:
-        if generation != self._generation or name not in self._tickets:
-            return
+    def _hear(self, name: str, event: Event) -> None:
         label = _LABELS[name]
         match event:
             case Queued():
@@ -139,7 +128,7 @@ class MethodDesk:
             case Stopped():
                 self._rows[name] = MethodRow(name, label, note="Stopped; switch it off and on again", state="failed")
         if self._rows[name].state in ("done", "failed"):
-            self._tickets.pop(name)
+            self._claims.pop(name).end()
         self._show()
 
     def _waiting(self, name: str) -> MethodRow:
@@ -159,7 +148,7 @@ class MethodDesk:
 
     def _draw(self) -> None:
         self._pending = False
-        self._panels.show(self._state.compare, self.rows)
+        self._canvas.show_methods(self._state.compare, self.rows)
 
 
 def finished_row(name: str, record: "MethodAttribution") -> MethodRow:

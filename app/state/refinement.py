@@ -2,13 +2,16 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from typing import Literal
 
 from app.computing.events import Event, Failed, Finished, Progress, Settings, Stopped, WindowReady
-from app.computing.explainer import Explainer, Ticket
+from app.state.background import Claim
 from imo_engine.attribution.record import Attribution
 
 __all__ = ["Refined", "Refinement"]
+
+
+Ending = Literal["", "exact", "stopped", "failed"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,67 +29,44 @@ class Refined:
     attribution: Attribution
     window_size: int | None = None
     progress: Progress | None = None
-    ended: str = ""
+    ended: Ending = ""
     message: str = ""
 
 
 class Refinement:
     """One session's wish for exact values of the target that it shows."""
 
-    def __init__(
-        self,
-        explainer: Explainer,
-        schedule: Callable[[Callable[[], None]], object],
-        tell: Callable[[Refined], None],
-        *,
-        alive: Callable[[], bool],
-    ) -> None:
+    def __init__(self, claim: Claim, tell: Callable[[Refined], None]) -> None:
         """Wish for nothing.
 
         Args:
-            explainer: The process's queue.
-            schedule: Runs a function soon where the document may be changed; called from any thread.
-            tell: Called there with what is new.
-            alive: Whether a browser is connected.
+            claim: The session's place in the queue for this.
+            tell: Called where the session may be changed, with what is new.
         """
-        self._explainer, self._schedule, self._tell, self._alive = explainer, schedule, tell, alive
-        self._generation = 0
-        self._ticket: Ticket | None = None
+        self._claim, self._tell = claim, tell
         self._refined: Attribution | None = None
 
     @property
     def running(self) -> bool:
         """Whether exact values are still to come."""
-        return self._ticket is not None
+        return self._claim.held
 
-    def begin(self, target_id: str, attribution: Attribution, settings: Settings, session: str) -> None:
+    def begin(self, target_id: str, attribution: Attribution, settings: Settings) -> None:
         """Wish for exact values in place of ``attribution``, which the explainer has been told to compute when idle."""
-        self.leave()
         self._refined = attribution
-        generation = self._generation
-
-        def listener(event: Event) -> None:
-            self._schedule(partial(self._apply, generation, event))
-
-        self._ticket = self._explainer.request(
-            target_id, listener, settings.exactly, session=session, alive=self._alive, patient=True
-        )
+        self._claim.ask(target_id, settings.exactly, self._hear, patient=True)
 
     def stop(self) -> None:
         """Do without; what is exact already stays."""
-        if self._ticket is not None:
-            self._explainer.cancel(self._ticket)
+        self._claim.cancel()
 
     def leave(self) -> None:
         """Hear no more of it; another target was selected, or the session has ended."""
-        self._generation += 1
-        if self._ticket is not None:
-            self._explainer.release(self._ticket)
-            self._ticket = None
+        self._claim.release()
 
-    def _apply(self, generation: int, event: Event) -> None:
+    def _hear(self, event: Event) -> None:
         known = self._refined
-        if generation != self._generation or known is None:
+        if known is None:
             return
         match event:
             case WindowReady():
@@ -102,6 +82,5 @@ class Refinement:
                 self._end(Refined(known, ended="stopped"))
 
     def _end(self, last: Refined) -> None:
-        self._generation += 1
-        self._ticket = None
+        self._claim.end()
         self._tell(last)

@@ -3,15 +3,15 @@
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import param
 
 from app.computing.events import Event, Failed, Progress, Queued, RepairFinished, RepairSettings, Settings, Stopped
-from app.computing.explainer import Explainer, Ticket
+from app.computing.explainer import Explainer
+from app.state.background import Claim, Schedule
 from app.state.choices import AppState
-from app.state.target import Session
+from app.state.target import SelectedTarget
 from app.survey.survey import RankRange, Survey
 
 if TYPE_CHECKING:
@@ -46,6 +46,9 @@ class Repaired:
         return cls(repair, survey.own_rank(target_id), tuple(one for one in ranks if one is not None), instrument)
 
 
+RepairKind = Literal["idle", "waiting", "computing", "done", "failed", "stopped"]
+
+
 @dataclass(frozen=True)
 class RepairState:
     """What is known of the selected target's repair.
@@ -57,7 +60,7 @@ class RepairState:
         found: The repair, once it is done.
     """
 
-    kind: str = "idle"
+    kind: RepairKind = "idle"
     text: str = ""
     fraction: float | None = None
     found: Repaired | None = field(default=None, compare=False)
@@ -75,14 +78,14 @@ class RepairDesk(param.Parameterized):
     def __init__(
         self,
         state: AppState,
-        session: Session,
+        session: SelectedTarget,
         explainer: Explainer,
-        schedule: Callable[[Callable[[], None]], object],
+        schedule: Schedule,
         settings: Settings,
         *,
         alive: Callable[[], bool] = lambda: True,
     ) -> None:
-        """Connect the parts; made after ``session``, so that it sees a new target later.
+        """Connect the parts.
 
         Args:
             state: The browser session's choices.
@@ -93,12 +96,9 @@ class RepairDesk(param.Parameterized):
             alive: Whether a browser is connected.
         """
         super().__init__()
-        self._choices, self._session, self._explainer = state, session, explainer
-        self._schedule, self._settings, self._alive = schedule, settings, alive
-        self._generation = 0
-        self._ticket: Ticket | None = None
+        self._choices, self._session, self._settings = state, session, settings
+        self._claim = Claim(explainer, schedule, session.name, alive)
         self._asked: set[str] = set()
-        state.param.watch(lambda _: self._begin(), "target_id")
         session.param.watch(self._on_status, "status")
 
     def ask(self) -> None:
@@ -111,7 +111,7 @@ class RepairDesk(param.Parameterized):
     def stop(self) -> None:
         """Give up; the next :meth:`ask` begins anew."""
         if self.state.kind in ("waiting", "computing"):
-            self._release()
+            self._claim.release()
             self._asked.discard(self._choices.target_id)
             self.state = RepairState("stopped", "It was stopped.")
 
@@ -124,22 +124,17 @@ class RepairDesk(param.Parameterized):
 
     def close(self) -> None:
         """Let go of everything; the session has ended."""
-        self._release()
+        self._claim.release()
 
-    def _begin(self) -> None:
-        self._release()
+    def select(self) -> None:
+        """Follow the session to another target, and repair it if that was asked for before."""
+        self._claim.release()
         self.state = RepairState()
         if self._choices.target_id in self._asked:
             self._continue()
 
-    def _release(self) -> None:
-        self._generation += 1
-        if self._ticket is not None:
-            self._explainer.release(self._ticket)
-            self._ticket = None
-
     def _on_status(self, event: param.parameterized.Event) -> None:
-        if self.state.kind == "waiting" and self._ticket is None and event.old.kind != event.new.kind:
+        if self.state.kind == "waiting" and not self._claim.held and event.old.kind != event.new.kind:
             self._continue()
 
     def _continue(self) -> None:
@@ -154,20 +149,11 @@ class RepairDesk(param.Parameterized):
                 self.state = RepairState("stopped", "It needs the whole attribution; compute that again.")
             return
         self.state = RepairState("waiting", "Waiting for the engine …")
-        generation = self._generation
-
-        def listener(event: Event) -> None:
-            self._schedule(partial(self._apply, generation, event))
-
         # a weak one: the queue keeps what it was asked for as long as the answer
         settings = RepairSettings(self._settings, known=weakref.ref(attribution))
-        self._ticket = self._explainer.request(
-            self._choices.target_id, listener, settings, session=self._session.name, alive=self._alive
-        )
+        self._claim.ask(self._choices.target_id, settings, self._hear)
 
-    def _apply(self, generation: int, event: Event) -> None:
-        if generation != self._generation:
-            return
+    def _hear(self, event: Event) -> None:
         match event:
             case Queued():
                 self.state = RepairState("waiting", "Waiting for the engine …")
@@ -183,7 +169,7 @@ class RepairDesk(param.Parameterized):
             case Stopped():
                 self.state = RepairState("stopped", "It was stopped.")
         if self.state.kind in ("done", "failed", "stopped"):
-            self._ticket = None
+            self._claim.end()
 
 
 def repair_words(found: Repaired) -> str:

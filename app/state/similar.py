@@ -1,6 +1,5 @@
 """Similar outliers of the shown target: near in latent space, or odd for the same reason. Needs no browser."""
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -9,13 +8,11 @@ import param
 
 from app.findings.findings import Findings
 from app.findings.likeness import Neighbour, same_cause
+from app.state.background import Background, Schedule, Submit
 from app.survey.latents import Latents
 from app.survey.survey import Survey
-from imo_engine.errors import ImoError
 
 __all__ = ["CAUSE", "LATENT", "Similar", "SimilarDesk"]
-
-log = logging.getLogger(__name__)
 
 CAUSE, LATENT = "cause", "latent"
 """What is compared: attribution profiles, or latents."""
@@ -60,8 +57,8 @@ class SimilarDesk(param.Parameterized):
         findings: Findings,
         latents: Latents,
         *,
-        submit: Callable[[Callable[[], None]], object],
-        schedule: Callable[[Callable[[], None]], object],
+        submit: Submit,
+        schedule: Schedule,
     ) -> None:
         """Start with nothing.
 
@@ -75,8 +72,7 @@ class SimilarDesk(param.Parameterized):
         """
         super().__init__()
         self._survey, self._targets, self._findings, self._latents = survey, targets, findings, latents
-        self._submit, self._schedule = submit, schedule
-        self._turn = 0
+        self._background = Background(submit, schedule)
         self._target, self._way = "", CAUSE
 
     def show(self, target_id: str) -> None:
@@ -97,10 +93,10 @@ class SimilarDesk(param.Parameterized):
 
     def close(self) -> None:
         """Show nothing any more; the session has ended."""
-        self._turn += 1
+        self._background.renew()
 
     def _look(self) -> None:
-        self._turn += 1
+        self._background.renew()
         targets = frozenset(self._targets())
         total = len(targets)
         if not self._target:
@@ -118,27 +114,20 @@ class SimilarDesk(param.Parameterized):
             )
         else:
             self.similar = Similar(self._target, LATENT, total=total, pending=True)
-            self._submit(partial(self._work, self._turn, self._target, targets))
+            show = partial(self._show_near, self._target, len(targets))
+            self._background.run(
+                partial(self._near, self._target, targets),
+                show,
+                lambda words: show(((), words)),
+                about=f"looking for targets near {self._target} in latent space",
+            )
 
-    def _work(self, turn: int, target_id: str, targets: frozenset[str]) -> None:
-        if turn != self._turn:
-            return
-        found: list[tuple[str, float]] = []
-        problem = ""
-        try:
-            survey = self._survey()
-            problem = str(survey.spectra.problem[survey.spectra.row(target_id)])
-            near = [] if problem else self._latents.map(survey).nearest(target_id, len(survey.spectra))
-            found = [one for one in near if one[0] in targets][:_COUNT]
-        except ImoError as error:
-            problem = str(error)
-        except Exception as error:
-            log.exception("targets near %s", target_id)
-            problem = f"unexpected {type(error).__name__}: {error}"
-        shown = tuple(Neighbour(*one) for one in found)
-        result = Similar(target_id, LATENT, shown, total=len(targets), problem=problem)
-        self._schedule(partial(self._show, turn, result))
+    def _near(self, target_id: str, targets: frozenset[str]) -> tuple[tuple[Neighbour, ...], str]:
+        """Return the nearest that the session may see, or none and why, in the other thread."""
+        survey = self._survey()
+        problem = str(survey.spectra.problem[survey.spectra.row(target_id)])
+        near = [] if problem else self._latents.map(survey).nearest(target_id, len(survey.spectra))
+        return tuple(Neighbour(*one) for one in near if one[0] in targets)[:_COUNT], problem
 
-    def _show(self, turn: int, result: Similar) -> None:
-        if turn == self._turn:
-            self.similar = result
+    def _show_near(self, target_id: str, total: int, found: tuple[tuple[Neighbour, ...], str]) -> None:
+        self.similar = Similar(target_id, LATENT, found[0], total=total, problem=found[1])

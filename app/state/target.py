@@ -1,9 +1,9 @@
 """What happens when a target is selected: one object a browser session, usable without a browser."""
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Literal
 
 import numpy as np
 import param
@@ -19,20 +19,21 @@ from app.computing.events import (
     Stopped,
     WindowReady,
 )
-from app.computing.explainer import Explainer, Ticket
+from app.computing.explainer import Explainer
 from app.findings.reasons import Reason, Reasons, marks
+from app.state.background import Background, Claim, Schedule, Submit
 from app.state.canvas import Canvas
 from app.state.choices import AppState
 from app.state.refinement import Refined, Refinement
 from app.state.words import duration_words, finished_words, in_detail, progress_words, within
 from app.survey.survey import Survey
 from imo_engine.attribution.record import Attribution
-from imo_engine.errors import ImoError
 from imo_engine.reasons.significance import significance_or_why
 
-__all__ = ["Session", "Status"]
+__all__ = ["SelectedTarget", "Status"]
 
-log = logging.getLogger(__name__)
+
+State = Literal["idle", "queued", "computing", "done", "failed", "stopped", "unscored"]
 
 
 @dataclass(frozen=True)
@@ -47,14 +48,14 @@ class Status:
         detail: More of it, shown when the mouse is over it.
     """
 
-    kind: str = "idle"
+    kind: State = "idle"
     text: str = "Select a target"
     fraction: float | None = None
     refining: bool = False
     detail: str = ""
 
 
-class Session(param.Parameterized):
+class SelectedTarget(param.Parameterized):
     """Follows the selected target: shows its spectrum at once and its attribution as it is computed.
 
     Only the newest selection counts: every event carries the number of the claim it answers, and those of
@@ -69,12 +70,13 @@ class Session(param.Parameterized):
         state: AppState,
         explainer: Explainer,
         sources: Canvas,
-        schedule: Callable[[Callable[[], object]], object],
+        schedule: Schedule,
         settings: Settings | None = None,
         *,
         alive: Callable[[], bool] = lambda: True,
+        send: Callable[[], None] = lambda: None,
         reasons: Reasons | None = None,
-        think: Callable[[Callable[[], None]], object] = lambda work: work(),
+        think: Submit = lambda work: work(),
         ahead: Callable[[str], list[str]] = lambda target_id: [],
         idle: Callable[[], list[str]] = list,
     ) -> None:
@@ -83,11 +85,11 @@ class Session(param.Parameterized):
         Args:
             state: The session's choices.
             explainer: The process's queue.
-            sources: The session's plots, or what stands in for them.
-            schedule: Runs a function soon where the document may be changed; called from any thread. What follows one
-                that returns True may be run after that was sent.
+            sources: The session's plots.
+            schedule: Runs a function soon where the session may be changed; called from any thread.
             settings: How targets are explained.
             alive: Whether a browser is connected.
+            send: Called by a scheduled function: what it has changed is to be seen before what follows it.
             reasons: Works out why a finished target is odd; by default nobody does.
             think: Runs that in another thread.
             ahead: Names the targets to compute when the given one is finished, before it is refined.
@@ -97,15 +99,13 @@ class Session(param.Parameterized):
         self._state = state
         self._explainer = explainer
         self._sources = sources
-        self._schedule = schedule
+        self._schedule, self._send = schedule, send
         self._settings = settings or Settings()
-        self._alive = alive
-        self._ticket: Ticket | None = None
-        self._generation = 0
-        self._reasons, self._think, self._ahead, self._idle = reasons, think, ahead, idle
-        self._refinement = Refinement(explainer, schedule, self._on_refined, alive=alive)
+        self._reasons, self._ahead, self._idle = reasons, ahead, idle
+        self._background = Background(think, schedule)
+        self._claim = Claim(explainer, schedule, self.name, alive)
+        self._refinement = Refinement(Claim(explainer, schedule, self.name, alive), self._on_refined)
         self.attribution: Attribution | None = None
-        state.param.watch(self._on_target, "target_id")
 
     @property
     def survey(self) -> Survey:
@@ -126,63 +126,46 @@ class Session(param.Parameterized):
         """Stop the running computation; what is there already stays."""
         if self._refinement.running:
             self._refinement.stop()
-        elif self._ticket is not None:
-            self._explainer.cancel(self._ticket)
+        else:
+            self._claim.cancel()
 
     def retry(self) -> None:
         """Compute the selected target again, after it was stopped or failed."""
         if self._state.target_id:
-            self._select(self._state.target_id)
+            self.select(self._state.target_id)
 
     def close(self) -> None:
         """Let go of everything; the session has ended."""
-        self._generation += 1
-        if self._ticket is not None:
-            self._explainer.release(self._ticket)
-            self._ticket = None
-        self._refinement.leave()
+        self._leave()
         if self._reasons is not None:
             self._explainer.anticipate((), self._settings, session=self.name)
 
-    def _on_target(self, event: param.parameterized.Event) -> None:
-        if event.new:
-            self._select(event.new)
-
-    def _select(self, target_id: str) -> None:
-        self._generation += 1
-        generation = self._generation
-        if self._ticket is not None:
-            self._explainer.release(self._ticket)
-            self._ticket = None
-        self._refinement.leave()
+    def select(self, target_id: str) -> None:
+        """Show a target's spectrum, and ask for its attribution."""
+        self._leave()
+        if not target_id:
+            return
         survey = self.survey
         row = survey.spectra.row(target_id)
-        self._schedule(partial(self._show_spectrum, generation, row))
+        self._background.hand_back(partial(self._show_spectrum, row))
         self.attribution, self.reason = None, None
         problem = str(survey.spectra.problem[row])
         if problem:
             self.status = Status("unscored", f"Not scored: {problem}")
             return
         self.status = Status("queued", "Waiting for the engine", None)
+        self._claim.ask(target_id, self._settings, self._hear)
 
-        def listener(event: Event) -> None:
-            self._schedule(partial(self._apply, generation, event))
+    def _leave(self) -> None:
+        self._background.renew()
+        self._claim.release()
+        self._refinement.leave()
 
-        self._ticket = self._explainer.request(
-            target_id, listener, self._settings, session=self.name, alive=self._alive
-        )
+    def _show_spectrum(self, row: int) -> None:
+        self._sources.show_spectrum(self.survey.spectra, row)
+        self._send()
 
-    def _show_spectrum(self, generation: int, row: int) -> bool:
-        if generation == self._generation:
-            self._sources.show_spectrum(self.survey.spectra, row)
-        return True  # send it before all else
-
-    def _apply(self, generation: int, event: Event) -> bool:
-        if generation == self._generation:
-            self._show(generation, event)
-        return isinstance(event, Finished)  # then send it
-
-    def _show(self, generation: int, event: Event) -> None:
+    def _hear(self, event: Event) -> None:
         sources = self._sources
         match event:
             case Queued():
@@ -206,8 +189,9 @@ class Session(param.Parameterized):
                 if reason is not None:
                     self.reason = reason
                 else:
-                    self._explain_reason(generation, attribution)
+                    self._explain_reason(attribution)
                 self._look_ahead(attribution)
+                self._send()
             case Failed(message):
                 self.status = Status("failed", f"Could not be explained: {message}")
             case Stopped():
@@ -232,7 +216,7 @@ class Session(param.Parameterized):
             wanted += [one for one in self._computable(self._idle()) if one not in near]
         self._explainer.anticipate(wanted, settings, session=self.name)
         if not attribution.exact:
-            self._refinement.begin(target_id, attribution, settings, self.name)
+            self._refinement.begin(target_id, attribution, settings)
 
     def _on_refined(self, refined: Refined) -> None:
         attribution = self.attribution = refined.attribution
@@ -248,32 +232,23 @@ class Session(param.Parameterized):
         elif refined.ended == "exact":
             self._show_attribution(attribution)
             self.status = Status("done", finished_words(attribution), 1.0, detail=in_detail(attribution))
-            self._explain_reason(self._generation, attribution)
+            self._explain_reason(attribution)
         else:
             why = f": {refined.message}" if refined.message else ""
             self.status = Status("stopped", f"{about}; exact values were not computed{why}")
 
-    def _explain_reason(self, generation: int, attribution: Attribution) -> None:
+    def _explain_reason(self, attribution: Attribution) -> None:
         """Work out why the finished target is odd."""
         reasons, target_id, survey = self._reasons, self._state.target_id, self.survey
-        if reasons is None:
-            return
+        if reasons is not None:
+            self._background.run(
+                lambda: reasons.of(survey, target_id, attribution),
+                partial(self._show_reason, attribution),
+                about=f"working out why target {target_id} is odd",
+                anyway=True,  # it is kept for the next time, and to compare others with
+            )
 
-        def work() -> None:
-            try:
-                reason = reasons.of(survey, target_id, attribution)
-            except ImoError as error:
-                log.warning("why target %s is odd: %s", target_id, error)
-            except Exception:
-                log.exception("why target %s is odd", target_id)
-            else:
-                self._schedule(partial(self._show_reason, generation, reason, attribution))
-
-        self._think(work)
-
-    def _show_reason(self, generation: int, reason: Reason, attribution: Attribution) -> None:
-        if generation != self._generation:
-            return
+    def _show_reason(self, attribution: Attribution, reason: Reason) -> None:
         self._draw_reason(reason, attribution)
         self.reason = reason
 

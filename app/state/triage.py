@@ -54,6 +54,7 @@ class Triage(param.Parameterized):
     within = param.ClassSelector(class_=Subset, default=None, allow_None=True, doc="Only these targets; None: all.")
     unlabelled_first = param.Boolean(default=False, doc="Targets with neither class nor quality before all others.")
     shown = param.Parameter(default=(), doc="Identifiers that pass the filters, in order.")
+    own = param.Parameter(default=(), doc="Targets that the user brought, the newest first; all else follows before.")
     words = param.String(default="", doc="What the last move or search has to say.")
 
     def __init__(self, state: AppState, survey: Survey, label_of: Callable[[str], Label]) -> None:
@@ -81,11 +82,6 @@ class Triage(param.Parameterized):
         return (*self._own, *(target for target in ranked if target not in survey.candidates))
 
     @property
-    def own(self) -> tuple[str, ...]:
-        """Targets that the user brought, the newest first."""
-        return self._own
-
-    @property
     def selected(self) -> str:
         """The selected target; empty if none."""
         return self._state.target_id
@@ -99,13 +95,19 @@ class Triage(param.Parameterized):
         """Return what ``only`` may be; what the survey says of targets only where it says it of one."""
         here = set(self.targets)
         kinds = [kind for kind, targets in self._kinds.items() if targets & here]
-        return [ALL, UNLABELLED, STARRED, *([YOURS] if self._own else []), *kinds, *classes]
+        return [ALL, UNLABELLED, STARRED, *([YOURS] if self._own else []), *kinds, *map(self._class_choice, classes)]
+
+    def _class_choice(self, name: str) -> str:
+        """Return what the filter for a class is called: by its name, unless another filter is."""
+        taken = name in (ALL, UNLABELLED, STARRED, YOURS) or name in self._kinds
+        return f"{name} (class)" if taken else name
 
     def add(self, target_ids: Sequence[str], survey: Survey) -> None:
         """Put targets that the user brought on top; ``survey`` has them."""
         self._survey, self._kinds = survey, _kinds(survey)
         self._own = (*target_ids, *(one for one in self._own if one not in target_ids))
         self._arrange()
+        self.own = self._own
 
     def sorted_as(self, target_ids: Sequence[str] | None) -> None:
         """Follow the table, whose columns sort; None: no column does."""
@@ -187,7 +189,8 @@ class Triage(param.Parameterized):
                 return target in self._own
         if self.only in self._kinds:
             return target in self._kinds[self.only]
-        return self._label_of(target).label_class == self.only
+        label_class = self._label_of(target).label_class
+        return label_class != "" and self._class_choice(label_class) == self.only
 
     def _near(self, targets: list[str], ra: float, dec: float) -> tuple[list[str], str]:
         spectra = self._survey.spectra

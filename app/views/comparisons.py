@@ -9,12 +9,7 @@ from bokeh.events import DocumentReady
 from bokeh.models import Model
 
 from app.browser.channel import Bridge
-from app.state.groups import GroupDesk
-from app.state.labels import LabelDesk
-from app.state.similar import SimilarDesk
-from app.state.triage import Triage
-from app.state.workspace import Workspace
-from app.survey.survey import Survey
+from app.state.session import Session
 from app.views.dialogs.groups import GroupsDialog, SubsetMark
 from app.views.reasons.similar import SimilarPanel
 from app.views.spectrum.latent import LatentView
@@ -30,53 +25,54 @@ class Comparisons:
         mark: What says above the table that it is filtered.
         groups: Dialog.
         latent: Panel for below the plots.
+        close: Lets go of everything; the session has ended.
     """
 
     def __init__(
         self,
-        workspace: Workspace,
-        survey: Callable[[], Survey],
-        triage: Triage,
-        desk: LabelDesk,
+        session: Session,
         learned: Callable[[Sequence[str]], object],
-        schedule: Callable[[Callable[[], None]], object],
         later: Callable[[Callable[[], None]], object],
     ) -> None:
         """Connect them.
 
         Args:
-            workspace: What all sessions share.
-            survey: Gives the targets there are now.
-            triage: The session's order and selection.
-            desk: Its labels.
+            session: Compares targets.
             learned: Called, where the page may be changed, with targets that have been explained.
-            schedule: Runs a function soon where the page may be changed; called from any thread.
-            later: The same in a second or two, called where the page may be changed: while many targets are
+            later: Runs a function in a second or two, called where the page may be changed: while many targets are
                 explained one after the other, nothing is to jump about under the mouse.
         """
-        findings = workspace.reasons.findings
-        way: dict[str, Any] = {"submit": workspace.thinking.submit, "schedule": schedule}
-        self._triage = triage
-        self._similar = SimilarDesk(survey, lambda: triage.targets, findings, workspace.latents, **way)
-        self._groups = GroupDesk(findings, lambda: triage.targets, **way)
-        self.latent = LatentView(survey, workspace.latents, triage, desk, **way)
-        self.groups = GroupsDialog(self._groups, triage, findings, schedule)
+        workspace, triage, labels, schedule = session.workspace, session.triage, session.labels, session.schedule
+        findings, groups = workspace.reasons.findings, session.groups
+        self._session = session
+        self.latent = LatentView(
+            lambda: session.survey,
+            workspace.latents,
+            triage,
+            labels,
+            submit=workspace.thinking.submit,
+            schedule=schedule,
+        )
+        self.groups = GroupsDialog(groups, triage, findings, schedule)
         self.mark = SubsetMark(triage, self.latent.forget_lasso)
-        self.similar = SimilarPanel(self._similar, survey, findings, desk.label_of, self._group_name, schedule)
+        self.similar = SimilarPanel(
+            session.similar, lambda: session.survey, findings, labels.label_of, self._group_name, schedule
+        )
         self._bridge = Bridge()
         for action, listener in {
-            "open": triage.select, "similar": self._similar.choose, "group": self.groups.show,
+            "open": triage.select, "similar": session.similar.choose, "group": self.groups.show,
             "group-of": self.groups.show_of, "subset-clear": self.mark.clear,
         }.items():  # fmt: skip
             self._bridge.on(action, listener)
-        self._groups.param.watch(lambda _: self.similar.update(), "groups")
-        desk.param.watch(lambda _: self.similar.update(), "changed")
+        groups.param.watch(lambda _: self.similar.update(), "groups")
+        labels.param.watch(lambda _: self.similar.update(), "changed")
+        triage.param.watch(lambda _: self.latent.refresh(), "own")
+        session.choices.param.watch(lambda event: self.latent.mark(event.new), "target_id")
 
         self._learned, self._later = learned, later
         self._news: list[str] = []
         self._painted = False
-        self._stop = findings.listen(lambda targets: schedule(partial(self._hear, targets)))
-        self._groups.learned()
+        self.close = findings.listen(lambda targets: schedule(partial(self._hear, targets)))
 
     @property
     def actions(self) -> dict[str, Callable[[], None]]:
@@ -87,22 +83,6 @@ class Comparisons:
         """Let the buttons speak when the document is ready; ``anchor`` is any model of the page."""
         self._bridge.attach(document, anchor)
         document.on_event(DocumentReady, self._on_painted)
-
-    def follow(self, target_id: str) -> None:
-        """Show what is similar to a target, and where it is."""
-        self._similar.show(target_id)
-        self.latent.mark(target_id)
-
-    def refresh(self) -> None:
-        """Take targets in that the user brought."""
-        self._similar.learned()
-        self.latent.refresh()
-
-    def close(self) -> None:
-        """Let go of everything; the session has ended."""
-        self._stop()
-        self._similar.close()
-        self._groups.close()
 
     def _on_painted(self, event: object) -> None:
         # a table that is patched before the browser has built it fails there (Panel 1.9.4)
@@ -115,7 +95,7 @@ class Comparisons:
         self._news += targets
         if not self._painted:
             return
-        if self._triage.selected in targets:
+        if self._session.triage.selected in targets:
             self._tell()
         elif not waiting:
             self._later(self._tell)
@@ -124,11 +104,10 @@ class Comparisons:
         news, self._news = self._news, []
         if news:
             self._learned(news)
-            self._similar.learned()
-            self._groups.learned()
+            self._session.learned()
 
     def _group_name(self, target_id: str) -> str:
-        group = self._groups.of(target_id)
+        group = self._session.groups.of(target_id)
         return "" if group is None else group.name
 
     def dialogs(self) -> list[pn.viewable.Viewer]:

@@ -13,7 +13,7 @@ from bokeh.document import Document
 from bokeh.models import ColumnDataSource, Div
 from bokeh.server.server import Server
 
-from app.browser.page_turns import page_schedule
+from app.browser.page_turns import PageTurns
 from app.server.bokeh_patches import send_together
 
 
@@ -43,7 +43,7 @@ def break_once(turn: int, words: list[Div], document: Document) -> None:
 
 def use_the_socket_meanwhile(turn: int, pane: pn.pane.HTML, document: Document) -> None:
     """Change a pane of Panel while something else is being written to the socket, and again in a turn soon after."""
-    schedule, loop = page_schedule(document), asyncio.get_running_loop()
+    schedule, loop = PageTurns.of(document), asyncio.get_running_loop()
     (connection,) = document.session_context.session._subscribed_connections
     in_use = connection._socket.write_lock
     assert in_use.acquire().done()

@@ -1,19 +1,16 @@
 """The sheet that explains inverse occlusion: words, a window to drag, and log p of what it makes."""
 
-from collections.abc import Callable
 from functools import partial
 
 import numpy as np
 import panel as pn
 
 from app.browser.hybrid import connect_hybrid
-from app.computing.events import Settings
 from app.html.explanation import EXPLANATION_STYLE, explanation_html
 from app.plots.colours import LIGHT, Colours
 from app.plots.hybrid import HybridPlots
-from app.state.choices import AppState
 from app.state.hybrid import Answer, HybridDesk, Stage
-from app.state.target import Session
+from app.state.session import Session
 
 __all__ = ["ExplanationSheet"]
 
@@ -36,25 +33,18 @@ _SHEET = {
 class ExplanationSheet(pn.viewable.Viewer):
     """Lies over the page while ``state.explaining``; shows the selected target, made when first wanted."""
 
-    def __init__(
-        self,
-        state: AppState,
-        session: Session,
-        settings: Settings,
-        *,
-        submit: Callable[[Callable[[], None]], object],
-        schedule: Callable[[Callable[[], None]], object],
-    ) -> None:
-        """Connect the parts; the sheet is hidden."""
+    def __init__(self, session: Session) -> None:
+        """Follow a session; the sheet is hidden."""
         super().__init__()
-        self._state, self._session, self._settings = state, session, settings
+        state, schedule = session.choices, session.schedule
+        self._state, self._session = state, session
         self._plots: HybridPlots | None = None  # made when they are first wanted
         self._look = LIGHT, False
         self._schedule = schedule
         self.desk = HybridDesk(
             lambda: session.survey,
-            settings,
-            submit=submit,
+            session.workspace.settings,
+            submit=session.workspace.thinking.submit,
             schedule=schedule,
             on_stage=self._on_stage,
             on_answer=self._on_answer,
@@ -79,7 +69,7 @@ class ExplanationSheet(pn.viewable.Viewer):
             self._plots.paint(colours, large=large)
 
     def _build(self) -> HybridPlots:
-        plots = HybridPlots(self._session.survey.spectra.wavelength, self._settings.window_sizes)
+        plots = HybridPlots(self._session.survey.spectra.wavelength, self._session.workspace.settings.window_sizes)
         connect_hybrid(plots)
         plots.on_question(self.desk.ask, self.desk.stop)
         plots.paint(self._look[0], large=self._look[1])
@@ -128,8 +118,8 @@ class ExplanationSheet(pn.viewable.Viewer):
 
     def _hints(self, target_id: str) -> dict[int, int]:
         """Return where each window size sees most, where that is known: the first pixel of the window."""
-        found = self._session.attribution
-        if found is None or self._session.target_id != target_id:
+        found = self._session.target.attribution
+        if found is None or self._state.target_id != target_id:
             return {}
         hints = {}
         for size, mean in zip(found.window_sizes, found.mean, strict=True):

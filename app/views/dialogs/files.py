@@ -9,10 +9,7 @@ import panel as pn
 import panel_material_ui as pmui
 
 from app.labels import exchange
-from app.state.labels import LabelDesk
-from app.state.methods import MethodDesk
-from app.state.repair import RepairDesk
-from app.state.target import Session
+from app.state.session import Session
 from app.survey.uploads import UploadLimits
 from app.views.dialogs.candidate import BoundedFileInput
 from app.views.dialogs.object_files import ObjectDownloads
@@ -25,21 +22,11 @@ __all__ = ["FilesDialog"]
 class FilesDialog(pn.viewable.Viewer):
     """Downloads are made when they are asked for."""
 
-    def __init__(
-        self,
-        session: Session,
-        desk: LabelDesk,
-        methods: MethodDesk,
-        repairs: RepairDesk,
-        dark: Callable[[], bool],
-        schedule: Callable[[Callable[[], None]], object],
-    ) -> None:
-        """Build the dialog, closed; the session gives survey and attribution, ``dark`` whether colours are.
-
-        ``schedule`` runs a function in turn with everything else that changes the page (see ``ProgressStrip``).
-        """
+    def __init__(self, session: Session, dark: Callable[[], bool]) -> None:
+        """Build the dialog, closed; the session gives what is written, ``dark`` whether colours are."""
         super().__init__()
-        self._session, self._desk = session, desk
+        self._session, self._desk = session, session.labels
+        desk = session.labels
         name = exchange.vi_file_name(session.survey.title, desk.scanner)
         style = {"size": "small", "variant": "outlined", "margin": (4, 6, 4, 0)}
         self.labels = Downloads(
@@ -47,7 +34,7 @@ class FilesDialog(pn.viewable.Viewer):
             ("Labels, ECSV", self._ecsv, f"{name.removesuffix('.csv')}.ecsv"),
             **style,
         )
-        self.object = ObjectDownloads(session, desk, methods, repairs, dark, schedule, lambda: self.dialog.open, style)
+        self.object = ObjectDownloads(session, dark, lambda: self.dialog.open, style)
         limits = UploadLimits(files=1, bytes=exchange.MAX_BYTES)
         self.upload = BoundedFileInput(
             limits, label="Import labels (CSV)", variant="outlined", size="small", margin=(4, 0)

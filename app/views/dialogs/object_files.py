@@ -12,10 +12,7 @@ from typing import Any
 import panel as pn
 
 from app.exports.standalone import StandaloneObject, standalone_html
-from app.state.labels import LabelDesk
-from app.state.methods import MethodDesk
-from app.state.repair import RepairDesk
-from app.state.target import Session
+from app.state.session import Session
 from app.views.downloads import Downloads
 from imo_engine.attribution.record import Attribution
 from imo_engine.errors import InputError
@@ -33,15 +30,7 @@ class ObjectDownloads(pn.viewable.Viewer):
     """Buttons that can be pressed once the attribution is complete; files are made when they are asked for."""
 
     def __init__(
-        self,
-        session: Session,
-        desk: LabelDesk,
-        methods: MethodDesk,
-        repairs: RepairDesk,
-        dark: Callable[[], bool],
-        schedule: Callable[[Callable[[], None]], object],
-        seen: Callable[[], bool],
-        style: dict[str, Any],
+        self, session: Session, dark: Callable[[], bool], seen: Callable[[], bool], style: dict[str, Any]
     ) -> None:
         """Build the buttons in the given style; files have the methods and the repair that are complete on the page.
 
@@ -49,7 +38,14 @@ class ObjectDownloads(pn.viewable.Viewer):
         ``seen``; :meth:`update` before they are.
         """
         super().__init__()
-        self._session, self._desk, self._methods, self._repairs, self._dark = session, desk, methods, repairs, dark
+        target, schedule = session.target, session.schedule
+        self._session, self._desk, self._methods, self._repairs = (
+            target,
+            session.labels,
+            session.methods,
+            session.repair,
+        )
+        self._dark = dark
         self.downloads = Downloads(
             ("Attribution, ECSV", self._ecsv, "attribution.ecsv"),
             ("Attribution, netCDF", self._netcdf, "attribution.nc"),
@@ -61,7 +57,7 @@ class ObjectDownloads(pn.viewable.Viewer):
             disabled=True,
             **style,
         )
-        session.param.watch(lambda _: schedule(self.update) if seen() else None, "status")
+        target.param.watch(lambda _: schedule(self.update) if seen() else None, "status")
 
     def update(self) -> None:
         """Let them be pressed if the attribution is complete, and name the files after the target."""

@@ -8,7 +8,7 @@ import panel as pn
 
 from app.state.choices import AppState
 from app.state.links import sky_links
-from app.state.target import Session
+from app.state.session import Session
 from app.survey.survey import Survey
 
 __all__ = ["WhoPanel"]

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import panel as pn
 
 from app.html.why import WHY_STYLE, why_html
-from app.state.target import Session
+from app.state.target import SelectedTarget
 
 __all__ = ["WhyPanel"]
 
@@ -20,7 +20,7 @@ _WAITING = {
 class WhyPanel(pn.viewable.Viewer):
     """Follows the session's reason."""
 
-    def __init__(self, session: Session, schedule: Callable[[Callable[[], None]], object]) -> None:
+    def __init__(self, session: SelectedTarget, schedule: Callable[[Callable[[], None]], object]) -> None:
         """Build the panel; it changes in turn with everything else that is scheduled (see ``ProgressStrip``)."""
         super().__init__()
         self._session = session

@@ -1,6 +1,5 @@
 """Latent space over the lower panels: made when it is first asked for, in step with the selection both ways."""
 
-import logging
 from collections.abc import Callable
 from functools import partial
 from html import escape
@@ -11,16 +10,14 @@ import panel_material_ui as pmui
 
 from app.plots.colours import LIGHT, Colours
 from app.plots.latent import COLOURINGS, Colouring, LatentPlot, by_class, by_number
+from app.state.background import Background, Schedule, Submit
 from app.state.labels import LabelDesk
 from app.state.triage import Subset, Triage
 from app.survey.latents import LatentMap, Latents
 from app.survey.survey import Survey
 from app.views.look import SMALL_FIELDS
-from imo_engine.errors import ImoError
 
 __all__ = ["LatentView"]
-
-log = logging.getLogger(__name__)
 
 _HEIGHT = 400
 _DRAWER = {  # over the lower panels, which so need not be arranged anew
@@ -44,8 +41,8 @@ class LatentView(pn.viewable.Viewer):
         triage: Triage,
         desk: LabelDesk,
         *,
-        submit: Callable[[Callable[[], None]], object],
-        schedule: Callable[[Callable[[], None]], object],
+        submit: Submit,
+        schedule: Schedule,
     ) -> None:
         """Build an empty panel.
 
@@ -59,8 +56,8 @@ class LatentView(pn.viewable.Viewer):
         """
         super().__init__()
         self._survey, self._latents, self._triage, self._desk = survey, latents, triage, desk
-        self._submit, self._schedule = submit, schedule
-        self._colours, self._large, self._turn = LIGHT, False, 0
+        self._background, self._schedule = Background(submit, schedule), schedule
+        self._colours, self._large = LIGHT, False
         self.plot: LatentPlot | None = None
         self._facts: dict[str, np.ndarray] = {}
         self.colour = pmui.Select(
@@ -97,8 +94,13 @@ class LatentView(pn.viewable.Viewer):
         """Bring new targets in, if the panel is shown."""
         survey = self._survey()
         if self.panel.visible and (self.plot is None or not set(self._visible(survey)) <= set(self.plot.targets)):
-            self._turn += 1
-            self._submit(partial(self._work, self._turn, survey))
+            self._background.renew()
+            self._background.run(
+                partial(self._mapped, survey),
+                partial(self._show, survey),
+                lambda words: self._say(f"There is no latent space: {words}"),
+                about="mapping latent space",
+            )
 
     def mark(self, target_id: str) -> None:
         """Mark the selected target."""
@@ -121,22 +123,12 @@ class LatentView(pn.viewable.Viewer):
         scored = set(survey.spectra.target_id[np.isfinite(survey.log_prob)].tolist())
         return [target for target in self._triage.targets if target in scored]
 
-    def _work(self, turn: int, survey: Survey) -> None:
-        try:
-            import holoviews  # noqa: F401 - takes a second, which the page must not wait for
+    def _mapped(self, survey: Survey) -> LatentMap:
+        import holoviews  # noqa: F401 - takes a second, which the page must not wait for
 
-            latents = self._latents.map(survey)
-        except ImoError as error:
-            self._schedule(partial(self._say, f"There is no latent space: {error}"))
-        except Exception as error:
-            log.exception("latent space")
-            self._schedule(partial(self._say, f"unexpected {type(error).__name__}: {error}"))
-        else:
-            self._schedule(partial(self._show, turn, survey, latents))
+        return self._latents.map(survey)
 
-    def _show(self, turn: int, survey: Survey, latents: LatentMap) -> None:
-        if turn != self._turn:
-            return
+    def _show(self, survey: Survey, latents: LatentMap) -> None:
         wanted = set(self._visible(survey))
         latents = latents.only([target in wanted for target in latents.target_id.tolist()])
         if not len(latents.target_id):

@@ -6,7 +6,7 @@ from html import escape
 import panel as pn
 import panel_material_ui as pmui
 
-from app.state.target import Session, Status
+from app.state.target import SelectedTarget, Status
 
 __all__ = ["ProgressStrip"]
 
@@ -16,7 +16,7 @@ class ProgressStrip(pn.viewable.Viewer):
 
     def __init__(
         self,
-        session: Session,
+        session: SelectedTarget,
         schedule: Callable[[Callable[[], None]], object],
         soon: Callable[[Callable[[], None]], object],
     ) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import panel as pn
 
 from app.state.choices import AppState
-from app.state.target import Session
+from app.state.session import Session
 
 __all__ = ["TargetStrip"]
 

@@ -4,12 +4,12 @@ import random
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
-from app.browser.page_turns import in_order
+from app.browser.page_turns import PageTurns
 
 
 def test_whatever_order_the_document_chooses():
     later, done = [], []
-    put = in_order(later.append)
+    put = PageTurns(later.append)
     for number in range(20):
         put(lambda number=number: done.append(number))
     random.Random(1).shuffle(later)
@@ -20,7 +20,7 @@ def test_whatever_order_the_document_chooses():
 
 def test_one_that_breaks_takes_only_itself():
     later, done = [], []
-    put = in_order(later.append)
+    put = PageTurns(later.append)
     put(lambda: 1 / 0)
     put(lambda: done.append("second"))
     for callback in later:
@@ -39,9 +39,9 @@ def test_all_that_wait_share_a_turn_until_one_ends_it():
         turns.append([])
         yield
 
-    put = in_order(later.append, around)
-    for name, ends in (("first", None), ("second", True), ("third", 1), ("fourth", False)):
-        put(lambda name=name, ends=ends: (turns[-1].append(name), ends)[1])
+    put = PageTurns(later.append, around)
+    for name in ("first", "second", "third", "fourth"):
+        put(lambda name=name: (turns[-1].append(name), put.send() if name == "second" else True)[1])
     put(lambda: put(lambda: turns[-1].append("put by the fifth")))
     while later:
         later.pop(0)()
@@ -50,7 +50,7 @@ def test_all_that_wait_share_a_turn_until_one_ends_it():
 
 def test_nothing_is_lost_between_threads():
     later, done = [], []
-    put = in_order(later.append)
+    put = PageTurns(later.append)
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda number: put(lambda: done.append(number)), range(200)))
     for callback in later:

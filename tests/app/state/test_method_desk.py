@@ -10,6 +10,7 @@ from helpers.surveys import TARGETS, tiny_survey
 
 from app.computing.events import Failed, MethodFinished, MethodSettings, Progress, Settings
 from app.computing.explainer import Explainer
+from app.plots.canvas import PlotCanvas
 from app.plots.sources import PlotSources
 from app.plots.stack import PlotStack
 from app.state.canvas import MethodRow
@@ -18,7 +19,7 @@ from app.state.keyboard import on_key
 from app.state.links import Place, place_in
 from app.state.method_choices import METHOD_CHOICES, METHODS_AT_FIRST, METHODS_AT_ONCE, known_methods
 from app.state.methods import MethodDesk, toggle_method
-from app.state.target import Session
+from app.state.target import SelectedTarget
 from imo_engine.methods import METHODS
 
 FIRST, SECOND, THIRD, UNSCORED = TARGETS
@@ -34,8 +35,10 @@ class Desk:
         self.state = AppState()
         sources = PlotSources(explainer.survey.spectra.wavelength, SETTINGS.window_sizes, SETTINGS.n_baselines)
         self.stack = PlotStack(sources)
-        self.session = Session(self.state, explainer, sources, self.scheduled.put, SETTINGS)
-        self.methods = MethodDesk(self.state, self.session, explainer, self.stack.methods, self.scheduled.put, SETTINGS)
+        canvas = PlotCanvas(sources, self.stack.methods)
+        self.session = SelectedTarget(self.state, explainer, canvas, self.scheduled.put, SETTINGS)
+        self.methods = MethodDesk(self.state, self.session, explainer, canvas, self.scheduled.put, SETTINGS)
+        self.state.param.watch(lambda event: (self.session.select(event.new), self.methods.select()), "target_id")
 
     def run_until(self, condition):
         deadline = time.monotonic() + PATIENCE

@@ -14,10 +14,12 @@ from app.computing.events import Progress, Settings
 from app.computing.explainer import Explainer
 from app.exports.standalone import StandaloneObject, standalone_html
 from app.html.repair import repair_html, repaired_html
+from app.plots.canvas import PlotCanvas
 from app.plots.sources import PlotSources
+from app.plots.stack import PlotStack
 from app.state.choices import AppState
 from app.state.repair import RepairDesk, Repaired, RepairState, repair_words
-from app.state.target import Session
+from app.state.target import SelectedTarget
 from app.survey.survey import RankRange
 from imo_engine.errors import Cancelled, ImoError
 from imo_engine.ranking.reference import ordinary_log_prob
@@ -37,8 +39,10 @@ class Desk:
         self.scheduled, self.explainer = queue.Queue(), explainer
         self.state = AppState()
         self.sources = PlotSources(explainer.survey.spectra.wavelength, SETTINGS.window_sizes, SETTINGS.n_baselines)
-        self.session = Session(self.state, explainer, self.sources, self.scheduled.put, SETTINGS)
+        canvas = PlotCanvas(self.sources, PlotStack(self.sources).methods)
+        self.session = SelectedTarget(self.state, explainer, canvas, self.scheduled.put, SETTINGS)
         self.repairs = RepairDesk(self.state, self.session, explainer, self.scheduled.put, SETTINGS)
+        self.state.param.watch(lambda event: (self.session.select(event.new), self.repairs.select()), "target_id")
         self.kinds = []
         self.repairs.param.watch(lambda event: self.kinds.append(event.new.kind), "state")
 

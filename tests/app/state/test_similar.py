@@ -111,9 +111,8 @@ class TestGroups:
         assert len(work) == 1
         desk.close()
         work.pop()()
-        scheduled.pop()()
         desk.learned()
-        assert work == []
+        assert work == scheduled == []
 
     def test_the_latest_look_stands_whichever_ends_last(self, findings):
         work, scheduled, seen = [], [], []

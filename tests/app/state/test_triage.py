@@ -116,6 +116,20 @@ class TestFilters:
         assert first not in table.triage.shown
         assert second in table.triage.shown
 
+    def test_by_a_class_that_is_called_like_another_filter(self, table):
+        first, second = table.triage.order[:2]
+        table.store.classes.add("starred", "")
+        table.desk.reload()
+        table.triage.select(first)
+        table.key("star")
+        table.triage.select(second)
+        table.say(label_class="starred")
+        choices = table.triage.choices(table.desk.classes)
+        assert len(choices) == len(set(choices)) and "starred (class)" in choices
+        for only, expected in ((STARRED, first), ("starred (class)", second)):
+            table.triage.only = only
+            assert table.triage.shown == (expected,)
+
     @given(ra=st.floats(0, 360), dec=st.floats(-90, 90))
     def test_coordinates_are_read_as_written(self, ra, dec):
         assert coordinates_in(f"{ra:.6f}, {dec:+.6f}") == (round(ra, 6), round(dec, 6))
@@ -504,7 +518,7 @@ class TestCandidates:
         desk, *_ = desk
         desk.read([("new.csv", spectrum_file())])
         late = []
-        desk._submit = late.append
+        desk._background._submit = late.append
         desk.give_redshift(0.1)
         desk.cancel()
         late[0]()

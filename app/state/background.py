@@ -1,0 +1,163 @@
+"""A session's work in other threads, its place in the queue of computations, and the way back of what comes of them.
+
+A session is changed in one thread, the page's. Everything that takes time runs in another and is handed back with
+``schedule``; when it arrives the session may want something else, and then it is dropped.
+"""
+
+import logging
+from collections.abc import Callable, Hashable
+from functools import partial
+from typing import TypeVar
+
+from app.computing.events import Event, Request
+from app.computing.explainer import Explainer, Ticket
+from imo_engine.errors import ImoError
+
+__all__ = ["Background", "Claim", "Schedule", "Submit", "error_words"]
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+Submit = Callable[[Callable[[], None]], object]
+"""Runs a function in another thread."""
+Schedule = Callable[[Callable[[], None]], object]
+"""Runs a function soon where the session may be changed, in the order in which they come; called from any thread."""
+
+
+class Background:
+    """Work in another thread whose outcome is handed back, unless :meth:`renew` was called meanwhile.
+
+    What goes wrong is handed back in words: those of an :class:`~imo_engine.errors.ImoError`; of any other error its
+    kind and words, and the log has it with its traceback.
+
+    >>> told = []
+    >>> background = Background(submit=lambda work: work(), schedule=lambda call: call())
+    >>> background.run(lambda: 6 * 7, told.append, told.append, about="multiplying")
+    >>> background.run(lambda: int("six"), told.append, told.append, about="reading a number")
+    >>> told
+    [42, "unexpected ValueError: invalid literal for int() with base 10: 'six'"]
+    """
+
+    def __init__(self, submit: Submit, schedule: Schedule) -> None:
+        """Start with nothing under way.
+
+        Args:
+            submit: Runs a function in another thread.
+            schedule: Runs a function soon where the session may be changed; called from that thread.
+        """
+        self._submit, self._schedule = submit, schedule
+        self._generation = 0
+
+    def renew(self) -> None:
+        """Drop the outcome of everything that is under way; what has not begun is not done."""
+        self._generation += 1
+
+    def run(
+        self,
+        work: Callable[[], T],
+        done: Callable[[T], object],
+        failed: Callable[[str], object] = lambda words: None,
+        *,
+        about: str,
+        anyway: bool = False,
+    ) -> None:
+        """Do ``work`` in another thread, then call ``done`` with what it returns or ``failed`` with what went wrong.
+
+        Args:
+            work: What takes time.
+            done: Called where the session may be changed.
+            failed: The same, with words.
+            about: What is being done, for the log.
+            anyway: Whether to do it even if nobody wants the outcome any more, because others profit from it.
+        """
+        generation = self._generation
+
+        def elsewhere() -> None:
+            if generation != self._generation and not anyway:
+                return
+            try:
+                call = partial(done, work())
+            except Exception as error:
+                call = partial(failed, error_words(error, about))
+            self._hand_back(generation, call)
+
+        self._submit(elsewhere)
+
+    def hand_back(self, call: Callable[[], object]) -> None:
+        """Call something where the session may be changed, unless :meth:`renew` is called before; from any thread."""
+        self._hand_back(self._generation, call)
+
+    def _hand_back(self, generation: int, call: Callable[[], object]) -> None:
+        def now() -> None:
+            if generation == self._generation:
+                call()
+
+        self._schedule(now)
+
+
+def error_words(error: Exception, about: str) -> str:
+    """Say what went wrong in ``about``, and put it into the log, with its traceback if nobody expected it."""
+    if isinstance(error, ImoError):
+        log.info("%s: %s", about, error)
+        return str(error)
+    log.error("%s failed", about, exc_info=error)
+    return f"unexpected {type(error).__name__}: {error}"
+
+
+class Claim:
+    """One place in the queue of computations, for one thing at a time; its events are handed back until it is given up.
+
+    Args:
+        explainer: The queue that all sessions share.
+        schedule: Runs a function soon where the session may be changed; called from any thread.
+        session: In whose name things are asked for.
+        alive: Whether a browser is still connected.
+    """
+
+    def __init__(
+        self, explainer: Explainer, schedule: Schedule, session: Hashable, alive: Callable[[], bool] = lambda: True
+    ) -> None:
+        self._explainer, self._schedule = explainer, schedule
+        self._session, self._alive = session, alive
+        self._generation = 0
+        self._ticket: Ticket | None = None
+
+    @property
+    def held(self) -> bool:
+        """Whether something was asked for that has neither ended nor been given up."""
+        return self._ticket is not None
+
+    def ask(self, target_id: str, settings: Request, hear: Callable[[Event], object], *, patient: bool = False) -> None:
+        """Ask for a target in place of what was asked for before; ``hear`` is called with each event, in order."""
+        self.release()
+        generation = self._generation
+
+        def hand_over(event: Event) -> None:
+            if generation == self._generation:
+                hear(event)
+
+        self._ticket = self._explainer.request(
+            target_id,
+            lambda event: self._schedule(partial(hand_over, event)),
+            settings,
+            session=self._session,
+            alive=self._alive,
+            patient=patient,
+        )
+
+    def cancel(self) -> None:
+        """Stop it; the event :class:`~app.computing.events.Stopped` is still heard."""
+        if self._ticket is not None:
+            self._explainer.cancel(self._ticket)
+
+    def release(self) -> None:
+        """Give it up; nothing more is heard of it."""
+        self._generation += 1
+        if self._ticket is not None:
+            self._explainer.release(self._ticket)
+            self._ticket = None
+
+    def end(self) -> None:
+        """Note that nothing more will come."""
+        self._ticket = None
