@@ -137,14 +137,14 @@ class Claim:
             if generation == self._generation:
                 hear(event)
 
-        self._ticket = self._explainer.request(
-            target_id,
-            lambda event: self._schedule(partial(hand_over, event)),
-            settings,
-            session=self._session,
-            alive=self._alive,
-            patient=patient,
+        def listen(event: Event) -> None:
+            self._schedule(partial(hand_over, event))
+
+        ticket = self._explainer.request(
+            target_id, listen, settings, session=self._session, alive=self._alive, patient=patient
         )
+        if generation == self._generation:  # else it has ended already
+            self._ticket = ticket
 
     def cancel(self) -> None:
         """Stop it; the event :class:`~app.computing.events.Stopped` is still heard."""
@@ -160,4 +160,5 @@ class Claim:
 
     def end(self) -> None:
         """Note that nothing more will come."""
+        self._generation += 1
         self._ticket = None
