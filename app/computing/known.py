@@ -1,7 +1,8 @@
 """Finished results in memory: what is exact takes the place of what is quick."""
 
-from collections import OrderedDict
 from dataclasses import replace
+
+from cachetools import LRUCache
 
 from app.computing.events import Finished, Result, Settings
 from app.computing.jobs import Key
@@ -22,9 +23,8 @@ class Known:
 
     def __init__(self, keep: int) -> None:
         """Keep ``keep`` attributions (about 3 MB each), other methods' results and repairs."""
-        self._keep = keep
-        self._attributions: OrderedDict[Key, Finished] = OrderedDict()
-        self._methods: OrderedDict[Key, Result] = OrderedDict()
+        self._attributions: LRUCache[Key, Finished] = LRUCache(keep)
+        self._methods: LRUCache[Key, Result] = LRUCache(_METHODS_KEPT)
 
     def __contains__(self, key: Key) -> bool:
         return key in self._methods or key in self._attributions or exact_key(key) in self._attributions
@@ -33,23 +33,16 @@ class Known:
         """Return what is known, exact values if there are any."""
         for one in (exact_key(key), key):
             if one in self._attributions:
-                self._attributions.move_to_end(one)
                 return self._attributions[one]
-        if key in self._methods:
-            self._methods.move_to_end(key)
         return self._methods.get(key)
 
     def put(self, key: Key, result: Result) -> None:
         """Remember a result; the one used longest ago goes if there are too many."""
         if not isinstance(result, Finished):
             self._methods[key] = result
-            while len(self._methods) > _METHODS_KEPT:
-                self._methods.popitem(last=False)
             return
         target_id, settings = key
         if isinstance(settings, Settings):
             for name in ("auto", "local_update") if settings.evaluator == "exact" else ():
                 self._attributions.pop((target_id, replace(settings, evaluator=name)), None)
         self._attributions[key] = result
-        while len(self._attributions) > self._keep:
-            self._attributions.popitem(last=False)

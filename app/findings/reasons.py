@@ -2,11 +2,11 @@
 
 import logging
 import threading
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from cachetools import LRUCache
 from numpy.typing import NDArray
 
 from app.findings.findings import Finding, Findings
@@ -54,7 +54,7 @@ class Reasons:
     def __init__(self, findings: Findings | None = None) -> None:
         """Start with none; ``findings`` is told of each new one."""
         self._lock = threading.Lock()
-        self._found: OrderedDict[str, tuple[Reason, bool]] = OrderedDict()  # and whether of exact values
+        self._found: LRUCache[str, tuple[Reason, bool]] = LRUCache(_KEEP)  # and whether of exact values
         self.findings = Findings() if findings is None else findings
 
     def brief(self, target_id: str) -> str:
@@ -81,7 +81,6 @@ class Reasons:
         with self._lock:
             before, exact = self._found.get(target_id, (None, False))
             if before is not None and (exact or not attribution.exact):
-                self._found.move_to_end(target_id)
                 return before
         target = survey.spectra[[survey.spectra.row(target_id)]]
         (model, pool), null = survey.engine.get(), survey.engine.null()
@@ -92,8 +91,6 @@ class Reasons:
         reason = Reason(found, sentence(found, attribution.redshift), made, known, why_not)
         with self._lock:
             self._found[target_id] = reason, attribution.exact
-            while len(self._found) > _KEEP:
-                self._found.popitem(last=False)
         listed, instrument = found.features or found.likely, str(target.instrument[0])
         self.findings.learn({target_id: Finding.of(attribution, listed, in_brief(found), instrument)})
         return reason
