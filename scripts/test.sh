@@ -31,5 +31,5 @@ say "a plain installation: every command, and every file of the page"
 .venv/plain/bin/python scripts/plain_installation.py
 say "pytest, without a browser: one process a core"
 .venv/bin/python -m pytest -m "not browser" -n auto --maxprocesses 4 --dist loadfile "$@" || nothing_chosen $?
-say "pytest, in the browser: two at a time, each with its own server"
-.venv/bin/python -m pytest -m browser -n 2 --dist loadfile "$@" || nothing_chosen $?
+say "pytest, in the browser: two at a time, each with its own server; one that fails is run once more and named"
+.venv/bin/python -m pytest -m browser -n 2 --dist loadfile --reruns 1 "$@" || nothing_chosen $?

@@ -9,7 +9,11 @@ import pytest
 
 
 def pytest_terminal_summary(terminalreporter):
-    """Print what tests measured, also where they ran in other processes."""
+    """Print what tests measured, also where they ran in other processes, and which had to be run twice."""
+    for report in terminalreporter.getreports("rerun"):
+        terminalreporter.write_line(
+            f"flaky, was run once more: {report.nodeid} ({report.longreprtext.splitlines()[-1]})"
+        )
     for report in terminalreporter.getreports("passed"):
         if report.when == "call" and "measured" in (properties := dict(report.user_properties)):
             terminalreporter.write_line(properties["measured"])
