@@ -30,6 +30,7 @@ _SEEN = 4.0  # sigma
 _HERE, _ELSEWHERE = 1.2e-3, 4e-3  # of ln(1 + z)
 _ANOTHER_OBJECT = 0.01  # of ln(1 + z): nearer ones may be wings and outflows
 _FEWEST, _FEWEST_DARK = 5, 3  # lines; off night-sky lines
+_STRONGEST = ("[O II] 3729", "[O III] 5007", "Hα", "[N II] 6584")  # one of these is the strongest of every galaxy
 _SCORE = 300.0
 _GIVEN_EXPLAINS = 0.35  # of the other's score
 _FIRST_PARTNER = 99.0  # sigma: of a line that is out of range, and so does not limit others
@@ -104,6 +105,8 @@ def other_redshift(one: Comparison, variance: NDArray[np.float64], dark: NDArray
     seen = strength[:, best] > _SEEN
     places = np.searchsorted(wavelength, _line_table()[1] * (1 + z[best])).clip(0, len(wavelength) - 1)
     if score[best] < _SCORE or seen.sum() < _FEWEST or (seen & dark[places]).sum() < _FEWEST_DARK:
+        return None
+    if _LINES[int(np.argmax(strength[:, best]))] not in _STRONGEST:
         return None
     z_given, score_given, _ = _scores(wavelength, emission_strength(wavelength, flux, variance, good))
     near = np.abs(np.log1p(z_given) - np.log1p(redshift)) < _HERE
