@@ -6,15 +6,11 @@ from typing import Any
 
 from bokeh.models import ColumnDataSource, CustomJS, Model
 
+from app.browser.modules import start
+
 __all__ = ["Bridge", "tells"]
 
 log = logging.getLogger(__name__)
-
-_CODE = """
-window.imoTell = (action, word = "") => {
-  said.data = {action: [action], word: [word], count: [(said.data.count[0] ?? 0) + 1]}
-}
-"""
 
 
 class Bridge:
@@ -43,9 +39,9 @@ class Bridge:
         """Start it when the document is ready; ``anchor`` is any model of the page."""
         args = {"said": self.said}
         anchor.js_on_change("name", CustomJS(args=args, code=""))  # named by a model, it belongs to the document
-        document.js_on_event("document_ready", CustomJS(args=args, code=_CODE))
+        document.js_on_event("document_ready", start("channel", args))
 
 
 def tells(action: str) -> str:
     """Return the ``onclick`` of a button whose word is in its ``data-word``; words from files are never code."""
-    return f"window.imoTell('{action}', this.dataset.word)"
+    return f"window.imo.tell('{action}', this.dataset.word)"

@@ -1,6 +1,6 @@
-"""What runs in the browser: files of ``js``, one after the other in one scope, with the models they use."""
+"""The browser's part of the panels, and the models that it is given."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -8,38 +8,17 @@ from bokeh.events import DocumentReady, DoubleTap, MouseLeave, MouseMove, Select
 from bokeh.models import BoxSelectTool, BoxZoomTool, ColumnDataSource, CustomJS
 from bokeh.plotting import figure
 
-from app.browser.scripts import script
+from app.browser.constants import IDLE, LEAVING, SMOOTHINGS
+from app.browser.modules import start
+from app.browser.numbers import short_numbers
 from app.plots.layers import LAYERS
+from app.plots.sources import NOT_YET
 from app.plots.stack import PlotStack
-from app.state.keys import KEYS
+from app.state.keys import KEYS, Key
+from imo_engine.spectra.landmarks import SPEED_OF_LIGHT
 from imo_engine.spectra.spectral_lines import LINE_VIEWS
 
-__all__ = ["CLIENT_FILES", "BrowserCode", "client_code"]
-
-CLIENT_FILES = (
-    "bokeh",
-    "thin",
-    "page",
-    "view",
-    "spectrum",
-    "lines",
-    "panels",
-    "compare",
-    "second",
-    "significant",
-    "brush",
-    "repair",
-    "readout",
-    "help",
-    "keys",
-    "start",
-)
-"""In the order in which they run."""
-
-
-def client_code() -> str:
-    """Return the code of the page, the body of one function."""
-    return script(*CLIENT_FILES)
+__all__ = ["BrowserCode"]
 
 
 class BrowserCode:
@@ -49,17 +28,18 @@ class BrowserCode:
         keys: Changes when a key is forwarded.
     """
 
-    def __init__(self, stack: PlotStack) -> None:
-        """Connect."""
+    def __init__(self, stack: PlotStack, keyboard: Sequence[Key] = KEYS) -> None:
+        """Connect; of the keys only those of ``keyboard`` do something."""
         sources, axes = stack.sources, stack.axes
-        self._hover = CustomJS(code="window.imoExplorer?.hover(cb_obj.x)")
-        self._left = CustomJS(code="window.imoExplorer?.hover(NaN)")
-        self._asked = CustomJS(code="window.imoExplorer?.brushed(cb_obj.geometry, cb_obj.final)")
+        self._hover = CustomJS(code="window.imo?.explorer?.hover(cb_obj.x)")
+        self._left = CustomJS(code="window.imo?.explorer?.hover(NaN)")
+        self._asked = CustomJS(code="window.imo?.explorer?.brushed(cb_obj.geometry, cb_obj.final)")
         self.keys = ColumnDataSource({"name": [], "count": []})
         wave = sources.wavelength
         panels = stack.panels
-        self.start = CustomJS(
-            args={
+        self.start = start(
+            "explorer",
+            {
                 "wavelength": axes.wavelength,
                 "rest": axes.rest,
                 "target": sources.target,
@@ -90,10 +70,14 @@ class BrowserCode:
                 "rangeTools": [panel.select_one({"type": BoxSelectTool}) for panel in stack.every_panel],
                 "labels": stack.line_labels,
                 "views": {v.name: {"label": v.label, "low": v.low, "high": v.high} for v in LINE_VIEWS},
-                "keyboard": [asdict(key) for key in KEYS],
+                "keyboard": [asdict(key) for key in keyboard],
                 "grid": {"start": float(wave[0]), "step": float(wave[1] - wave[0]), "count": len(wave)},
+                "smoothings": list(SMOOTHINGS),
+                "idle": IDLE,
+                "notYet": NOT_YET,
+                "leaving": list(LEAVING),
+                "lightSpeed": SPEED_OF_LIGHT,
             },
-            code=client_code(),
         )
         self._connect(stack)
 
@@ -110,6 +94,7 @@ class BrowserCode:
         panel.js_on_event(MouseMove, self._hover)
         panel.js_on_event(MouseLeave, self._left)
         panel.js_on_event(SelectionGeometry, self._asked)
+        short_numbers(panel)
 
     def _connect(self, stack: PlotStack) -> None:
         sources, axes = stack.sources, stack.axes
@@ -119,22 +104,22 @@ class BrowserCode:
             "methods": stack.methods.listed, "curves": stack.methods.values,
             "brushing": sources.brushing, "significance": sources.significance,
         }  # fmt: skip
-        moved = CustomJS(args=unseen, code="window.imoExplorer?.moved()")
+        moved = CustomJS(args=unseen, code="window.imo?.explorer?.moved()")
         axes.wavelength.js_on_change("start", moved)
         axes.wavelength.js_on_change("end", moved)
-        sources.target.js_on_change("data", CustomJS(code="window.imoExplorer?.target()"))
-        sources.spectrum.js_on_change("data", CustomJS(code="window.imoExplorer?.spectrum()"))
+        sources.target.js_on_change("data", CustomJS(code="window.imo?.explorer?.target()"))
+        sources.spectrum.js_on_change("data", CustomJS(code="window.imo?.explorer?.spectrum()"))
         computed = {
             "attribution": sources.attribution, "singles": sources.singles, "features": sources.features,
             "methods": stack.methods.values, "map": sources.scale_map,
         }  # fmt: skip
         for name, source in computed.items():
-            source.js_on_change("data", CustomJS(code=f"window.imoExplorer?.data('{name}')"))
-        sources.significance.js_on_change("data", CustomJS(code="window.imoExplorer?.significance()"))
-        sources.repair.js_on_change("data", CustomJS(code="window.imoExplorer?.repaired()"))
-        stack.methods.listed.js_on_change("data", CustomJS(code="window.imoExplorer?.methods()"))
-        full = CustomJS(code="window.imoExplorer?.view('full')")
+            source.js_on_change("data", CustomJS(code=f"window.imo?.explorer?.data('{name}')"))
+        sources.significance.js_on_change("data", CustomJS(code="window.imo?.explorer?.significance()"))
+        sources.repair.js_on_change("data", CustomJS(code="window.imo?.explorer?.repaired()"))
+        stack.methods.listed.js_on_change("data", CustomJS(code="window.imo?.explorer?.methods()"))
+        full = CustomJS(code="window.imo?.explorer?.view('full')")
         stack.on_panel(self._follow)
         for panel in stack.panels.values():
             panel.js_on_event(DoubleTap, full)
-        stack.panels["combined"].js_on_event(Tap, CustomJS(code="window.imoExplorer?.tapped(cb_obj.sx, cb_obj.sy)"))
+        stack.panels["combined"].js_on_event(Tap, CustomJS(code="window.imo?.explorer?.tapped(cb_obj.sx, cb_obj.sy)"))

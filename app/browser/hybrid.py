@@ -5,7 +5,8 @@ from typing import Any
 from bokeh.events import Pan, PanEnd, PanStart, Tap
 from bokeh.models import CustomJS
 
-from app.browser.scripts import script
+from app.browser.modules import start
+from app.browser.numbers import short_numbers
 from app.plots.hybrid import HybridPlots
 
 __all__ = ["connect_hybrid"]
@@ -14,17 +15,17 @@ __all__ = ["connect_hybrid"]
 def connect_hybrid(plots: HybridPlots) -> None:
     """Let the browser act on the panels; its code starts with the first target."""
     # the code starts with the first target: these panels are made long after the page
-    code = f"if (!window.imoHybrid) {{\n{script('hybrid')}\n}}\nwindow.imoHybrid.stage()"
-    plots.facts.js_on_change("data", CustomJS(args=_arguments(plots), code=code))
-    plots.answer.js_on_change("data", CustomJS(code="window.imoHybrid?.answered()"))
+    plots.facts.js_on_change("data", start("hybrid", _models(plots)))
+    plots.answer.js_on_change("data", CustomJS(code="window.imo?.hybrid?.answered()"))
     # names a source that no glyph draws, so that it belongs to the document
-    dragged = CustomJS(args={"facts": plots.facts}, code="window.imoHybrid?.dragged(cb_obj.x)")
+    dragged = CustomJS(args={"facts": plots.facts}, code="window.imo?.hybrid?.dragged(cb_obj.x)")
     for panel in plots.panels.values():
         for event in (PanStart, Pan, PanEnd, Tap):
             panel.js_on_event(event, dragged)
+        short_numbers(panel)
 
 
-def _arguments(plots: HybridPlots) -> dict[str, Any]:
+def _models(plots: HybridPlots) -> dict[str, Any]:
     wave = plots.wavelength
     return {
         "curves": plots.curves, "baselines": plots.baselines, "facts": plots.facts, "answer": plots.answer,

@@ -10,8 +10,8 @@ from typing import Any
 import panel as pn
 from bokeh.models import ColumnDataSource, CustomJS, Model
 
+from app.browser.modules import start
 from app.browser.page_turns import in_turn
-from app.browser.scripts import script
 from app.html.label_form import FORM_STYLE, form_html
 from app.labels.said import SaveState, said_in
 from app.state.labels import LabelDesk
@@ -64,11 +64,10 @@ class LabelPanel(pn.viewable.Viewer):
         desk = self._desk
         # what was said as somebody else, or of another database, stays apart
         owner = hashlib.sha256(f"{desk.store.name}\n{desk.scanner}".encode()).hexdigest()[:16]
-        args = {"known": self._known, "said": self._said, "owner": owner, "user": desk.scanner}
-        anchor.js_on_change("name", CustomJS(args=args, code=""))  # named by a model, they belong to the document
-        code = script("outbox", "label_form")
-        document.js_on_event("document_ready", CustomJS(args=args, code=code))
-        self._known.js_on_change("data", CustomJS(code="window.imoForm?.update()"))
+        models = {"known": self._known, "said": self._said, "owner": owner, "user": desk.scanner}
+        anchor.js_on_change("name", CustomJS(args=models, code=""))  # named by a model, they belong to the document
+        document.js_on_event("document_ready", start("label_form", models))
+        self._known.js_on_change("data", CustomJS(code="window.imo?.form?.update()"))
 
         def update() -> None:
             self._known.data = self._columns(self._known.data["count"][0] + 1)

@@ -16,8 +16,7 @@ from bokeh.models import BoxSelectTool, ColumnDataSource, CrosshairTool, LegendI
 from helpers.networks import WAVELENGTH
 from helpers.surveys import tiny_spectra
 
-from app.browser import client
-from app.browser.client import CLIENT_FILES, BrowserCode, client_code
+from app.browser.client import BrowserCode
 from app.plots.colours import DARK, LIGHT, diverging
 from app.plots.layers import LAYERS, VERDICTS, instrument_columns
 from app.plots.panels import LARGE, NORMAL
@@ -31,8 +30,6 @@ from imo_engine.spectra.spectra import normalise
 from imo_engine.spectra.spectral_lines import ABSORPTION_LINES, EMISSION_LINES, LINE_VIEWS
 
 WINDOWS = (1, 16, 64)
-FOLDER = Path(client.__file__).parent / "js"
-OTHER_FILES = ("connection", "hybrid", "label_form", "outbox")  # each in a scope of its own
 N, M = len(WAVELENGTH), 3
 
 
@@ -326,7 +323,7 @@ class TestStack:
 
     def test_nothing_that_the_browser_changes_is_sent(self, stack, browser):
         """The cross-hair, panels that fold, axes, grids, and all that layers show and hide."""
-        args = browser.start.args
+        args = browser.start.args["models"]
         crosshairs = [tool.overlay for tool in stack.layout.select({"type": CrosshairTool})]
         overlays = [tool.overlay for tool in stack.layout.select({"type": BoxSelectTool})]
         second = args["secondView"]
@@ -354,7 +351,7 @@ class TestStack:
         assert filled <= drawn  # and nothing is sent in vain
 
     def test_every_layer_switches_something(self, browser):
-        models = browser.start.args["layerModels"]
+        models = browser.start.args["models"]["layerModels"]
         assert list(models) == [layer.name for layer in LAYERS]
         for layer in LAYERS:
             assert models[layer.name], layer.name
@@ -394,12 +391,12 @@ class TestStack:
         assert "imo-spectrum" in json.dumps(sent, default=str)
 
     def test_the_browser_gets_the_line_views(self, browser):
-        views = browser.start.args["views"]
+        views = browser.start.args["models"]["views"]
         assert list(views) == [view.name for view in LINE_VIEWS]
         assert views["halpha"]["low"] < 6564.6 < views["halpha"]["high"]
 
     def test_one_frame_is_shown_at_first_and_only_outside(self, stack, browser):
-        args = browser.start.args
+        args = browser.start.args["models"]
         assert all(model.visible for model in args["gridModels"]["observed"])
         assert not any(model.visible for model in args["gridModels"]["rest"])
         shown = [
@@ -455,23 +452,6 @@ class TestKeys:
 
     def test_examples(self):
         assert doctest.testmod(keys).failed == 0
-
-
-class TestBrowserCode:
-    def test_every_file_is_in_it(self):
-        files = {file.stem for file in FOLDER.glob("*.js")}
-        assert files == {*CLIENT_FILES, *OTHER_FILES}
-
-    @pytest.mark.parametrize("name", [*CLIENT_FILES, *OTHER_FILES])
-    def test_no_file_is_probably_two_things(self, name):
-        assert (FOLDER / f"{name}.js").read_text(encoding="utf-8").count("\n") <= 300
-
-    def test_names_do_not_hide_the_models_that_it_is_given(self, stack, browser):
-        """A constant of an argument's name would be an error in the browser, where nobody sees it."""
-        code = client_code()
-        for name in browser.start.args:
-            for word in ("const", "let", "function"):
-                assert f"\n{word} {name} " not in code and f"\n{word} {name}(" not in code
 
 
 class TestPainting:
