@@ -5,12 +5,14 @@ from dataclasses import asdict
 from typing import Any
 
 from bokeh.events import DocumentReady, DoubleTap, MouseLeave, MouseMove, SelectionGeometry, Tap
-from bokeh.models import BoxSelectTool, BoxZoomTool, ColumnDataSource, CustomJS
+from bokeh.models import BoxSelectTool, BoxZoomTool, CustomJS
 from bokeh.plotting import figure
 
+from app.browser.channel import Channel
 from app.browser.constants import IDLE, LEAVING, SMOOTHINGS
 from app.browser.modules import start
 from app.browser.numbers import short_numbers
+from app.browser.patches import log_patches
 from app.plots.layers import LAYERS
 from app.plots.sources import NOT_YET
 from app.plots.stack import PlotStack
@@ -25,7 +27,7 @@ class BrowserCode:
     """Connects the figures of a stack with the code in the browser.
 
     Attributes:
-        keys: Changes when a key is forwarded.
+        channel: What the browser tells Python.
     """
 
     def __init__(self, stack: PlotStack, keyboard: Sequence[Key] = KEYS) -> None:
@@ -34,7 +36,9 @@ class BrowserCode:
         self._hover = CustomJS(code="window.imo?.explorer?.hover(cb_obj.x)")
         self._left = CustomJS(code="window.imo?.explorer?.hover(NaN)")
         self._asked = CustomJS(code="window.imo?.explorer?.brushed(cb_obj.geometry, cb_obj.final)")
-        self.keys = ColumnDataSource({"name": [], "count": []})
+        self.channel = Channel()
+        self.channel.on("patches", log_patches)
+        self._stack = stack
         wave = sources.wavelength
         panels = stack.panels
         self.start = start(
@@ -53,8 +57,6 @@ class BrowserCode:
                 "repairs": sources.repair,
                 "scaleMap": sources.scale_map,
                 "brush": sources.brush,
-                "brushing": sources.brushing,
-                "pressed": self.keys,
                 "panels": dict(panels),
                 "shares": stack.shares,
                 "panelBox": stack.grid,
@@ -82,12 +84,18 @@ class BrowserCode:
         self._connect(stack)
 
     def attach(self, document: Any) -> None:  # noqa: ANN401 - bokeh.document.Document, a Panel proxy at run time
-        """Start the code when the document is ready."""
+        """Start the code, and the channel before it, when the document is ready."""
+        self.channel.attach(document, self._stack.axes.wavelength)
         document.js_on_event(DocumentReady, self.start)
 
     def on_key(self, callback: Callable[[str], None]) -> None:
         """Call ``callback`` with the action of a forwarded key, such as "next" or "quality-3"; see app.state.keys."""
-        self.keys.on_change("data", lambda attr, old, new: callback(new["name"][0]))
+        self.channel.on_word("key", callback)
+
+    def on_brush(self, callback: Callable[[float, float], None], cleared: Callable[[], None] | None = None) -> None:
+        """As :meth:`PlotStack.on_brush`, and call it several times a second while a range is drawn, too."""
+        self._stack.on_brush(callback, cleared)
+        self.channel.on("brushing", lambda drawn: callback(float(drawn[0]), float(drawn[1])))
 
     def _follow(self, panel: figure) -> None:
         """Let the browser's code hear of the mouse over a panel."""
@@ -100,9 +108,9 @@ class BrowserCode:
         sources, axes = stack.sources, stack.axes
         # sources that no glyph draws: named here, they belong to the document and their changes are sent
         unseen = {
-            "target": sources.target, "spectrum": sources.spectrum, "pressed": self.keys,
+            "target": sources.target, "spectrum": sources.spectrum,
             "methods": stack.methods.listed, "curves": stack.methods.values,
-            "brushing": sources.brushing, "significance": sources.significance,
+            "significance": sources.significance,
         }  # fmt: skip
         moved = CustomJS(args=unseen, code="window.imo?.explorer?.moved()")
         axes.wavelength.js_on_change("start", moved)

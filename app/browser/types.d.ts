@@ -82,7 +82,6 @@ interface ExplorerModels {
   attribution: Source<Record<string, Floats>>
   axisModels: Record<string, OuterAxes>
   brush: Source<Interval>
-  brushing: Source<Interval>
   drawn: Source<Record<string, Floats>>
   features: Source<Record<string, any[]>>
   grid: Grid
@@ -102,7 +101,6 @@ interface ExplorerModels {
   notYet: string
   panelBox: Model
   panels: Record<string, Model>
-  pressed: Source
   rangeTools: Model[]
   repairs: Source<Record<string, any[]>>
   rest: Range
@@ -135,7 +133,6 @@ interface HybridModels {
   grid: Grid
   hints: Source<{window: number[], start: number[]}>
   panels: Record<string, Model>
-  question: Source
   range: Range
   sizes: number[]
   strip: Source<Interval>
@@ -144,7 +141,6 @@ interface HybridModels {
 interface FormModels {
   known: Source<Record<string, any[]>>
   owner: string
-  said: Source
   user: string
 }
 
@@ -163,7 +159,7 @@ interface AddressModels {
 }
 
 interface ChannelModels {
-  said: Source
+  told: Source
 }
 
 /** What one part of the page offers the others, and the buttons. */
@@ -175,5 +171,6 @@ interface Imo {
   address?: any
   /** Of each of Bokeh's functions that is replaced: true, or why it was not; see js/patches.js. */
   patches?: Record<string, true | string>
-  tell?(action: string, word?: string): void
+  /** Tells Python, and returns the number of the message; see js/channel.js. */
+  tell?(action: string, payload?: any): number
 }

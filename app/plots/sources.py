@@ -56,7 +56,6 @@ class PlotSources:
         self.features = ColumnDataSource(_feature_columns([], empty, wavelength))
         self.repair = ColumnDataSource(_repair_columns([], empty, wavelength))
         self.brush = ColumnDataSource({"low": [], "high": []})
-        self.brushing = ColumnDataSource({"low": [], "high": []})  # while the mouse is down; no panel draws it
 
     def show_spectrum(self, spectra: Spectra, row: int) -> None:
         """Show a target's spectrum and clear what belonged to the one before."""

@@ -79,7 +79,7 @@ def explorer_page(workspace: Workspace) -> pn.viewable.Viewable:
         ClassDesk(workspace.store, submit=workspace.saving.submit, schedule=schedule, edited=desk.reload)
     )
     label = LabelPanel(desk, classes.open, triage.select)
-    label.attach(document, stack.axes.wavelength, schedule, browser.keys)
+    label.attach(document, stack.axes.wavelength, schedule, browser.channel)
     # before all others that follow the target: whoever sees a new target writes into its label
     state.param.watch(lambda event: desk.open(event.new), "target_id")
     session = Session(
@@ -110,10 +110,12 @@ def explorer_page(workspace: Workspace) -> pn.viewable.Viewable:
     filters = TableFilters(survey, triage, desk)
     soon, later = (partial(document.add_timeout_callback, timeout_milliseconds=wait) for wait in (300, 1500))
     comparisons = Comparisons(workspace, lambda: session.survey, triage, desk, table.explain, schedule, later)
-    comparisons.attach(document, stack.axes.wavelength)
+    comparisons.attach(document, browser.channel)
     add, compare = CandidateDialog(candidates), CompareDialog(desk, triage)
     files = FilesDialog(session, desk, methods, repairs, lambda: page.dark_theme, schedule)
-    explain = ExplanationSheet(state, session, settings, submit=workspace.thinking.submit, schedule=schedule)
+    explain = ExplanationSheet(
+        state, session, settings, browser.channel, submit=workspace.thinking.submit, schedule=schedule
+    )
     actions = {
         "Add spectrum": add.open,
         "Files": files.open,
@@ -195,7 +197,7 @@ def explorer_page(workspace: Workspace) -> pn.viewable.Viewable:
     state.param.watch(lambda event: comparisons.follow(event.new), "target_id")
     candidates.param.watch(on_kept, "kept")
     state.param.watch(lambda _: asking.clear(), "target_id")
-    stack.on_brush(lambda low, high: asking.ask(state.target_id, low, high), asking.clear)
+    browser.on_brush(lambda low, high: asking.ask(state.target_id, low, high), asking.clear)
     key = uuid4().hex
     workspace.pages.add(key)
     follow_address(document, stack, place)

@@ -6,9 +6,8 @@ from typing import Any
 
 import panel as pn
 from bokeh.events import DocumentReady
-from bokeh.models import Model
 
-from app.browser.channel import Bridge
+from app.browser.channel import Channel
 from app.state.groups import GroupDesk
 from app.state.labels import LabelDesk
 from app.state.similar import SimilarDesk
@@ -63,12 +62,10 @@ class Comparisons:
         self.groups = GroupsDialog(self._groups, triage, findings, schedule)
         self.mark = SubsetMark(triage, self.latent.forget_lasso)
         self.similar = SimilarPanel(self._similar, survey, findings, desk.label_of, self._group_name, schedule)
-        self._bridge = Bridge()
-        for action, listener in {
+        self._heard = {
             "open": triage.select, "similar": self._similar.choose, "group": self.groups.show,
             "group-of": self.groups.show_of, "subset-clear": self.mark.clear,
-        }.items():  # fmt: skip
-            self._bridge.on(action, listener)
+        }  # fmt: skip
         self._groups.param.watch(lambda _: self.similar.update(), "groups")
         desk.param.watch(lambda _: self.similar.update(), "changed")
 
@@ -83,9 +80,10 @@ class Comparisons:
         """What buttons of the header do, by their label."""
         return {"Groups": self.groups.open, "Latent space": self.latent.toggle}
 
-    def attach(self, document: Any, anchor: Model) -> None:  # noqa: ANN401 - bokeh.document.Document, a proxy
-        """Let the buttons speak when the document is ready; ``anchor`` is any model of the page."""
-        self._bridge.attach(document, anchor)
+    def attach(self, document: Any, channel: Channel) -> None:  # noqa: ANN401 - bokeh.document.Document, a proxy
+        """Hear what buttons say in the page's channel."""
+        for action, listener in self._heard.items():
+            channel.on_word(action, listener)
         document.on_event(DocumentReady, self._on_painted)
 
     def follow(self, target_id: str) -> None:

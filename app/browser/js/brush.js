@@ -1,6 +1,7 @@
 // Asking about a range: drag over any panel. Python hears of it while it is drawn, and when the mouse is released.
 import {press, say} from "./dom.js"
-import {brush, brushing, rangeTools, zoomTools} from "./models.js"
+import {imo} from "./imo.js"
+import {brush, rangeTools, zoomTools} from "./models.js"
 import {count, first, rangeWords, state, step} from "./page.js"
 
 const BRUSHING = 150  // ms from one range to the next while the mouse is down
@@ -35,7 +36,7 @@ export function brushed(geometry, final) {
   const now = performance.now(), data = rangeOf(low, high)
   if (data === null || now - brushedLast < BRUSHING) return
   brushedLast = now
-  brushing.data = data
+  imo.tell?.("brushing", [data.low[0], data.high[0]])
 }
 
 export function forgetRange() {

@@ -1,7 +1,9 @@
-// The way to Python of buttons: an action and a word.
-import {said} from "./channel_models.js"
+// The one way to Python: an action and what goes with it. Messages are numbered, so that Python can say which it heard.
+import {told} from "./channel_models.js"
 import {imo} from "./imo.js"
 
-imo.tell = (action, word = "") => {
-  said.data = {action: [action], word: [word], count: [(said.data.count[0] ?? 0) + 1]}
+imo.tell = (action, payload = "") => {
+  const number = (told.data.count[0] ?? 0) + 1
+  told.data = {action: [action], payload: [JSON.stringify(payload)], count: [number]}
+  return number
 }

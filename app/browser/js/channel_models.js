@@ -1,2 +1,2 @@
 // What Python gives the channel; see app/browser/channel.py.
-export const {said} = /** @type {ChannelModels} */ (models)
+export const {told} = /** @type {ChannelModels} */ (models)

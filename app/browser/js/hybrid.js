@@ -1,7 +1,7 @@
 // The live explanation: the window and the hybrid are made here; Python is asked for log p alone, at most every 80 ms.
 import {find} from "./dom.js"
 import {
-  answer, baselines, curves, drawn, effect, facts, grid, hints, panels, question, range, sizes, strip,
+  answer, baselines, curves, drawn, effect, facts, grid, hints, panels, range, sizes, strip,
 } from "./hybrid_models.js"
 import {imo} from "./imo.js"
 
@@ -11,7 +11,6 @@ const angstrom = (pixel) => first + step * pixel
 const state = {at: 0, window: sizes.includes(64) ? 64 : sizes[sizes.length - 1], baseline: 0, playing: false, ready: false}
 let known = new Map()  // log p by first pixel, for this baseline and window
 let timer = null, due = null
-let questions = 0  // the same question twice is two questions
 let sweepEnd = 0  // the last place that a sweep asks for
 
 const fact = (name, text) => {
@@ -108,8 +107,7 @@ function writeFacts() {
 }
 
 function send(start, stop, stride) {
-  question.data = {start: [start], stop: [stop], step: [stride], window: [state.window], baseline: [state.baseline],
-    count: [++questions]}
+  imo.tell?.("hybrid", {start, stop, step: stride, window: state.window, baseline: state.baseline})
 }
 
 function ask() {  // at once if the last question is old enough, else when it is
@@ -185,7 +183,7 @@ function answered() {
 function pause() {
   if (!state.playing) return
   state.playing = false
-  question.data = {start: [], stop: [], step: [], window: [], baseline: [], count: []}
+  imo.tell?.("hybrid", null)
   writeFacts()
 }
 

@@ -1,9 +1,9 @@
 // The form of labels. What is said goes up with the target that it is said of; what is known comes down.
 import {roots} from "./dom.js"
-import {known, said} from "./form_models.js"
+import {known} from "./form_models.js"
 import {imo} from "./imo.js"
 import {
-  counted, entry, forget, hearAnswers, inTab, others, note, sayAgain, see, send, server, shown, underway, unsaved,
+  counted, entry, forget, hearAnswers, inTab, others, note, sayAgain, see, send, sent, server, shown, underway, unsaved,
   withUnsaved,
 } from "./outbox.js"
 
@@ -88,7 +88,7 @@ function leaving(number) {
   waiting = setTimeout(() => { waiting = null; if (awaited > entry("answered")) tell() }, 250)
 }
 
-function sent(number, leaves) {
+function onForwarded(number, leaves) {
   forwarded = number
   server()?.asks()
   if (leaves) leaving(number)
@@ -170,7 +170,7 @@ function begin() {
 function update() {
   if (!form?.isConnected) begin()
   hearAnswers()
-  server()?.answered(entry("heard") >= (said.data.count[0] ?? 0) && entry("answered") >= forwarded)
+  server()?.answered(entry("heard") >= sent && entry("answered") >= forwarded)
   const other = shown.target !== entry("target")
   if (other && timer !== null) {  // somebody is writing
     const before = shown.target
@@ -255,7 +255,7 @@ window.addEventListener("keydown", onKey, true)
 window.addEventListener("pointerdown", onPointer, true)
 const watch = setInterval(() => { if (!form?.isConnected) update() }, 300)  // Panel may draw the form anew
 imo.form = {
-  update, forwarded: sent, takes, change, choose, draw, others, forget, ready, resume, told,
+  update, forwarded: onForwarded, takes, change, choose, draw, others, forget, ready, resume, told,
   unsaved: () => unsaved, underway, counted,
   hello: (target) => send("hello", target),
   heard: () => entry("heard"),

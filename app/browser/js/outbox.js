@@ -1,6 +1,6 @@
 // What was said of labels and is not known to be saved. It stays in this tab, through reloads too, and is said again,
 // as the same changes, until the server has answered that they are in the database.
-import {known, owner, said, user} from "./form_models.js"
+import {known, owner, user} from "./form_models.js"
 import {imo} from "./imo.js"
 
 const KEPT = "imo-unsaved:"
@@ -9,6 +9,7 @@ export const entry = (name) => known.data[name][0]
 export const server = () => imo.connection
 export let shown = {target: "", base: 0, since: ""}  // label in sight: what is said is said of this one
 export let unsaved = stored(mine)
+export let sent = 0  // number of the last message that went to the server
 
 export function see(target, base, since) { shown = {target, base, since} }
 
@@ -29,10 +30,9 @@ export const others = () => strange().flatMap(stored)
 export const forget = () => strange().forEach((name) => inTab((tab) => tab.removeItem(name)))
 
 export function send(action, target = "", text = "") {
-  const number = (said.data.count[0] ?? 0) + 1
   server()?.asks()
-  said.data = {action: [action], target: [target], text: [text], count: [number]}
-  return number
+  sent = imo.tell?.("label", {action, target, text}) ?? sent
+  return sent
 }
 
 export function note(kind, fields = {}, settles = false) {

@@ -47,4 +47,4 @@ export function insteadOf(part, kind, methods, getters = {}) {
 export const instead = (part, kind, name, takes, make) => insteadOf(part, kind, {[name]: [takes, make]})
 
 // Python writes them to its log.
-export const tellPatches = () => imo.tell?.("patches", JSON.stringify(patches))
+export const tellPatches = () => imo.tell?.("patches", patches)

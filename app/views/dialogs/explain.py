@@ -6,6 +6,7 @@ from functools import partial
 import numpy as np
 import panel as pn
 
+from app.browser.channel import Channel
 from app.browser.hybrid import connect_hybrid
 from app.computing.events import Settings
 from app.html.explanation import EXPLANATION_STYLE, explanation_html
@@ -41,6 +42,7 @@ class ExplanationSheet(pn.viewable.Viewer):
         state: AppState,
         session: Session,
         settings: Settings,
+        channel: Channel,
         *,
         submit: Callable[[Callable[[], None]], object],
         schedule: Callable[[Callable[[], None]], object],
@@ -50,7 +52,7 @@ class ExplanationSheet(pn.viewable.Viewer):
         self._state, self._session, self._settings = state, session, settings
         self._plots: HybridPlots | None = None  # made when they are first wanted
         self._look = LIGHT, False
-        self._schedule = schedule
+        self._schedule, self._channel = schedule, channel
         self.desk = HybridDesk(
             lambda: session.survey,
             settings,
@@ -80,8 +82,7 @@ class ExplanationSheet(pn.viewable.Viewer):
 
     def _build(self) -> HybridPlots:
         plots = HybridPlots(self._session.survey.spectra.wavelength, self._settings.window_sizes)
-        connect_hybrid(plots)
-        plots.on_question(self.desk.ask, self.desk.stop)
+        connect_hybrid(plots, self._channel, self.desk.ask, self.desk.stop)
         plots.paint(self._look[0], large=self._look[1])
         text = pn.pane.HTML(
             explanation_html(plots.window_sizes), stylesheets=[EXPLANATION_STYLE], width=330, margin=(0, 16, 0, 0)

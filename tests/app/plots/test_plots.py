@@ -336,7 +336,7 @@ class TestStack:
         assert not any(model.syncable for model in changed)
 
     def test_what_python_hears_of_is_sent(self, stack, browser):
-        assert all(source.syncable for source in (browser.keys, stack.sources.brush))
+        assert all(source.syncable for source in (browser.channel.source, stack.sources.brush))
 
     def test_every_column_that_is_drawn_exists(self, stack):
         drawn = set()
@@ -383,7 +383,7 @@ class TestStack:
         sources = stack.sources
         assert {sources.target, sources.spectrum, sources.attribution, sources.singles, sources.lines} <= held
         assert {sources.scale_map, sources.features, sources.brush, sources.drawn, sources.instrument} <= held
-        assert browser.keys in held
+        assert browser.channel.source in held
         document.validate()
 
     def test_can_be_sent(self, stack):
@@ -412,8 +412,8 @@ class TestEvents:
     def test_a_key_is_told_by_its_action(self, browser):
         heard = []
         browser.on_key(heard.append)
-        browser.keys.data = {"name": ["quality-3"], "count": [1]}
-        browser.keys.data = {"name": ["quality-3"], "count": [2]}
+        for count in (1, 2):
+            browser.channel.source.data = {"action": ["key"], "payload": ['"quality-3"'], "count": [count]}
         assert heard == ["quality-3", "quality-3"]
 
     def test_a_range_is_told_and_forgotten(self, stack, spectra):
