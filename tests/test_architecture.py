@@ -60,6 +60,8 @@ def modules(package):
     found = {}
     for file in sorted((ROOT / package).rglob("*.py")):
         parts = file.relative_to(ROOT).with_suffix("").parts
+        if "node_modules" in parts:  # where npm installs what checks the browser's code
+            continue
         found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = file
     return found
 

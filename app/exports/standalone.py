@@ -1,7 +1,7 @@
 """One explained object as a single HTML file: the page's plots and buttons, without a server and without a network."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from html import escape
 
 import numpy as np
@@ -74,10 +74,8 @@ def standalone_html(shown: StandaloneObject, *, dark: bool = False) -> str:
     attribution = shown.attribution
     sources = PlotSources(attribution.wavelength, attribution.window_sizes, len(attribution.baselines))
     stack = PlotStack(sources, attribution.weighting)
-    browser = BrowserCode(stack)
+    browser = BrowserCode(stack, [key for key in KEYS if not key.forwarded and key.action not in _ONLY_SERVED])
     stack.paint(DARK if dark else LIGHT)
-    keyboard = [asdict(key) for key in KEYS if not key.forwarded and key.action not in _ONLY_SERVED]
-    browser.start.args = {**browser.start.args, "keyboard": keyboard}
     sources.show_spectrum(shown.spectrum, 0)
     if shown.reason is None:
         sources.show_attribution(attribution)

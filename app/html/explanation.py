@@ -19,7 +19,7 @@ _WORDS = (
 def explanation_html(window_sizes: Sequence[int]) -> str:
     """Return the words, and the controls that talk to ``app/browser/js/hybrid.js``; window sizes in pixels."""
     sizes = "".join(
-        f'<button type="button" data-size="{size}" aria-pressed="false" onclick="window.imoHybrid.size({size})">{size}'
+        f'<button type="button" data-size="{size}" aria-pressed="false" onclick="window.imo.hybrid.size({size})">{size}'
         "</button>"
         for size in window_sizes
     )
@@ -35,17 +35,17 @@ def explanation_html(window_sizes: Sequence[int]) -> str:
     return (
         '<section class="explain" data-hybrid aria-label="How inverse occlusion works"><header>'
         "<h2>How inverse occlusion finds what is odd</h2>"
-        '<button type="button" onclick="window.imoExplorer.keys.run(\'explain-method\')" title="Esc">Close</button>'
+        '<button type="button" onclick="window.imo.explorer.keys.run(\'explain-method\')" title="Esc">Close</button>'
         "</header>"
         + "".join(f"<p>{words}</p>" for words in _WORDS)
         + '<p class="words" role="status" data-fact="words"></p><div class="live">'
         f'<div class="row"><span class="group" role="group" aria-label="Window size, pixels">'
         f'<span class="name">Window / pixel</span>{sizes}</span></div>'
-        '<div class="row"><button type="button" class="play" data-play onclick="window.imoHybrid.play()">Play</button>'
-        '<label><span class="name">Baseline</span> <select onchange="window.imoHybrid.baseline(Number(this.value))">'
+        '<div class="row"><button type="button" class="play" data-play onclick="window.imo.hybrid.play()">Play</button>'
+        '<label><span class="name">Baseline</span> <select onchange="window.imo.hybrid.baseline(Number(this.value))">'
         "</select></label></div>"
         '<input type="range" min="0" max="7780" aria-label="Where the window begins, pixel" '
-        'oninput="window.imoHybrid.moveTo(Number(this.value))">'
+        'oninput="window.imo.hybrid.moveTo(Number(this.value))">'
         '<div class="where" data-fact="where"></div>'
         '<div class="head" id="imo-facts">log p of the</div>'
         f'<dl aria-live="off" aria-labelledby="imo-facts">{rows}</dl>'

@@ -70,7 +70,7 @@ def _row(number: int, region: RepairedRegion, rank: RankRange | None, instrument
     if rank is not None:
         after += f", {str(rank).removesuffix(f' of {rank.size:,}')}"
     return (
-        f'<li><button type="button" class="feature" onclick="window.imoExplorer.zoomTo({low:.2f}, {high:.2f})" '
+        f'<li><button type="button" class="feature" onclick="window.imo.explorer.zoomTo({low:.2f}, {high:.2f})" '
         f'title="Zoom to {span}"><span class="number">{number}</span><span class="title">{escape(what or span)}</span>'
         f'<span class="pixels">{pixels}</span></button><div class="facts">{f"{span}, " if what else ""}{rest}<br>'
         f"{'then' if number > 1 else 'without it'}: {escape(after)}</div></li>"
@@ -88,7 +88,7 @@ def _what(region: RepairedRegion, instrument: str) -> str:
 def _button(action: str, label: str, key: str) -> str:
     tip = f' title="{label} ({key})"' if key else ""
     call = "keys.run('repair')" if action == "repair" else "stopRepair()"
-    return f'<button type="button" class="do" onclick="window.imoExplorer.{call}"{tip}>{label}</button>'
+    return f'<button type="button" class="do" onclick="window.imo.explorer.{call}"{tip}>{label}</button>'
 
 
 def _nats(value: float) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from html import escape
 from itertools import groupby
 
+from app.browser.constants import IDLE, SMOOTHINGS
 from app.plots.layers import LAYERS
 from app.state.keys import keys_of
 from imo_engine.spectra.ranges import range_words
@@ -13,8 +14,6 @@ __all__ = ["TOOLBAR_STYLE", "toolbar_html"]
 
 _PANELS = {"spectrum": "Spectrum", "residual": "Residual", "combined": "Combined", "map": "Scale map"}
 _FOLDED = ("residual",)
-_SMOOTHINGS = (0, 3, 7, 15, 31)
-_IDLE = "drag to zoom · wheel · double-click for all · ? for keys"
 
 
 def toolbar_html(window_sizes: Iterable[int], *, alone: bool = False) -> str:
@@ -31,7 +30,7 @@ def toolbar_html(window_sizes: Iterable[int], *, alone: bool = False) -> str:
     frames = _choice("frame", "observed", "Observed", True, "frame('observed')", f"({keys_of('frame')})")
     frames += _choice("frame", "rest", "Rest", False, "frame('rest')", f"({keys_of('frame')})")
     smoothing = "".join(
-        _choice("smoothing", str(n), str(n or "off"), not n, f"smooth({n})", _smoothing_tip(n)) for n in _SMOOTHINGS
+        _choice("smoothing", str(n), str(n or "off"), not n, f"smooth({n})", _smoothing_tip(n)) for n in SMOOTHINGS
     )
     drag = _choice("drag", "zoom", "Zoom", True, "asking(false)", "Drag over a panel to zoom")
     drag += _choice(
@@ -48,7 +47,7 @@ def toolbar_html(window_sizes: Iterable[int], *, alone: bool = False) -> str:
         f"{_group('Wavelength axis', frames)}{_group('Smoothing, pixels', smoothing, 'Smooth')}"
         f"{_redshift(alone)}{_significant()}{_menu(sorted(window_sizes, reverse=True))}"
         f"{keys}"
-        f'</div><div class="readout" data-readout>{_IDLE}</div>'
+        f'</div><div class="readout" data-readout>{IDLE}</div>'
         '<div class="unseen" data-announce role="status"></div></div>'
     )
 
@@ -56,7 +55,7 @@ def toolbar_html(window_sizes: Iterable[int], *, alone: bool = False) -> str:
 def _button(text: str, call: str, tip: str, *, label: str = "", more: str = "") -> str:
     name = f' aria-label="{escape(label)}"' if label else ""
     return (
-        f'<button type="button"{name}{more} onclick="window.imoExplorer.{call}" title="{escape(tip)}">'
+        f'<button type="button"{name}{more} onclick="window.imo.explorer.{call}" title="{escape(tip)}">'
         f"{escape(text)}</button>"
     )
 
@@ -97,21 +96,19 @@ def _menu(window_sizes: list[int]) -> str:
         sections.append((group, "".join(_switch("layer", one.name, one.label, one.shown) for one in layers)))
     sections.append(("Beside", _switch("second", "halpha", "Second view at Hα", False)))
     fields = "".join(f"<fieldset><legend>{name}</legend>{boxes}</fieldset>" for name, boxes in sections)
-    place = (
-        "const a = this.previousElementSibling.getBoundingClientRect();"
-        "this.style.top = a.bottom + 4 + 'px';"
-        "this.style.left = Math.max(8, Math.min(a.left, innerWidth - this.offsetWidth - 8)) + 'px'"
-    )
     return (
         f'<button type="button" popovertarget="imo-show" title="Panels, lines, curves ({keys_of("menu")})">'
         'Show <span aria-hidden="true">▾</span></button>'
-        f'<div id="imo-show" class="menu" popover data-menu ontoggle="{place}">{fields}</div>'
+        '<div id="imo-show" class="menu" popover data-menu ontoggle="window.imo.explorer.placeMenu(this)">'
+        f"{fields}</div>"
     )
 
 
 def _switch(group: str, value: str, words: str, on: bool) -> str:
     call = {"panel": "panel", "layer": "layer"}.get(group)
-    code = f"window.imoExplorer.{call}('{value}', this.checked)" if call else "window.imoExplorer.second(this.checked)"
+    code = (
+        f"window.imo.explorer.{call}('{value}', this.checked)" if call else "window.imo.explorer.second(this.checked)"
+    )
     # the page writes why a layer has nothing to show beside it
     named = f'<span><span data-words="{value}">{escape(words)}</span><span data-why="{value}"></span></span>'
     return (

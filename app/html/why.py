@@ -51,7 +51,7 @@ def _row(feature: Feature, smallest: float, number: str = "") -> str:
     details = f"<details><summary>evidence</summary>{places}<ul>{evidence or '<li>none either way</li>'}</ul></details>"
     chip = f'<span class="verdict {feature.verdict}">{feature.verdict}</span>' if number or feature.evidence else ""
     return (
-        f'<li><button type="button" class="feature" onclick="window.imoExplorer.zoomTo({low:.2f}, {high:.2f})" '
+        f'<li><button type="button" class="feature" onclick="window.imo.explorer.zoomTo({low:.2f}, {high:.2f})" '
         f'title="Zoom to {observed}"><span class="number">{number}</span>'
         f'<span class="title">{name}</span>{chip}</button>'
         f'<div class="facts">{facts}</div>{details}</li>'

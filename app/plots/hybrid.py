@@ -1,7 +1,6 @@
 """Figure 1 of the paper, alive: outlier, baseline and hybrid under each other, and what each window does to log p."""
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 from bokeh.models import Column, ColumnDataSource, Range1d
@@ -14,7 +13,6 @@ from app.plots.panels import LARGE, NORMAL, Axes, add_legend, add_zero, empty_pa
 __all__ = ["HybridPlots"]
 
 _HEIGHTS = {"outlier": 128, "baseline": 114, "hybrid": 128, "effect": 190}
-_QUESTION = ("start", "stop", "step", "window", "baseline")
 _LABELS = {
     "outlier": "1  the outlier",
     "baseline": "2  the baseline: an ordinary spectrum at its redshift",
@@ -35,14 +33,13 @@ class HybridPlots:
         empty = np.full(len(x), np.nan, np.float32)
         self.wavelength = wavelength
         self.window_sizes = tuple(sorted(window_sizes))
-        # from Python: what is on the stage, and answers; to Python: questions
+        # from Python: what is on the stage, and answers
         self.curves = ColumnDataSource({"x": x, "outlier": empty, "usable": np.zeros(len(x), np.uint8)})
         self.baselines = ColumnDataSource({"values": [], "log_prob": []})
         self.facts = ColumnDataSource({"id": [""], "z": [0.0], "log_prob": [float("nan")], "count": [0], "words": [""]})
         self.answer = ColumnDataSource(
             {"start": [], "window": [], "baseline": [], "log_prob": [], "last": [], "count": []}
         )
-        self.question = ColumnDataSource({name: [] for name in (*_QUESTION, "count")})
         self.hints = ColumnDataSource({"window": [], "start": []})
         self._answers = 0  # the same answer twice is two answers, which an unchanged source would not tell
         # the browser's own
@@ -55,20 +52,18 @@ class HybridPlots:
         self.axes.outer["effect"]["below"]["observed"].visible = True
         self.layout = Column(children=list(self.panels.values()), sizing_mode="stretch_width", spacing=0)
 
-    def on_question(self, callback: Callable[[tuple[int, ...], int, int], None], stopped: Callable[[], None]) -> None:
-        """Call ``callback`` with first pixels of windows, their size, and which baseline; ``stopped``: no more."""
+    def asked(
+        self, start: int, stop: int, step: int, window: int, baseline: int
+    ) -> tuple[tuple[int, ...], int, int] | None:
+        """Return what a question of the browser comes to, at most a thousand windows; None if it makes no sense.
 
-        def changed(attr: str, old: Any, new: dict[str, list[int]]) -> None:  # noqa: ANN401
-            if not new["start"]:
-                stopped()
-                return
-            first, stop, step, window, baseline = (int(new[name][0]) for name in _QUESTION)
-            n = len(self.wavelength)
-            if 1 <= window <= n and step >= 1:
-                starts = range(max(0, first), min(n, stop), max(step, (stop - first) // 1000))
-                callback(tuple(starts), window, baseline)
-
-        self.question.on_change("data", changed)
+        Returns:
+            First pixels of windows, their size, and which baseline.
+        """
+        n = len(self.wavelength)
+        if not 1 <= window <= n or step < 1:
+            return None
+        return tuple(range(max(0, start), min(n, stop), max(step, (stop - start) // 1000))), window, baseline
 
     def show_stage(
         self,

@@ -9,7 +9,6 @@ from bokeh.models import (
     BoxSelectTool,
     BoxZoomTool,
     CrosshairTool,
-    CustomJSTickFormatter,
     Grid,
     Legend,
     LinearAxis,
@@ -24,14 +23,6 @@ from app.plots.colours import Colours
 
 __all__ = ["LARGE", "NORMAL", "Axes", "Type", "add_legend", "add_zero", "empty_panel", "paint_panel", "set_borders"]
 
-_SHORT_NUMBERS = """
-if (tick === 0) return "0"
-const size = Math.abs(tick)
-if (size >= 0.01 && size < 10000) return String(Number(tick.toPrecision(3))).replace("-", "−")
-const [digits, power] = tick.toExponential(2).split("e")
-const raised = power.replace("+", "").replace(/./g, (c) => c === "-" ? "⁻" : "⁰¹²³⁴⁵⁶⁷⁸⁹"[c])
-return `${Number(digits)}·10${raised}`.replace("-", "−")
-"""
 _FRAMES = {"observed": "default", "rest": "rest"}
 _WORDS = {"observed": "observed", "rest": "rest-frame"}
 
@@ -128,7 +119,6 @@ def empty_panel(axes: Axes, name: str, y_label: str, *, prefix: str = "imo") -> 
         axis.update(axis_label=y_label or " ", axis_label_standoff_mode="axis", syncable=False)
         axis.axis_label_text_font_style = "normal"
         axis.ticker.update(desired_num_ticks=4, syncable=False)  # the browser asks for as many as there is room for
-        axis.formatter = CustomJSTickFormatter(code=_SHORT_NUMBERS)
     return panel
 
 

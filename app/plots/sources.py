@@ -14,7 +14,10 @@ from imo_engine.spectra.instrument import INSTRUMENTS
 from imo_engine.spectra.spectra import Spectra
 from imo_engine.spectra.spectral_lines import ABSORPTION_LINES, EMISSION_LINES
 
-__all__ = ["PlotSources"]
+__all__ = ["NOT_YET", "PlotSources"]
+
+NOT_YET = "known when all window sizes are computed"
+"""Why nothing is called significant while a target is being computed."""
 
 
 class PlotSources:
@@ -53,7 +56,6 @@ class PlotSources:
         self.features = ColumnDataSource(_feature_columns([], empty, wavelength))
         self.repair = ColumnDataSource(_repair_columns([], empty, wavelength))
         self.brush = ColumnDataSource({"low": [], "high": []})
-        self.brushing = ColumnDataSource({"low": [], "high": []})  # while the mouse is down; no panel draws it
 
     def show_spectrum(self, spectra: Spectra, row: int) -> None:
         """Show a target's spectrum and clear what belonged to the one before."""
@@ -198,7 +200,7 @@ class PlotSources:
 
 
 def _nothing_known() -> dict[str, Any]:
-    return {"bits": [np.zeros(0, np.int32)], "why_not": ["known when all window sizes are computed"], "level": [LEVEL]}
+    return {"bits": [np.zeros(0, np.int32)], "why_not": [NOT_YET], "level": [LEVEL]}
 
 
 def _as_bits(p: Sequence[NDArray[np.float64]]) -> NDArray[np.int32]:

@@ -98,8 +98,8 @@ class PlotStack:
     def on_brush(self, callback: Callable[[float, float], None], cleared: Callable[[], None] | None = None) -> None:
         """Call ``callback`` with a range that is asked about: first and last observed wavelength, Angstrom.
 
-        While a range is drawn it is called several times a second. ``cleared`` is called when it is forgotten: by the
-        user, by ``clear_brush``, or because the target changed.
+        ``cleared`` is called when it is forgotten: by the user, by ``clear_brush``, or because the target changed. Of a
+        range that is still being drawn :class:`app.browser.client.BrowserCode` hears.
         """
 
         def changed(attr: str, old: Any, new: dict[str, list[float]]) -> None:  # noqa: ANN401
@@ -108,11 +108,7 @@ class PlotStack:
             elif cleared is not None:
                 cleared()
 
-        def drawn(attr: str, old: Any, new: dict[str, list[float]]) -> None:  # noqa: ANN401
-            callback(float(new["low"][0]), float(new["high"][0]))
-
         self.sources.brush.on_change("data", changed)
-        self.sources.brushing.on_change("data", drawn)
 
     def clear_brush(self) -> None:
         """Forget the range that was asked about."""

@@ -33,6 +33,8 @@ def explorer_page(workspace: Workspace) -> pn.viewable.Viewable:
     survey, settings = workspace.survey, workspace.settings
     sources = PlotSources(survey.spectra.wavelength, settings.window_sizes, settings.n_baselines)
     stack = PlotStack(sources, settings.weights)
+    browser = BrowserCode(stack)
+    browser.attach(document)
     turns, place = PageTurns.of(document), place_in(arguments)
     session = Session(
         workspace,
@@ -45,6 +47,7 @@ def explorer_page(workspace: Workspace) -> pn.viewable.Viewable:
     view = ExplorerView(
         session,
         stack,
+        browser.channel,
         lambda milliseconds, callback: document.add_timeout_callback(callback, milliseconds),
         dark=arguments.get("theme", [b""])[0] == b"dark",
     )
@@ -53,12 +56,10 @@ def explorer_page(workspace: Workspace) -> pn.viewable.Viewable:
         with in_turn(document):
             session.act(action)
 
-    browser = BrowserCode(stack)
-    browser.attach(document)
-    view.label.attach(document, stack.axes.wavelength, turns, browser.keys)
+    view.label.attach(document, stack.axes.wavelength, turns, browser.channel)
     browser.on_key(act)
-    stack.on_brush(session.ask, session.asking.clear)
-    view.comparisons.attach(document, stack.axes.wavelength)
+    browser.on_brush(session.ask, session.asking.clear)
+    view.comparisons.attach(document, browser.channel)
     key = uuid4().hex
     workspace.pages.add(key)
     follow_address(document, stack, place)

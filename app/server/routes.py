@@ -6,7 +6,7 @@ with an image; Bokeh's /autoload.js makes a session for whoever includes it as a
 
 from bokeh.server.server import Server
 
-from app.browser.connection import ALIVE
+from app.browser.constants import ALIVE
 from imo_engine.errors import ImoError
 
 __all__ = ["answer_only_routes"]

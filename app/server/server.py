@@ -9,7 +9,7 @@ import panel as pn
 from tornado.web import RequestHandler
 from tornado.websocket import WebSocketClosedError
 
-from app.browser.connection import ALIVE
+from app.browser.constants import ALIVE
 from app.computing.explainer import Explainer, Settings
 from app.computing.result_cache import AttributionStore, ResultCache
 from app.findings.precomputed import Layers, Precomputed

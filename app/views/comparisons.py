@@ -6,9 +6,8 @@ from typing import Any
 
 import panel as pn
 from bokeh.events import DocumentReady
-from bokeh.models import Model
 
-from app.browser.channel import Bridge
+from app.browser.channel import Channel
 from app.state.session import Session
 from app.views.dialogs.groups import GroupsDialog, SubsetMark
 from app.views.reasons.similar import SimilarPanel
@@ -58,12 +57,10 @@ class Comparisons:
         self.similar = SimilarPanel(
             session.similar, lambda: session.survey, findings, labels.label_of, self._group_name, schedule
         )
-        self._bridge = Bridge()
-        for action, listener in {
+        self._heard = {
             "open": triage.select, "similar": session.similar.choose, "group": self.groups.show,
             "group-of": self.groups.show_of, "subset-clear": self.mark.clear,
-        }.items():  # fmt: skip
-            self._bridge.on(action, listener)
+        }  # fmt: skip
         groups.param.watch(lambda _: self.similar.update(), "groups")
         labels.param.watch(lambda _: self.similar.update(), "changed")
         triage.param.watch(lambda _: self.latent.refresh(), "own")
@@ -79,9 +76,10 @@ class Comparisons:
         """What buttons of the header do, by their label."""
         return {"Groups": self.groups.open, "Latent space": self.latent.toggle}
 
-    def attach(self, document: Any, anchor: Model) -> None:  # noqa: ANN401 - bokeh.document.Document, a proxy
-        """Let the buttons speak when the document is ready; ``anchor`` is any model of the page."""
-        self._bridge.attach(document, anchor)
+    def attach(self, document: Any, channel: Channel) -> None:  # noqa: ANN401 - bokeh.document.Document, a proxy
+        """Hear what buttons say in the page's channel."""
+        for action, listener in self._heard.items():
+            channel.on_word(action, listener)
         document.on_event(DocumentReady, self._on_painted)
 
     def _on_painted(self, event: object) -> None:

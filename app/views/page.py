@@ -7,6 +7,7 @@ from typing import Any
 import panel as pn
 import panel_material_ui as pmui
 
+from app.browser.channel import Channel
 from app.html.theme import variables
 from app.plots.colours import DARK, LIGHT
 from app.plots.stack import PlotStack
@@ -49,12 +50,15 @@ class ExplorerView:
         comparisons: Everything that compares targets.
     """
 
-    def __init__(self, session: Session, stack: PlotStack, after: After, *, dark: bool = False) -> None:
+    def __init__(
+        self, session: Session, stack: PlotStack, channel: Channel, after: After, *, dark: bool = False
+    ) -> None:
         """Build the page.
 
         Args:
             session: What is shown and done.
             stack: The plots of its canvas.
+            channel: What the browser tells.
             after: Runs a function after so many milliseconds, where the page may be changed.
             dark: Whether it begins with the dark colours.
         """
@@ -65,7 +69,7 @@ class ExplorerView:
         self.comparisons = Comparisons(session, self._table.explain, partial(after, 1500))
         classes = ClassDialog(session.classes)
         self.label = LabelPanel(labels, classes.open, triage.select)
-        self._explain = ExplanationSheet(session)
+        self._explain = ExplanationSheet(session, channel)
         add, compare = CandidateDialog(session.candidates), CompareDialog(labels, triage)
         files = FilesDialog(session, lambda: self.page.dark_theme)
         actions = {

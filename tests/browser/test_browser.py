@@ -186,6 +186,14 @@ def test_first_paint(first_visit, record_property):
     assert page.page.locator(".tabulator-row").first.inner_text().split()[:2] == ["1", page.shown_target()]
 
 
+def test_all_that_is_to_be_replaced_of_bokeh_is_and_python_is_told(page):
+    page.page.wait_for_function("() => window.imo.patches['ClientConnection.send'] !== undefined")
+    patches = page.page.evaluate("window.imo.patches")
+    assert {name: why for name, why in patches.items() if why is not True} == {}
+    assert {"BitSet.select", "LineView._index_size", "LineView._paint", "PlotView.base_font_size"} < set(patches)
+    page.until(lambda: any(isinstance(one, str) and '"patches"' in one for one in page.sent))
+
+
 class TestSelecting:
     def test_a_row_fills_every_panel(self, page):
         page.show(FULL)

@@ -170,9 +170,9 @@ class TestCompare:
         placed = page.page.evaluate(PLACED)
         low, high = placed["other-method0"]["range"]
         assert low < centre < high and high - low < 400
-        page.page.evaluate("() => window.imoExplorer.layer('emission', false)")
+        page.page.evaluate("() => window.imo.explorer.layer('emission', false)")
         assert page.page.evaluate(PLACED)["other-method0"]["lines"] == [False]
-        page.page.evaluate("() => window.imoExplorer.layer('emission', true)")
+        page.page.evaluate("() => window.imo.explorer.layer('emission', true)")
         page.page.keyboard.press("r")
         page.quiet()
         assert page.sent[before:] == []
@@ -243,7 +243,7 @@ class TestExplanation:
         # told to get ready, and ready: what is there from the last time does not count
         page.page.wait_for_function(f"(before) => ({STAGED})() >= before + 2", arg=before)
         page.page.locator("[data-hybrid][data-ready]").wait_for()
-        page.page.wait_for_function("() => window.imoHybrid.state.ready")
+        page.page.wait_for_function("() => window.imo.hybrid.state.ready")
         return page
 
     @staticmethod
@@ -255,7 +255,7 @@ class TestExplanation:
 
     def test_says_what_the_model_says(self, open_page, hybrids):
         self.wait_for_answer(open_page)
-        state = open_page.page.evaluate("() => window.imoHybrid.state")
+        state = open_page.page.evaluate("() => window.imo.hybrid.state")
         base = hybrids.baseline_log_prob[state["baseline"]]
         found = hybrids.log_prob(state["baseline"], [state["at"]], state["window"])[0]
         assert float(self.fact(open_page, "base")) == pytest.approx(base, abs=0.011)
@@ -264,21 +264,21 @@ class TestExplanation:
 
     def test_keys_move_the_window_and_change_it(self, open_page, hybrids):
         self.wait_for_answer(open_page)
-        before = open_page.page.evaluate("() => ({...window.imoHybrid.state})")
+        before = open_page.page.evaluate("() => ({...window.imo.hybrid.state})")
         key, way = ("ArrowLeft", -1) if before["at"] > 4000 else ("ArrowRight", 1)
         open_page.page.keyboard.press(key)
-        after = open_page.page.evaluate("() => ({...window.imoHybrid.state})")
+        after = open_page.page.evaluate("() => ({...window.imo.hybrid.state})")
         assert after["at"] == before["at"] + way * (before["window"] // 4)
         open_page.page.keyboard.press("ArrowDown")
         self.wait_for_answer(open_page)
-        state = open_page.page.evaluate("() => ({...window.imoHybrid.state})")
+        state = open_page.page.evaluate("() => ({...window.imo.hybrid.state})")
         assert state["window"] == 16
         found = hybrids.log_prob(state["baseline"], [state["at"]], 16)[0]
         assert float(self.fact(open_page, "hybrid")) == pytest.approx(found, abs=0.011)
 
     def test_the_hybrid_is_the_baseline_with_the_window(self, open_page, hybrids):
         drawn = open_page.column("hybrid", "hybrid")
-        state = open_page.page.evaluate("() => window.imoHybrid.state")
+        state = open_page.page.evaluate("() => window.imo.hybrid.state")
         inside = hybrids.replaced(state["at"], state["window"])
         np.testing.assert_allclose(drawn[inside], hybrids.flux[inside], rtol=1e-5)
         np.testing.assert_allclose(drawn[~inside], hybrids.baselines[state["baseline"]][~inside], rtol=1e-5)
@@ -287,7 +287,7 @@ class TestExplanation:
         self.wait_for_answer(open_page)
         open_page.page.locator('[data-size="256"]').click()
         open_page.page.locator("[data-play]").click()
-        open_page.page.wait_for_function("() => !window.imoHybrid.state.playing")
+        open_page.page.wait_for_function("() => !window.imo.hybrid.state.playing")
         found = open_page.page.evaluate(
             """() => {
               const effect = Bokeh.documents[0].get_model_by_name("hybrid-effect").renderers
@@ -298,7 +298,7 @@ class TestExplanation:
         x, y = json.loads(found)
         starts = [start for start in range(0, 7781 - 255, 256) if hybrids.replaced(start, 256).any()]
         assert len(x) >= len(starts)
-        state = open_page.page.evaluate("() => window.imoHybrid.state")
+        state = open_page.page.evaluate("() => window.imo.hybrid.state")
         for start in starts[::7]:
             inside = hybrids.replaced(start, 256).sum()
             fall = hybrids.baseline_log_prob[state["baseline"]] - hybrids.log_prob(state["baseline"], [start], 256)[0]
@@ -309,7 +309,7 @@ class TestExplanation:
         self.wait_for_answer(open_page)
         playing = open_page.page.evaluate(
             """() => {
-              const {imoHybrid: x} = window, {at, window: size, baseline} = x.state
+              const {hybrid: x} = window.imo, {at, window: size, baseline} = x.state
               x.play()
               const answer = [...Bokeh.documents[0]._all_models.values()].find((m) => m.data?.last !== undefined)
               const late = {start: [at], window: [size], baseline: [baseline], log_prob: [0], last: [true], count: [0]}
@@ -319,7 +319,7 @@ class TestExplanation:
             }"""
         )
         assert playing
-        open_page.page.wait_for_function("() => !window.imoHybrid.state.playing")
+        open_page.page.wait_for_function("() => !window.imo.hybrid.state.playing")
 
     def test_closing_it_gives_the_keys_back(self, open_page):
         open_page.page.keyboard.press("Escape")

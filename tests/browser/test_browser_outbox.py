@@ -303,11 +303,11 @@ def test_what_was_said_lands_at_its_target_whichever_is_open_then(page, proxy, s
     seen.keyboard.press("1")
     write(page, "of the one before")
     unsaved(page, 2)
-    seen.evaluate("window.imoConnection.stop()")  # does not ask whether to leave, nor comes back by itself
+    seen.evaluate("window.imo.connection.stop()")  # does not ask whether to leave, nor comes back by itself
     proxy.mend()
     seen.goto(f"http://127.0.0.1:{proxy.port}/?target={other}")
     wait_for_target(page, other)
-    seen.wait_for_function("() => window.imoConnection !== undefined")
+    seen.wait_for_function("() => window.imo?.connection !== undefined")
     page.until(lambda: len(made(store, target)) == 2)
     whole(page)
     label = store.get(target, USER).label

@@ -61,7 +61,7 @@ def test_a_target_is_repaired_by_key_and_its_repair_comes_and_goes_with_it(seen)
 
     for shown in (False, True):
         page.keyboard.press("R")
-        page.wait_for_function(f"() => window.imoExplorer.state.layers.repair === {str(shown).lower()}")
+        page.wait_for_function(f"() => window.imo.explorer.state.layers.repair === {str(shown).lower()}")
         assert page.evaluate(REPAIR)["shown"] == [shown, shown]
 
     seen.select(OTHER)

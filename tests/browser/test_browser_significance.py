@@ -39,7 +39,7 @@ def announced(seen: Page) -> str:
 
 def begin(seen: Page) -> None:
     seen.page.wait_for_selector(f'{BUTTON}[aria-disabled="false"]')
-    seen.page.evaluate("() => { imoExplorer.state.significant = false; imoExplorer.significance() }")
+    seen.page.evaluate("() => { imo.explorer.state.significant = false; imo.explorer.significance() }")
     chosen(seen, False)
 
 

@@ -78,7 +78,7 @@ def page(folder):
     ]  # fmt: skip
     with serving(*given, threads=1) as server, chromium() as browser:
         seen = visit(browser, server.url)
-        seen.page.wait_for_function("() => window.imoTell !== undefined")
+        seen.page.wait_for_function("() => window.imo?.tell !== undefined")
         seen.wait_for_status("done")
         yield seen
         assert (seen.errors, seen.outside) == ([], [])

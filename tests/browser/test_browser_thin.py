@@ -1,11 +1,13 @@
 """Curves with more points than the screen has pixels, in a real Chromium: fewer are painted, and it looks the same."""
 
 import pytest
-from helpers.browser import CHROMIUM, ROOT, chromium
+from helpers.browser import CHROMIUM, chromium
+
+from app.browser.modules import joined
 
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")]
 
-CODE = (ROOT / "app/browser/js/thin.js").read_text(encoding="utf-8")
+CODE = joined("thin")
 
 # A noisy curve of 7,781 points on 800 pixels, with a gap, and what is drawn of it
 CURVE = """

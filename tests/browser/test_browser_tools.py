@@ -72,7 +72,7 @@ NOT_LAID_OUT = """
     .flatMap((panel) => ["inner_width", "inner_height"].map((name) => panel.property(name)))
   const before = sizes.map((size) => size._value)
   for (const size of sizes) size._value = unset
-  window.imoExplorer.view("halpha")
+  window.imo.explorer.view("halpha")
   return new Promise((resolve) => setTimeout(() => {  // the panels follow within a few frames
     const laid = sizes.some((size) => !size.is_unset)
     sizes.forEach((size, i) => { if (size.is_unset) size._value = before[i] })
@@ -106,13 +106,13 @@ async () => {
       .filter((m) => m.data?.w1 !== undefined || m.data?.number !== undefined && m.data.peak !== undefined)
     for (let i = 0; i < 5; i++) {
       for (const source of sources) {
-        window.imoExplorer.data("features")
+        window.imo.explorer.data("features")
         source.change.emit()
         for (let k = 0; k < 3; k++) await frame()
       }
     }
     const before = {...window.painted}
-    window.imoExplorer.data("map")
+    window.imo.explorer.data("map")
     for (let k = 0; k < 5; k++) await frame()
     return [before, {...window.painted}]
   } finally {
@@ -194,7 +194,7 @@ class TestPanels:
     ])  # fmt: skip
     def test_wavelengths_stand_outside_whichever_are_left(self, page, folded, first, last):
         for name in folded:
-            page.page.evaluate("(name) => window.imoExplorer.panel(name, false)", name)
+            page.page.evaluate("(name) => window.imo.explorer.panel(name, false)", name)
         tools = page.tools()
         assert {name: one["axes"] for name, one in tools.items() if one["axes"] and one["visible"]} == {
             first: ["rest-frame"], last: ["observed"]
@@ -205,7 +205,7 @@ class TestPanels:
 
     def test_one_always_stays(self, page):
         for name in PANELS:
-            page.page.evaluate("(name) => window.imoExplorer.panel(name, false)", name)
+            page.page.evaluate("(name) => window.imo.explorer.panel(name, false)", name)
         assert [name for name, one in page.tools().items() if one["visible"]] == ["w1"]
         assert "stays" in page.readout()
 
@@ -276,10 +276,10 @@ class TestRedshift:
         assert page.since(before) == ([], [])
 
     def test_is_told_to_the_label_when_asked(self, page):
-        page.page.evaluate("window.imoForm = {change(fields) { window.changed = fields }}")
+        page.page.evaluate("window.imo.form = {change(fields) { window.changed = fields }}")
         page.key(".", ".")
         page.page.get_by_role("button", name="Use as VI_z").click()
-        assert page.page.evaluate("[window.changed, delete window.imoForm][0]") == {"redshift": 0.3202}
+        assert page.page.evaluate("[window.changed, delete window.imo.form][0]") == {"redshift": 0.3202}
 
     def test_another_target_begins_with_its_own(self, page):
         page.key(">")
@@ -346,7 +346,7 @@ class TestReadout:
             page.key("Escape")
 
     def test_says_masked(self, page):
-        page.page.evaluate("() => window.imoExplorer.zoomTo(6000, 6032)")
+        page.page.evaluate("() => window.imo.explorer.zoomTo(6000, 6032)")
         assert "masked" in self.hover(page, 3600 + 0.8 * (MASKED.start + MASKED.stop) / 2)
 
 
@@ -435,7 +435,7 @@ class TestRange:
 
 class TestFeatures:
     def test_zoom_to_and_a_click_on_the_number(self, page):
-        page.page.evaluate("() => window.imoExplorer.zoomTo(7592, 7700)")
+        page.page.evaluate("() => window.imo.explorer.zoomTo(7592, 7700)")
         low, high = page.range()
         assert low < 7592 - 20 and high > 7700 + 20 and high - low < 1000
         page.key("r")
@@ -459,7 +459,7 @@ class TestFeatures:
         at = (middle - low) / (high - low) * box["width"] + shift
         assert np.diff(np.sort(at)).min() > 18
         assert shift[0] == 0 and abs(shift[1:]).min() > 1
-        page.page.evaluate("() => window.imoExplorer.zoomTo(7590, 7720)")
+        page.page.evaluate("() => window.imo.explorer.zoomTo(7590, 7720)")
         page.painted()
         assert set(page.column("shift", "shift")) == {0}
 
@@ -547,7 +547,7 @@ class TestView:
 
 class TestKeyboard:
     def test_every_key_does_something(self, page):
-        assert page.page.evaluate("() => window.imoExplorer.keys.missing()") == []
+        assert page.page.evaluate("() => window.imo.explorer.keys.missing()") == []
 
     @pytest.mark.parametrize("key", [key for key in KEYS if key.forwarded], ids=lambda key: key.action)
     def test_forwarded_ones_are_one_event_each(self, page, key):

@@ -136,7 +136,7 @@ def test_triage_of_twenty_targets_by_keyboard_survives_a_killed_server(folder, b
         seen.page.locator("#imo-connection").wait_for()
     with serving(*given, threads=1) as second:
         seen.page.wait_for_function(
-            "() => document.getElementById('imo-connection') === null && window.imoForm !== undefined"
+            "() => document.getElementById('imo-connection') === null && window.imo?.form !== undefined"
         )
         wait_for_target(seen, order[9])  # the page came back by itself, to where it was
         quality = expected[order[9]][0]

@@ -351,7 +351,7 @@ def visit(browser: Browser, url: str, *, width: int = 1440, height: int = 900) -
     page.on("console", lambda message: message.type == "error" and seen.errors.append(message.text))
     page.goto(url)
     page.wait_for_selector(".bk-Figure")
-    page.wait_for_function("() => window.imoExplorer !== undefined")
+    page.wait_for_function("() => window.imo?.explorer !== undefined")
     return seen
 
 

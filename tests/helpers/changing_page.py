@@ -62,7 +62,7 @@ def main() -> None:
     send_together()
 
     def listen(document: Document, shown: list[Div] | pn.pane.HTML) -> None:
-        keys = ColumnDataSource({"name": [], "count": []})
+        keys = ColumnDataSource({"action": [], "payload": [], "count": []})
         document.add_root(keys)
         keys.on_change("data", lambda attr, old, new: change(new["count"][0], shown, document))
         print(keys.id, flush=True)

@@ -38,10 +38,11 @@ class RawSession:
         message = {"type": "event", "name": "document_ready", "values": {"type": "map"}}
         await self.send({"kind": "MessageSent", "msg_type": "bokeh_event", "msg_data": message})
 
-    async def press(self, keys_id: str, action: str, number: int) -> None:
-        """Press a key; ``keys_id`` names the source through which keys go, ``number`` counts them."""
-        data = {"type": "map", "entries": [["name", [action]], ["count", [number]]]}
-        await self.send({"kind": "ModelChanged", "model": {"id": keys_id}, "attr": "data", "new": data})
+    async def press(self, channel_id: str, key: str, number: int) -> None:
+        """Press a key; ``channel_id`` names the source of the page's channel, ``number`` counts its messages."""
+        columns = {"action": "key", "payload": json.dumps(key), "count": number}
+        data = {"type": "map", "entries": [[name, [value]] for name, value in columns.items()]}
+        await self.send({"kind": "ModelChanged", "model": {"id": channel_id}, "attr": "data", "new": data})
 
     async def close(self) -> None:
         """Go away as a closed tab does."""

@@ -92,7 +92,7 @@ class Page(Visit):
         )
 
     def state(self) -> dict:
-        return self.page.evaluate("() => JSON.parse(JSON.stringify(window.imoExplorer.state))")
+        return self.page.evaluate("() => JSON.parse(JSON.stringify(window.imo.explorer.state))")
 
     def lines_at(self, name: str) -> float:
         return self.lines()[name]
@@ -187,7 +187,7 @@ def page(whole):
     whole.page.mouse.move(5, 5)
     whole.page.evaluate(
         """(layers) => {
-          const {imoExplorer: x} = window
+          const {explorer: x} = window.imo
           document.querySelector("dialog[open]")?.close()
           for (const [name, shown] of Object.entries(layers)) x.layer(name, shown)
           for (const name of Object.keys(x.state.panels)) x.panel(name, name !== "residual")

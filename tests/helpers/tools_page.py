@@ -154,7 +154,7 @@ def page() -> pn.viewable.Viewable:
             sources.show_spectrum(SPECTRA, row)
 
     browser.on_key(on_key)
-    stack.on_brush(lambda low, high: tell("brush", [low, high]), lambda: tell("cleared"))
+    browser.on_brush(lambda low, high: tell("brush", [low, high]), lambda: tell("cleared"))
     # a mark goes to Python and back, so that everything that was sent before it has arrived
     marks, marked = ColumnDataSource({"mark": [""]}), ColumnDataSource({"marked": [""]})
     stack.axes.wavelength.js_on_change("name", CustomJS(args={"marks": marks, "marked": marked}, code=""))

@@ -71,7 +71,7 @@ def arguments(folder, labels="labels.sqlite", user=USER):
 
 def opened(browser, url):
     seen = visit(browser, url)
-    seen.page.wait_for_function("() => window.imoForm !== undefined && window.imoAddress !== undefined")
+    seen.page.wait_for_function("() => window.imo?.form !== undefined && window.imo?.address !== undefined")
     seen.page.locator(".strip .id").wait_for()
     seen.page.locator(".imo-form:not([inert])").wait_for()
     seen.page.locator(".tabulator-row .id").first.wait_for()

@@ -1,48 +1,35 @@
 // What Bokeh (3.9) does at every paint or change of data though nothing needs it.
-const bokehPart = (name) => { try { return Bokeh.loader[name] ?? {} } catch { return {} } }
-
-// Puts another method in the place of Bokeh's, once; a release whose parts have other names keeps its own.
-function instead(part, kind, name, make) {
-  const prototype = bokehPart(part)[kind]?.prototype
-  const own = prototype?.[name]
-  if (typeof own !== "function" || own.imoExplorer) return
-  prototype[name] = Object.assign(make(own), {imoExplorer: true})
-}
+import {instead, insteadOf} from "./patches.js"
 
 // How the parts that draw a curve are called.
-const CURVES = {line: "LineView", step: "StepView", varea: "VAreaView"}
+export const CURVES = {line: "LineView", step: "StepView", varea: "VAreaView"}
 
-function lighten() {
+export function lighten() {
   // it asks the browser for a CSS variable at each use of each colour; this page sets none
-  instead("core/visuals/visual", "VisualProperties", "_get_css_value", () => () => "")
+  instead("core/visuals/visual", "VisualProperties", "_get_css_value", 1, () => () => "")
   // it writes style sheets that are there already, and then measures: the browser works out all styles in between
-  instead("core/dom", "InlineStyleSheet", "_update", (update) => function (css) {
+  instead("core/dom", "InlineStyleSheet", "_update", 1, (update) => function (css) {
     if (this.el.textContent !== css) update.call(this, css)
   })
   // it moves an element without content to where each curve lies, and the browser works out all styles again
-  instead("models/renderers/glyph_renderer", "GlyphRendererView", "update_position", () => () => {})
+  instead("models/renderers/glyph_renderer", "GlyphRendererView", "update_position", 0, () => () => {})
   // it picks values one by one though all are wanted
-  instead("core/util/bitset", "BitSet", "select", (select) => function (values) {
+  instead("core/util/bitset", "BitSet", "select", 1, (select) => function (values) {
     const all = this.size === values.length && this.count === this.size && values.slice
     return all ? values.slice() : select.call(this, values)
   })
   // it asks the browser for the size of letters at each number of an axis; sizes here do not depend on it
-  const plot = bokehPart("models/plots/plot_canvas").PlotView?.prototype
-  if (plot && "base_font_size" in plot) Object.defineProperty(plot, "base_font_size", {configurable: true, get: () => null})
+  insteadOf("models/plots/plot_canvas", "PlotView", {}, {base_font_size: () => null})
   // it sorts all points of a curve for pointers that nothing here looks for; its extent is what axes may ask for
   for (const [part, kind] of Object.entries(CURVES)) {
-    const view = bokehPart(`models/glyphs/${part}`)[kind]?.prototype
-    if (!view || !("_index_size" in view)) continue
-    instead(`models/glyphs/${part}`, kind, "_index_data", (all) => {
-      Object.defineProperty(view, "_index_size", {configurable: true, get: () => 1})
-      return function (index) {
+    insteadOf(`models/glyphs/${part}`, kind, {
+      _index_data: [1, (all) => function (index) {
         const box = new Extent()
         all.call(this, box)
         index.add_rect(box.x0, box.y0, box.x1, box.y1)
-      }
-    })
+      }],
+    }, {_index_size: () => 1})
   }
-  paintThinned()
 }
 
 class Extent {
@@ -60,4 +47,11 @@ class Extent {
     this.x1 = Math.max(this.x1, x1)
     this.y1 = Math.max(this.y1, y1)
   }
+}
+
+const keptViews = new WeakMap()  // to look for one takes milliseconds
+
+export function viewOf(model) {
+  if (!keptViews.get(model)?.el.isConnected) keptViews.set(model, Bokeh.index.find_one(model))
+  return keptViews.get(model)
 }

@@ -1,10 +1,21 @@
 // Other methods beside inverse occlusion: two columns on one wavelength axis, as in the paper's figure 2.
-const SIDES = {left: ["spectrum", "residual"], method: 2.2}  // share of the height of a method's panel
-let methodPanels = [], methodTitles = [], methodNotes = []  // made by Python when they are first wanted
+import {asking} from "./brush.js"
+import {comparing, methodPanels, methodRows} from "./columns.js"
+import {findAll, say} from "./dom.js"
+import {schedule} from "./drawing.js"
+import {fitAttribution, tick} from "./fitting.js"
+import {forward} from "./forward.js"
+import {
+  axisModels, gridModels, layerModels, methodBoxes, methodList, methodValues, rangeTools, zoomTools,
+} from "./models.js"
+import {sizeOf, state} from "./page.js"
+import {arrange, nameAxes} from "./panels.js"
+
+let methodTitles = [], methodNotes = []
 
 function adoptMethods() {
   if (methodPanels.length || !methodList.tags.length) return
-  methodPanels = [...methodList.tags]
+  methodPanels.push(...methodList.tags)
   const one = (models, type) => models.find((model) => model.type === type)
   methodTitles = methodPanels.map((panel) => one(panel.center, "Legend").items[0])
   methodNotes = methodPanels.map((panel) => one(panel.center, "Label"))
@@ -18,6 +29,7 @@ function adoptMethods() {
       gridModels[grid.tags[0]].push(grid)
       grid.visible = grid.tags[0] === state.frame
     }
+    /** @type {(axes: Model[]) => any} */
     const frames = (axes) => Object.fromEntries(axes.filter((axis) => axis.type === "LinearAxis")
       .map((axis) => [axis.x_range_name === "rest" ? "rest" : "observed", axis]))
     axisModels["method" + slot] = {above: frames(panel.above), below: frames(panel.below)}
@@ -29,77 +41,7 @@ function adoptMethods() {
   if (state.asking) asking(true)
 }
 
-const comparing = () => Boolean(methodList.data.shown[0]) && methodPanels.length > 0
-const methodRows = () => methodList.data.name.slice(1)
-const allPanels = () => [...Object.values(panels), ...methodPanels]
-
-// Columns of panels from top to bottom, each {key, panel, share}.
-function columns() {
-  const own = Object.keys(panels).filter((name) => state.panels[name])
-    .map((name) => ({key: name, panel: panels[name], share: shares[name]}))
-  if (!comparing()) return [own]
-  const others = methodRows().slice(0, methodBoxes.length)
-    .map((_, slot) => ({key: "method" + slot, panel: methodPanels[slot], share: SIDES.method}))
-  const left = [...own.filter(({key}) => SIDES.left.includes(key)), ...others]
-  const right = own.filter(({key}) => !SIDES.left.includes(key))
-  return [left, right].filter((column) => column.length)
-}
-
-// Rows of a grid in which every panel of every column begins and ends at a row's edge.
-function tracks(placed, height) {
-  const free = Math.max(200, height - 2 * AXIS_ROOM)
-  const cuts = new Set([0, free + 2 * AXIS_ROOM])
-  const places = placed.map((column) => {
-    const whole = column.reduce((sum, {share}) => sum + share, 0)
-    let at = 0
-    return column.map(({key, share}, i) => {
-      const from = at
-      at += share / whole * free + ((i === 0) + (i === column.length - 1)) * AXIS_ROOM
-      if (i === column.length - 1) at = free + 2 * AXIS_ROOM
-      at = Math.round(at)
-      cuts.add(at)
-      return {key, from, to: at}
-    })
-  })
-  const edges = [...cuts].map(Math.round).sort((a, b) => a - b)
-  return {places, edges: edges.filter((edge, i) => i === 0 || edge !== edges[i - 1])}
-}
-
-let side = false  // whether the panels stand side by side
-const boxHeight = () => viewOf(panelBox)?.el.clientHeight || 640
-
-function placeBeside(placed) {
-  const {places, edges} = tracks(placed, boxHeight())
-  const at = new Map(places.flatMap((column, col) => column.map(({key, from, to}) => {
-    const row = edges.indexOf(from)
-    return [key, [row, col, edges.indexOf(to) - row, 1]]
-  })))
-  const children = [
-    ...Object.keys(panels).map((name) => [panels[name], ...(at.get(name) ?? [0, 0, 1, 1])]),
-    ...methodBoxes.map((box, slot) => [box, ...(at.get("method" + slot) ?? [0, 0, 1, 1])]),
-  ]
-  // the map's colour bar is beside the right column only
-  for (const {panel} of placed.length > 1 ? placed[0] : []) panel.min_border_right = 12
-  const rows = edges.slice(1).map((edge, i) => ({size: `${edge - edges[i]}fr`}))
-  panelBox.setv({children, rows, cols: placed.map(() => ({size: "1fr"}))})
-  side = true
-}
-
-function placeBelow(rows) {
-  if (side) {
-    const names = Object.keys(panels)
-    const children = [
-      ...names.map((name, row) => [panels[name], row, 0, 1, 1]),
-      ...methodBoxes.map((box, slot) => [box, names.length + slot, 0, 1, 1]),
-    ]
-    panelBox.setv({children, cols: [{size: "1fr"}]})
-    for (const panel of allPanels()) panel.min_border_right = panels.combined.min_border_right
-    side = false
-  }
-  panelBox.rows = [...rows, ...methodBoxes.map(() => ({size: "0px"}))]
-}
-
-function listMethods() {
+export function listMethods() {
   adoptMethods()
   const {name, title, state: states, shown} = methodList.data
   methodPanels.forEach((_, slot) => {
@@ -115,7 +57,7 @@ function listMethods() {
   schedule()
 }
 
-function fitMethods(from, to) {
+export function fitMethods(from, to) {
   if (!comparing()) return
   methodRows().slice(0, methodBoxes.length).forEach((_, slot) => {
     const panel = methodPanels[slot]
@@ -143,7 +85,7 @@ function writeNote(note, panel, words) {
   note.setv({text: lines.join("\n"), y: (sizeOf(panel, "inner_height", 60) - 16) / 2, visible: true})
 }
 
-function chooseMethod(name) {
+export function chooseMethod(name) {
   const chosen = methodRows()
   if (!chosen.includes(name) && chosen.length >= methodBoxes.length) {
     say(`${methodBoxes.length} methods at most; switch one off first`)

@@ -1,42 +1,43 @@
 // Whether the server can be reached, and a bar that says so. What needs the server is not sent while it cannot.
+import {alive, height, page, target} from "./connection_models.js"
+import {imo} from "./imo.js"
+import {insteadOf, tellPatches} from "./patches.js"
+
 const ANSWER = 5000  // ms in which a server that is there answers
 const AGAIN = 1500  // ms between attempts
 let gone = false, saving = false, words = ""  // saving: what was said meanwhile
 let connection = null, tried = 0, looking = false, leaving = false
 let asked = null  // when the oldest question without an answer was asked
 const pause = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds))
-const form = () => window.imoForm
+const form = () => imo.form
 
 // The page keeps its models when it connects again. Bokeh (3.9) asks for all of them once more, cannot read the answer,
 // and takes the connection for failed; what this page missed comes with the answer to its "hello". What is sent before
 // the server has greeted would make it close the connection, and half a message that was cut off spoil the next one.
-const {ClientConnection} = Bokeh.require("client/connection")
-const ours = ClientConnection.prototype
-if (!ours.imoWatched) {
-  const {connect, send, _schedule_reconnect: schedule, _repull_session_doc: pull} = ours
-  ours.imoWatched = true
-  ours.connect = function () {
+insteadOf("client/connection", "ClientConnection", {
+  connect: [0, (connect) => function () {
     this._receiver = new this._receiver.constructor()
     this.imoGreeted = false
-    window.imoConnection?.tries(this)
+    imo.connection?.tries(this)
     return connect.call(this)
-  }
-  ours._repull_session_doc = function (resolve, reject) {
+  }],
+  _repull_session_doc: [2, (pull) => function (resolve, reject) {
     this.imoGreeted = true
     return this.session === null ? pull.call(this, resolve, reject) : Promise.resolve(resolve(this.session))
-  }
-  ours.send = function (message) {
-    window.imoConnection?.owns(this)
+  }],
+  send: [1, (send) => function (message) {
+    imo.connection?.owns(this)
     if (this.session === null || reaches(this)) send.call(this, message)
-  }
-  ours._schedule_reconnect = function (milliseconds) {
+  }],
+  _schedule_reconnect: [1, (schedule) => function (milliseconds) {
     schedule.call(this, milliseconds)
-    window.imoConnection?.lost(this)
-  }
-}
+    imo.connection?.lost(this)
+  }],
+})
 
 const reaches = (connection) => connection.socket?.readyState === WebSocket.OPEN && connection.imoGreeted !== false
 
+/** @param {string} text @param {string} label @param {(() => void) | null} act */
 function bar(text, label = "", act = null) {
   let place = document.getElementById("imo-connection")
   if (!text) { place?.remove(); return }
@@ -86,7 +87,7 @@ async function look() {
   if (looking) return
   looking = true
   while (gone) {
-    const known = await fetch(`${ALIVE}?page=${page}`, {cache: "no-store", signal: AbortSignal.timeout(ANSWER)})
+    const known = await fetch(`${alive}?page=${page}`, {cache: "no-store", signal: AbortSignal.timeout(ANSWER)})
       .then((answer) => answer.ok ? answer.text() : "").catch(() => "")  // nobody there yet
     if (known === "no" && form()?.ready() !== false) { leaving = true; location.reload(); return }
     if (known === "yes") await connect()
@@ -128,14 +129,14 @@ function drop() {
   connection._on_close({code: 1006, reason: "no answer"}, () => {})
 }
 
-window.imoConnection?.stop()
+imo.connection?.stop()
 const onOffline = () => { if (!gone) lose() }
 const onLeave = (event) => { if (!leaving && (form()?.unsaved().length || !form()?.ready())) event.preventDefault() }
 window.addEventListener("offline", onOffline)
 window.addEventListener("beforeunload", onLeave)
 const watch = setInterval(() => { if (!gone && asked !== null && performance.now() - asked > ANSWER) lose() }, 500)
 
-window.imoConnection = {
+imo.connection = {
   draw,
   gone: () => gone,
   owns(one) { connection = one },
@@ -153,3 +154,4 @@ window.imoConnection = {
 saving = form()?.unsaved().length > 0  // before the page was loaded again
 form()?.resume()
 draw()
+tellPatches()

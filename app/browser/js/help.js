@@ -1,4 +1,7 @@
 // The list of keys: a modal dialog of the browser's own, which keeps the focus and gives it back.
+import {find} from "./dom.js"
+import {keyboard} from "./models.js"
+
 const NAMES = {Escape: "Esc"}
 
 function element(tag, attributes, ...children) {
@@ -29,7 +32,8 @@ function buildHelp() {
   return dialog
 }
 
-function help() {
+export function help() {
+  /** @type {any} */
   let dialog = document.getElementById("imo-help")
   if (dialog?.open) { dialog.close(); return }
   if (!dialog) {

@@ -1,22 +1,19 @@
 // The live explanation: the window and the hybrid are made here; Python is asked for log p alone, at most every 80 ms.
+import {find} from "./dom.js"
+import {
+  answer, baselines, curves, drawn, effect, facts, grid, hints, panels, range, sizes, strip,
+} from "./hybrid_models.js"
+import {imo} from "./imo.js"
+
 const {start: first, step, count} = grid
 const last = first + step * (count - 1)
 const angstrom = (pixel) => first + step * pixel
 const state = {at: 0, window: sizes.includes(64) ? 64 : sizes[sizes.length - 1], baseline: 0, playing: false, ready: false}
 let known = new Map()  // log p by first pixel, for this baseline and window
 let timer = null, due = null
-let questions = 0  // the same question twice is two questions
 let sweepEnd = 0  // the last place that a sweep asks for
 
-function* roots(node) {  // Panel keeps each component in a shadow root
-  yield node
-  for (const element of node.querySelectorAll("*")) if (element.shadowRoot) yield* roots(element.shadowRoot)
-}
-function find(selector) {
-  for (const root of roots(document)) { const found = root.querySelector(selector); if (found) return found }
-  return null
-}
-const say = (name, text) => {
+const fact = (name, text) => {
   const place = find(`[data-hybrid] [data-fact="${name}"]`)
   if (place && place.textContent !== text) place.textContent = text
 }
@@ -49,7 +46,8 @@ function follow(again) {
 function fit() {
   const from = Math.max(0, Math.floor((range.start - first) / step))
   const to = Math.min(count - 1, Math.ceil((range.end - first) / step))
-  for (const [name, values] of [["outlier", curves.data.outlier], ["baseline", own()], ["hybrid", drawn.data.hybrid]]) {
+  const curvesShown = {outlier: curves.data.outlier, baseline: own(), hybrid: drawn.data.hybrid}
+  for (const [name, values] of Object.entries(curvesShown)) {
     if (!values) continue
     const there = []
     for (let i = from; i <= to; i++) if (Number.isFinite(values[i])) there.push(values[i])
@@ -74,22 +72,22 @@ function draw() {
   drawn.data = {x: drawn.data.x, baseline: base, hybrid}
   const wide = Math.max(state.window * step, (range.end - range.start) / 400) - state.window * step
   strip.data = {low: [angstrom(state.at) - wide / 2], high: [angstrom(stop) + wide / 2]}
-  write()
+  writeFacts()
 }
 
-function write() {
+function writeFacts() {
   const {at, window: w} = state
   const base = baselines.data.log_prob[state.baseline], found = known.get(at), n = replacedPixels(at)
   const z = facts.data.z[0]
-  say("where", `${angstrom(at).toFixed(0)}–${angstrom(at + w - 1).toFixed(0)} Å, rest ${(angstrom(at) / (1 + z)).toFixed(0)}–` +
+  fact("where", `${angstrom(at).toFixed(0)}–${angstrom(at + w - 1).toFixed(0)} Å, rest ${(angstrom(at) / (1 + z)).toFixed(0)}–` +
     `${(angstrom(at + w - 1) / (1 + z)).toFixed(0)} Å · ${w} ${w === 1 ? "pixel" : "pixels"}`)
-  say("base", base === undefined ? "–" : plain(base))
-  say("own", Number.isFinite(facts.data.log_prob[0]) ? plain(facts.data.log_prob[0]) : "–")
+  fact("base", base === undefined ? "–" : plain(base))
+  fact("own", Number.isFinite(facts.data.log_prob[0]) ? plain(facts.data.log_prob[0]) : "–")
   const there = found !== undefined
-  say("hybrid", there ? plain(found) : "…")
-  say("fall", !n ? "nothing to replace" : there ? signed(base - found, 2) + " nat" : "…")
-  say("each", there && n ? `${signed((base - found) / n, 4)} nat / pixel` : "")
-  say("meaning", !there || !n ? "" : base - found > 0.5 ? "log p falls: ordinary galaxies do not look like this here"
+  fact("hybrid", there ? plain(found) : "…")
+  fact("fall", !n ? "nothing to replace" : there ? signed(base - found, 2) + " nat" : "…")
+  fact("each", there && n ? `${signed((base - found) / n, 4)} nat / pixel` : "")
+  fact("meaning", !there || !n ? "" : base - found > 0.5 ? "log p falls: ordinary galaxies do not look like this here"
     : base - found < -0.5 ? "log p rises: even more ordinary than before" : "hardly a change: nothing odd here")
   const bar = find("[data-hybrid] [data-bar]")
   if (bar && there) bar.style.setProperty("--fall", Math.min(1, Math.max(0, (base - found) / Math.max(5, base - facts.data.log_prob[0]))))
@@ -102,14 +100,14 @@ function write() {
   if (play) play.textContent = state.playing ? "Stop" : "Play"
   const chooser = find("[data-hybrid] select")
   if (chooser && chooser.options.length !== baselines.data.log_prob.length) {
-    chooser.replaceChildren(...baselines.data.log_prob.map((_, i) => new Option(`${i + 1} of ${baselines.data.log_prob.length}`, i)))
+    const all = baselines.data.log_prob.length
+    chooser.replaceChildren(...baselines.data.log_prob.map((_, i) => new Option(`${i + 1} of ${all}`, String(i))))
   }
   if (chooser) chooser.value = state.baseline
 }
 
 function send(start, stop, stride) {
-  question.data = {start: [start], stop: [stop], step: [stride], window: [state.window], baseline: [state.baseline],
-    count: [++questions]}
+  imo.tell?.("hybrid", {start, stop, step: stride, window: state.window, baseline: state.baseline})
 }
 
 function ask() {  // at once if the last question is old enough, else when it is
@@ -136,6 +134,7 @@ function forget() {
   effect.data = {x: [], y: []}
 }
 
+/** @param {number} pixels @param {number | null} at */
 function size(pixels, at = null) {
   if (!sizes.includes(pixels)) return
   pause()
@@ -174,9 +173,9 @@ function answered() {
     const place = start[start.length - 1]
     moveTo(place, true)
     // what was asked before the sweep may be answered during it
-    if (ended[0] && place === sweepEnd) { state.playing = false; write() }
+    if (ended[0] && place === sweepEnd) { state.playing = false; writeFacts() }
   } else {
-    write()
+    writeFacts()
     fit()
   }
 }
@@ -184,8 +183,8 @@ function answered() {
 function pause() {
   if (!state.playing) return
   state.playing = false
-  question.data = {start: [], stop: [], step: [], window: [], baseline: [], count: []}
-  write()
+  imo.tell?.("hybrid", null)
+  writeFacts()
 }
 
 function play() {
@@ -198,7 +197,7 @@ function play() {
   sweepEnd = begin + stride * Math.floor((to - 1 - begin) / stride)
   state.playing = true
   send(begin, to, stride)
-  write()
+  writeFacts()
 }
 
 // The sheet is shown a moment after its data are there.
@@ -209,9 +208,9 @@ function stage() {
   function when() {
     const box = find("[data-hybrid]")
     if (!box || !open()) { if (tries++ < 300) requestAnimationFrame(when); return }
-    say("words", facts.data.words[0])
+    fact("words", facts.data.words[0])
     box.toggleAttribute("data-ready", state.ready)
-    say("id", facts.data.id[0])
+    fact("id", facts.data.id[0])
     if (!state.ready) { strip.data = {low: [], high: []}; return }
     state.playing = false
     state.baseline = Math.min(state.baseline, baselines.data.values.length - 1)
@@ -227,7 +226,7 @@ function onKey(event) {
   const pressed = event.composedPath().some((node) => node instanceof Element && node.matches("button"))
   const by = Math.max(1, Math.round(state.window / 4)) * (event.shiftKey ? 8 : 1)
   const at = sizes.indexOf(state.window)
-  if (event.key === "Escape") window.imoExplorer.keys.run("explain-method")
+  if (event.key === "Escape") imo.explorer.keys.run("explain-method")
   else if (field || !state.ready) return
   else if (event.key === "ArrowLeft") moveTo(state.at - by)
   else if (event.key === "ArrowRight") moveTo(state.at + by)
@@ -239,8 +238,12 @@ function onKey(event) {
   event.stopPropagation()
 }
 
-window.addEventListener("keydown", onKey, true)
-window.imoHybrid = {
-  stage, answered, play, size, baseline, moveTo, state,
-  dragged: (x) => moveTo((x - first) / step - state.window / 2),
+// This code runs with every target; the first of them starts it.
+if (!imo.hybrid) {
+  window.addEventListener("keydown", onKey, true)
+  imo.hybrid = {
+    stage, answered, play, size, baseline, moveTo, state,
+    dragged: (x) => moveTo((x - first) / step - state.window / 2),
+  }
 }
+imo.hybrid.stage()

@@ -1,6 +1,22 @@
 // The keyboard: one dispatcher for the page. The list of keys comes from Python; here is what they do.
+import {ask, asking, forgetRange} from "./brush.js"
+import {find, roots} from "./dom.js"
+import {forward} from "./forward.js"
+import {help} from "./help.js"
+import {imo} from "./imo.js"
+import {toggleAll, toggleInstrument, toggleNoise} from "./layers.js"
+import {nudge} from "./lines.js"
+import {keyboard, views, wavelength} from "./models.js"
+import {state} from "./page.js"
+import {foldWindows, frame, toggleModel} from "./panels.js"
+import {repair} from "./repair.js"
+import {second} from "./second.js"
+import {significantOnly} from "./significant.js"
+import {smoothStep} from "./spectrum.js"
+import {panBy, undoView, view, zoomBy} from "./view.js"
+
 const actions = {
-  class: () => window.imoForm?.choose(),
+  class: () => imo.form?.choose(),
   brush: () => asking(!state.asking),
   "brush-view": () => ask(wavelength.start, wavelength.end),
   "undo-view": undoView,
@@ -35,15 +51,6 @@ for (const name of Object.keys(views)) actions[`view-${name}`] = () => view(name
 const places = {comment: [".imo-comment"], search: [".imo-search", ".tabulator-header-filter"]}
 const bindings = new Map(keyboard.flatMap((key) => key.keys.map((name) => [name, key])))
 
-const moves = ["next", "previous", "next-unlabelled"]
-
-function forward(name) {
-  if (window.imoForm?.takes?.(name)) return  // it is about the label, or there is no server to send it to
-  const number = (pressed.data.count[0] ?? 0) + 1
-  pressed.data = {name: [name], count: [number]}
-  window.imoForm?.forwarded?.(number, moves.includes(name))  // then the target in sight is not the one that is meant
-}
-
 function focusIn(selectors) {
   for (const selector of selectors) {
     const place = find(selector)
@@ -62,12 +69,13 @@ function typing(event) {
   return event.composedPath().some((node) => {
     if (!(node instanceof Element)) return false
     if (node instanceof HTMLInputElement) return TYPED.has(node.type)
-    if (node instanceof HTMLTextAreaElement || node instanceof HTMLSelectElement || node.isContentEditable) return true
-    return ["combobox", "listbox", "menu", "textbox", "searchbox", "dialog"].includes(node.getAttribute("role"))
+    if (node instanceof HTMLTextAreaElement || node instanceof HTMLSelectElement ||
+      (node instanceof HTMLElement && node.isContentEditable)) return true
+    return ["combobox", "listbox", "menu", "textbox", "searchbox", "dialog"].includes(node.getAttribute("role") ?? "")
   })
 }
 
-function onKey(event) {
+export function onKey(event) {
   if (event.defaultPrevented || event.isComposing || event.ctrlKey || event.metaKey || event.altKey) return
   const key = bindings.get(event.key)
   if (!key || typing(event) || (event.repeat && !key.repeats)) return
@@ -89,7 +97,7 @@ function run(action) {
   }
 }
 
-const keys = {
+export const keys = {
   list: keyboard,
   run,  // so that a button does what its key does
   missing: () => keyboard.filter((key) => !key.forwarded && !actions[key.action]).map((key) => key.action),

@@ -1,8 +1,12 @@
 // The form of labels. What is said goes up with the target that it is said of; what is known comes down.
-function* roots(node) {  // Panel keeps each component in a shadow root
-  yield node
-  for (const element of node.querySelectorAll("*")) if (element.shadowRoot) yield* roots(element.shadowRoot)
-}
+import {roots} from "./dom.js"
+import {known} from "./form_models.js"
+import {imo} from "./imo.js"
+import {
+  counted, entry, forget, hearAnswers, inTab, others, note, sayAgain, see, send, sent, server, shown, underway, unsaved,
+  withUnsaved,
+} from "./outbox.js"
+
 const CLASS_KEYS = [..."123456789abcdefghijklmnopqrstuvwxyz"]  // 0: no class
 const WRITING = "imo-writing"  // where the page was loaded again under the hands of somebody
 const PAUSE = 700  // ms without a key after which somebody who was writing has seen that the target changed
@@ -16,7 +20,7 @@ const field = (name) => form.querySelector(`[name="${name}"]`)
 const label = () => withUnsaved(shown.target, JSON.parse(entry("label")))
 
 function change(fields, settles = false) {
-  say("save", fields, settles)
+  note("save", fields, settles)
   draw()
 }
 
@@ -27,8 +31,8 @@ function act(action) {
   else if (name === "issue") change({issues: issues.includes(value) ? issues.replace(value, "") : issues + value})
   else if (action === "star") change({star: !star})
   else if (action === "mine") change(label(), true)
-  else if (action === "theirs") { say("theirs"); draw() }
-  else if (["undo-label", "redo-label"].includes(action)) { say(name); draw() }
+  else if (action === "theirs") { note("theirs"); draw() }
+  else if (["undo-label", "redo-label"].includes(action)) { note(name); draw() }
   else if (server()?.gone()) refuse(action)
   else send(action)
 }
@@ -43,7 +47,7 @@ function takes(action) {
 }
 
 function refuse(action) {
-  const words = window.imoExplorer?.keys.list.find((key) => key.action === action)?.words
+  const words = imo.explorer?.keys.list.find((key) => key.action === action)?.words
   server().refuses(words ? `“${words}”` : "That")
 }
 
@@ -84,7 +88,7 @@ function leaving(number) {
   waiting = setTimeout(() => { waiting = null; if (awaited > entry("answered")) tell() }, 250)
 }
 
-function sent(number, leaves) {
+function onForwarded(number, leaves) {
   forwarded = number
   server()?.asks()
   if (leaves) leaving(number)
@@ -166,7 +170,7 @@ function begin() {
 function update() {
   if (!form?.isConnected) begin()
   hearAnswers()
-  server()?.answered(entry("heard") >= (said.data.count[0] ?? 0) && entry("answered") >= forwarded)
+  server()?.answered(entry("heard") >= sent && entry("answered") >= forwarded)
   const other = shown.target !== entry("target")
   if (other && timer !== null) {  // somebody is writing
     const before = shown.target
@@ -177,7 +181,7 @@ function update() {
     }
   }
   if (other && choosing()) choices().hidePopover()
-  shown = {target: entry("target"), base: entry("base"), since: entry("since")}
+  see(entry("target"), entry("base"), entry("since"))
   if (!form) return
   form.dataset.target = shown.target
   form.dataset.shown = known.data.count[0]
@@ -246,12 +250,12 @@ function onPointer(event) {
   if (choosing() && !event.composedPath().includes(choices())) choices().hidePopover()
 }
 
-window.imoForm?.stop()
+imo.form?.stop()
 window.addEventListener("keydown", onKey, true)
 window.addEventListener("pointerdown", onPointer, true)
 const watch = setInterval(() => { if (!form?.isConnected) update() }, 300)  // Panel may draw the form anew
-window.imoForm = {
-  update, forwarded: sent, takes, change, choose, draw, others, forget, ready, resume, told,
+imo.form = {
+  update, forwarded: onForwarded, takes, change, choose, draw, others, forget, ready, resume, told,
   unsaved: () => unsaved, underway, counted,
   hello: (target) => send("hello", target),
   heard: () => entry("heard"),

@@ -1,8 +1,16 @@
 // Line markers at the redshift, their labels, and the redshift nudged for checking.
+import {find, findAll, say} from "./dom.js"
+import {schedule} from "./drawing.js"
+import {imo} from "./imo.js"
+import {features, labels, lightSpeed, lines, panels, wavelength} from "./models.js"
+import {known, labelRedshift, redshift, sizeOf, state} from "./page.js"
+import {followSecond} from "./second.js"
+import {followRest} from "./view.js"
+
 const NUDGE = 0.0001
 const NUMBER = 19  // pixels that the number of a feature takes
 
-function placeLabels() {
+export function placeLabels() {
   const width = sizeOf(panels.spectrum, "inner_width", 800)
   const scale = width / (wavelength.end - wavelength.start)
   const letters = parseFloat(labels.text_font_size.value ?? labels.text_font_size) || 10.5
@@ -26,23 +34,23 @@ function placeLabels() {
   lines.change.emit()
 }
 
-function moveLines() {
+export function moveLines() {
   const z = known() ? redshift() : NaN
   lines.data.x = lines.data.rest.map((w) => w * (1 + z))
   lines.change.emit()
 }
 
-function nearestLine(angstrom) {
+export function nearestLine(angstrom) {
   let nearest = -1
   const {x} = lines.data
   for (let i = 0; i < x.length; i++) {
     if (nearest < 0 || Math.abs(x[i] - angstrom) < Math.abs(x[nearest] - angstrom)) nearest = i
   }
   if (nearest < 0 || !Number.isFinite(x[nearest])) return null
-  return {name: lines.data.name[nearest], speed: LIGHT_SPEED * (angstrom / x[nearest] - 1)}
+  return {name: lines.data.name[nearest], speed: lightSpeed * (angstrom / x[nearest] - 1)}
 }
 
-function nudge(steps) {
+export function nudge(steps) {
   if (!known()) { say("the redshift is not known"); return }
   state.nudge = steps === 0 ? 0 : Math.round((state.nudge + steps * NUDGE) / NUDGE) * NUDGE
   moveLines()
@@ -52,7 +60,7 @@ function nudge(steps) {
   showRedshift()
 }
 
-function showRedshift() {
+export function showRedshift() {
   const place = find("[data-redshift]")
   if (!place) return
   const moved = state.nudge !== 0
@@ -62,15 +70,15 @@ function showRedshift() {
   for (const button of findAll("[data-nudged-only]")) button.hidden = !moved
 }
 
-function useRedshift() {
+export function useRedshift() {
   if (!known() || state.nudge === 0) return
   const z = Number(redshift().toFixed(6))
-  window.imoForm?.change({redshift: z})
+  imo.form?.change({redshift: z})
   say(`z = ${z.toFixed(4)} is used for the label`)
 }
 
 // Numbers of neighbouring features stand side by side.
-function placeFeatures() {
+export function placeFeatures() {
   const {middle, shift} = features.data
   if (!middle.length) return
   const scale = sizeOf(panels.combined, "inner_width", 800) / (wavelength.end - wavelength.start)
@@ -90,7 +98,7 @@ function placeFeatures() {
   features.change.emit()
 }
 
-function featureAt(angstrom) {
+export function featureAt(angstrom) {
   const {low, high} = features.data
   for (let i = 0; i < low.length; i++) if (angstrom >= low[i] && angstrom <= high[i]) return i
   return -1

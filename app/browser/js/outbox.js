@@ -1,14 +1,20 @@
 // What was said of labels and is not known to be saved. It stays in this tab, through reloads too, and is said again,
 // as the same changes, until the server has answered that they are in the database.
+import {known, owner, user} from "./form_models.js"
+import {imo} from "./imo.js"
+
 const KEPT = "imo-unsaved:"
 const mine = KEPT + owner
-const entry = (name) => known.data[name][0]
-const server = () => window.imoConnection
-let shown = {target: "", base: 0, since: ""}  // label in sight: what is said is said of this one
-let unsaved = stored(mine)
+export const entry = (name) => known.data[name][0]
+export const server = () => imo.connection
+export let shown = {target: "", base: 0, since: ""}  // label in sight: what is said is said of this one
+export let unsaved = stored(mine)
+export let sent = 0  // number of the last message that went to the server
+
+export function see(target, base, since) { shown = {target, base, since} }
 
 // Where the browser does not allow it, or has no room, what is said is kept as long as the page.
-function inTab(work) {
+export function inTab(work) {
   try { return work(sessionStorage) } catch { return null }
 }
 
@@ -20,17 +26,16 @@ function store() {
 
 // Said as somebody else in this tab, or of another database.
 const strange = () => (inTab(Object.keys) ?? []).filter((name) => name.startsWith(KEPT) && name !== mine)
-const others = () => strange().flatMap(stored)
-const forget = () => strange().forEach((name) => inTab((tab) => tab.removeItem(name)))
+export const others = () => strange().flatMap(stored)
+export const forget = () => strange().forEach((name) => inTab((tab) => tab.removeItem(name)))
 
-function send(action, target = "", text = "") {
-  const number = (said.data.count[0] ?? 0) + 1
+export function send(action, target = "", text = "") {
   server()?.asks()
-  said.data = {action: [action], target: [target], text: [text], count: [number]}
-  return number
+  sent = imo.tell?.("label", {action, target, text}) ?? sent
+  return sent
 }
 
-function say(kind, fields = {}, settles = false) {
+export function note(kind, fields = {}, settles = false) {
   const {target, base, since} = shown
   if (!target) return
   const bytes = crypto.getRandomValues(new Uint8Array(16))  // randomUUID is for secure pages only
@@ -43,12 +48,12 @@ function say(kind, fields = {}, settles = false) {
   if (!server()?.gone()) send("say", target, JSON.stringify([one]))
 }
 
-function sayAgain() {
+export function sayAgain() {
   if (unsaved.length) send("say", "", JSON.stringify(unsaved))
 }
 
 // What is saved, or refused in words, need not be said again; what was said after it is of the version that it made.
-function hearAnswers() {
+export function hearAnswers() {
   const before = unsaved.length
   for (const [id, versions] of JSON.parse(entry("answers"))) {
     if (!unsaved.some((one) => one.id === id)) continue
@@ -62,15 +67,15 @@ function hearAnswers() {
 }
 
 // What waits for the server, and not for somebody to decide.
-function underway() {
+export function underway() {
   const undecided = JSON.parse(entry("undecided"))
   return unsaved.filter((one) => !undecided.includes(one.id))
 }
 
-const counted = (some) => some.length === 1 ? "1 change" : `${some.length} changes`
+export const counted = (some) => some.length === 1 ? "1 change" : `${some.length} changes`
 
 // A label with what was said of it since.
-function withUnsaved(target, label) {
+export function withUnsaved(target, label) {
   const done = [], undone = []
   for (const one of unsaved) {
     if (one.kind === "undo") undone.push(done.pop())

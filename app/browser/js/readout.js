@@ -1,4 +1,11 @@
 // The line of numbers that follows the mouse.
+import {read} from "./dom.js"
+import {featureAt, nearestLine} from "./lines.js"
+import {attribution, features, idle, instrument, panels, spectrum, target, wavelength} from "./models.js"
+import {first, known, last, noiseKnown, number, pixel, redshift, state} from "./page.js"
+import {significantAt} from "./significant.js"
+import {zoomTo} from "./view.js"
+
 function instrumentAt(angstrom) {
   const {name, low, high} = instrument.data
   const found = new Set()
@@ -6,10 +13,8 @@ function instrumentAt(angstrom) {
   return [...found]
 }
 
-const IDLE = "drag to zoom · wheel · double-click for all · ? for keys"
-
-function hover(x) {
-  if (!(x >= first && x <= last)) { read(IDLE); return }
+export function hover(x) {
+  if (!(x >= first && x <= last)) { read(idle); return }
   const i = pixel(x)
   const {flux, sigma, model} = spectrum.data
   const parts = [`${x.toFixed(1)} Å`]
@@ -29,7 +34,7 @@ function hover(x) {
   read([...parts, ...instrumentAt(x)].join(" · "))
 }
 
-function tapped(sx, sy) {  // on the number of a feature
+export function tapped(sx, sy) {  // on the number of a feature
   const width = panels.combined.inner_width, height = panels.combined.inner_height
   const {start, end} = panels.combined.y_range
   const {low, high, middle, peak, shift} = features.data

@@ -1,7 +1,14 @@
 // The repair of the target: Python finds it, the page shows and hides it.
+import {arrived} from "./computed.js"
+import {find, say} from "./dom.js"
+import {forward} from "./forward.js"
+import {layer, legendOfRepair} from "./layers.js"
+import {repairs} from "./models.js"
+import {state} from "./page.js"
+
 let announcing = false
 
-function repair() {
+export function repair() {
   if (repairs.data.low.length) {
     layer("repair", !state.layers.repair)
     say(state.layers.repair ? "the repaired spectrum is shown" : "the repaired spectrum is hidden")
@@ -18,21 +25,13 @@ function lookAtRepair() {
   setTimeout(() => find("[data-repair]")?.scrollIntoView({block: "nearest"}), 150)
 }
 
-const stopRepair = () => forward("repair-stop")
+export const stopRepair = () => forward("repair-stop")
 
-function repaired() {
-  blank = false
-  emptied.delete("repair")
+export function repaired() {
+  arrived("repair")
   legendOfRepair()
   const count = repairs.data.low.length
   if (announcing) lookAtRepair()
   if (announcing && count) say(`repaired in ${count} region${count > 1 ? "s" : ""}`)
   announcing = false
-}
-
-// Its entry in the legend comes with it.
-function legendOfRepair() {
-  for (const item of layerModels.repair.filter((model) => model.type === "LegendItem")) {
-    item.visible = state.layers.repair && repairs.data.low.length > 0
-  }
 }

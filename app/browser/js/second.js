@@ -1,5 +1,11 @@
 // The second view: a few pixels around Hα, cut out of what the panels show.
-function followSecond() {
+import {check, say} from "./dom.js"
+import {schedule} from "./drawing.js"
+import {fitAttribution, fitSpectrum} from "./fitting.js"
+import {attribution, drawn, secondView, singles} from "./models.js"
+import {count, first, known, last, pixel, put, redshift, state} from "./page.js"
+
+export function followSecond() {
   if (!state.second) return
   const z = known() ? redshift() : 0
   secondView.wavelength.setv({start: secondView.low * (1 + z), end: secondView.high * (1 + z)})
@@ -19,7 +25,7 @@ function cutSecond() {
   secondView.baselines.data = {xs: rows.map(() => data.x), cut_baseline: rows}
 }
 
-function fitSecond() {
+export function fitSecond() {
   if (!state.second) return
   cutSecond()
   const {data} = secondView.pixels
@@ -29,7 +35,7 @@ function fitSecond() {
   fitAttribution(secondView.panels.combined, data.cut_combined, 0, end, 16)
 }
 
-function frameSecond() {
+export function frameSecond() {
   const other = state.frame === "rest" ? "observed" : "rest"
   for (const panel of Object.values(secondView.panels)) put(panel, state.second)
   for (const name of ["observed", "rest"]) {
@@ -39,7 +45,7 @@ function frameSecond() {
   }
 }
 
-function second(shown) {
+export function second(shown) {
   state.second = shown
   frameSecond()  // axes first: Bokeh lays out and paints what becomes visible at once
   secondView.layout.visible = shown

@@ -1,4 +1,11 @@
 // Significant only: what ordinary spectra show too is faded, and the rest is drawn over it.
+import {findAll, say} from "./dom.js"
+import {
+  attribution, panels, scaleMap, significance, significantFaded, significantMap, significantNames, significantOver,
+  significantValues, wavelength, windows,
+} from "./models.js"
+import {count, sizeOf, state, step} from "./page.js"
+
 const FADED = 0.2
 const ALPHAS = ["line_alpha", "fill_alpha", "global_alpha"]
 const alphasBefore = new Map()
@@ -9,7 +16,7 @@ const significantBits = () => {
   return bits?.length === count ? bits : null
 }
 
-function significantAt(i) {
+export function significantAt(i) {
   const bits = significantBits()
   return bits ? significantNames.filter((_, bit) => bits[i] >> bit & 1) : []
 }
@@ -42,7 +49,7 @@ function standingMap(bits, half) {
   return out
 }
 
-function fitSignificant() {
+export function fitSignificant() {
   const bits = state.significant ? significantBits() : null
   if (!bits || !state.panels.map) return
   const half = Math.floor((wavelength.end - wavelength.start) / step / sizeOf(panels.map, "inner_width", 1000))
@@ -53,7 +60,7 @@ function fitSignificant() {
   significantMap.change.emit()
 }
 
-function drawSignificant() {
+export function drawSignificant() {
   const bits = significantBits()
   const why = significance.data.why_not[0] ?? ""
   const on = state.significant && bits !== null
@@ -80,15 +87,16 @@ function drawSignificant() {
   for (const renderer of significantOver) renderer.visible = on
 }
 
-function significantOnly(on) {
-  if (significantBits() === null) {
+export function significantOnly(on) {
+  const bits = significantBits()
+  if (bits === null) {
     const why = significance.data.why_not[0] ?? ""
     say(`significant only: ${why}`)
     return
   }
   state.significant = on
   drawSignificant()
-  const places = significantBits().reduce((sum, now, i, all) => sum + (now > 0 && !(all[i - 1] > 0)), 0)
+  const places = bits.reduce((sum, now, i, all) => sum + Number(now > 0 && !(all[i - 1] > 0)), 0)
   const level = `${100 * significance.data.level[0]} %`
   say(!on ? "everything is shown" : places === 0 ? `nothing is significant at ${level}, counting every place looked at`
     : `${places} range${places > 1 ? "s" : ""} significant at ${level}, counting every place looked at`)

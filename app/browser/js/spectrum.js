@@ -1,7 +1,11 @@
 // What is drawn of the spectrum: smoothed with its inverse variance, with its noise, and its residual.
+import {press, say} from "./dom.js"
+import {schedule} from "./drawing.js"
+import {drawn, smoothings, spectrum} from "./models.js"
+import {count, noiseKnown, state} from "./page.js"
 
 // Pixels weigh by inverse variance, masked ones nothing; where the noise is not known all others weigh the same.
-function derive() {
+export function derive() {
   const {flux, sigma, model} = spectrum.data
   const half = state.smoothing >> 1, withNoise = noiseKnown()
   const shown = new Float32Array(count).fill(NaN), residual = new Float32Array(count).fill(NaN)
@@ -49,16 +53,16 @@ function bridged(values) {
   return out
 }
 
-function smooth(pixels) {
+export function smooth(pixels) {
   state.smoothing = pixels
   press("smoothing", String(pixels))
   derive()
   schedule()
 }
 
-function smoothStep(steps) {
-  const at = SMOOTHINGS.indexOf(state.smoothing) + steps
-  const wanted = SMOOTHINGS[Math.max(0, Math.min(SMOOTHINGS.length - 1, at))]
+export function smoothStep(steps) {
+  const at = smoothings.indexOf(state.smoothing) + steps
+  const wanted = smoothings[Math.max(0, Math.min(smoothings.length - 1, at))]
   smooth(wanted)
   say(wanted ? `smoothed over ${wanted} pixels` : "not smoothed")
 }

@@ -5,6 +5,7 @@ from functools import partial
 import numpy as np
 import panel as pn
 
+from app.browser.channel import Channel
 from app.browser.hybrid import connect_hybrid
 from app.html.explanation import EXPLANATION_STYLE, explanation_html
 from app.plots.colours import LIGHT, Colours
@@ -33,14 +34,14 @@ _SHEET = {
 class ExplanationSheet(pn.viewable.Viewer):
     """Lies over the page while ``state.explaining``; shows the selected target, made when first wanted."""
 
-    def __init__(self, session: Session) -> None:
-        """Follow a session; the sheet is hidden."""
+    def __init__(self, session: Session, channel: Channel) -> None:
+        """Follow a session, and hear questions in the page's channel; the sheet is hidden."""
         super().__init__()
         state, schedule = session.choices, session.schedule
         self._state, self._session = state, session
         self._plots: HybridPlots | None = None  # made when they are first wanted
         self._look = LIGHT, False
-        self._schedule = schedule
+        self._schedule, self._channel = schedule, channel
         self.desk = HybridDesk(
             lambda: session.survey,
             session.workspace.settings,
@@ -70,8 +71,7 @@ class ExplanationSheet(pn.viewable.Viewer):
 
     def _build(self) -> HybridPlots:
         plots = HybridPlots(self._session.survey.spectra.wavelength, self._session.workspace.settings.window_sizes)
-        connect_hybrid(plots)
-        plots.on_question(self.desk.ask, self.desk.stop)
+        connect_hybrid(plots, self._channel, self.desk.ask, self.desk.stop)
         plots.paint(self._look[0], large=self._look[1])
         text = pn.pane.HTML(
             explanation_html(plots.window_sizes), stylesheets=[EXPLANATION_STYLE], width=330, margin=(0, 16, 0, 0)

@@ -10,8 +10,9 @@ from typing import Any
 import panel as pn
 from bokeh.models import ColumnDataSource, CustomJS, Model
 
+from app.browser.channel import Channel
+from app.browser.modules import start
 from app.browser.page_turns import in_turn
-from app.browser.scripts import script
 from app.html.label_form import FORM_STYLE, form_html
 from app.labels.said import SaveState, said_in
 from app.state.labels import LabelDesk
@@ -40,8 +41,7 @@ class LabelPanel(pn.viewable.Viewer):
         """
         super().__init__()
         self._desk, self._edit, self._shown = desk, edit, shown
-        self._answered = 0
-        self._said = ColumnDataSource({"action": [], "target": [], "text": [], "count": []})
+        self._answered = self._heard = 0  # numbers of messages: the last key, the last that was said
         self._known = ColumnDataSource(self._columns(0))
         self.pane = pn.pane.HTML(form_html(), sizing_mode="stretch_width", stylesheets=[FORM_STYLE], margin=0)
 
@@ -50,7 +50,7 @@ class LabelPanel(pn.viewable.Viewer):
         document: Any,  # noqa: ANN401 - bokeh.document.Document, a Panel proxy at run time
         anchor: Model,
         schedule: Callable[[Callable[[], None]], object],
-        keys: ColumnDataSource,
+        channel: Channel,
     ) -> None:
         """Start the form when the document is ready, and keep it up to date.
 
@@ -58,32 +58,32 @@ class LabelPanel(pn.viewable.Viewer):
             document: The page's.
             anchor: Any model of the page.
             schedule: Runs a function soon where the document may be changed.
-            keys: Changes with every forwarded key, numbered by its ``count``. The browser is told which of them were
-                carried out: until then, nothing can be written to a target that is about to be left.
+            channel: Brings what is said, and every forwarded key. The browser is told which of the keys were carried
+                out: until then, nothing can be written to a target that is about to be left.
         """
         desk = self._desk
         # what was said as somebody else, or of another database, stays apart
         owner = hashlib.sha256(f"{desk.store.name}\n{desk.scanner}".encode()).hexdigest()[:16]
-        args = {"known": self._known, "said": self._said, "owner": owner, "user": desk.scanner}
-        anchor.js_on_change("name", CustomJS(args=args, code=""))  # named by a model, they belong to the document
-        code = script("outbox", "label_form")
-        document.js_on_event("document_ready", CustomJS(args=args, code=code))
-        self._known.js_on_change("data", CustomJS(code="window.imoForm?.update()"))
+        models = {"known": self._known, "owner": owner, "user": desk.scanner}
+        anchor.js_on_change("name", CustomJS(args=models, code=""))  # named by a model, they belong to the document
+        document.js_on_event("document_ready", start("label_form", models))
+        self._known.js_on_change("data", CustomJS(code="window.imo?.form?.update()"))
 
         def update() -> None:
             self._known.data = self._columns(self._known.data["count"][0] + 1)
 
-        def answer(attr: str, old: Any, new: dict[str, list[Any]]) -> None:  # noqa: ANN401
-            self._answered = int(new["count"][0])
+        def answer(key: str) -> None:
+            self._answered = channel.heard
             schedule(update)  # after what the key itself has scheduled
 
-        def heard(attr: str, old: Any, new: dict[str, list[Any]]) -> None:  # noqa: ANN401
+        def heard(said: dict[str, str]) -> None:
+            self._heard = channel.heard
             with in_turn(document):
-                self._hear(str(new["action"][0]), str(new["target"][0]), str(new["text"][0]))
+                self._hear(str(said["action"]), str(said["target"]), str(said["text"]))
             schedule(update)
 
-        keys.on_change("data", answer)
-        self._said.on_change("data", heard)
+        channel.on("key", answer)
+        channel.on("label", heard)
         desk.param.watch(lambda *_: schedule(update), ["record", "state", "classes", "answers"])
 
     def _hear(self, action: str, target: str, text: str) -> None:
@@ -115,7 +115,7 @@ class LabelPanel(pn.viewable.Viewer):
             "text": _words(state),
             "answers": json.dumps([[one.client_id, dict(one.versions)] for one in desk.answers]),
             "undecided": json.dumps(desk.undecided),
-            "heard": (self._said.data["count"] or [0])[0],
+            "heard": self._heard,
             "answered": self._answered,
             "count": count,
         }

@@ -81,11 +81,9 @@ def who_html(survey: Survey, target_id: str, truth: dict[str, str] | None = None
 def _line(name: str, value: str, *, copy: str = "") -> str:
     button = ""
     if copy:
-        # a button that says what it did; the text is an attribute, never code
-        code = "navigator.clipboard?.writeText(this.dataset.copy); this.textContent = 'copied'"
         button = (
-            f'<button type="button" data-copy="{escape(copy)}" aria-label="Copy {escape(name)}" onclick="{code}"'
-            " onblur=\"this.textContent = 'copy'\">copy</button>"
+            f'<button type="button" data-copy="{escape(copy)}" aria-label="Copy {escape(name)}" '
+            'onclick="window.imo.explorer.copy(this)">copy</button>'
         )
     return (
         f'<div class="line"><span class="name">{escape(name)}</span>'

@@ -13,7 +13,7 @@ def methods_bar() -> pn.viewable.Viewable:
     """Return the bar, which shows itself while methods are compared."""
     buttons = "".join(
         f'<button type="button" data-group="method" data-value="{choice.name}" aria-pressed="false" '
-        f'onclick="window.imoExplorer.method(\'{choice.name}\')" title="{escape(choice.words)}">'
+        f'onclick="window.imo.explorer.method(\'{choice.name}\')" title="{escape(choice.words)}">'
         f'<span class="dot" aria-hidden="true"></span>{escape(choice.label)}</button>'
         for choice in METHOD_CHOICES
     )

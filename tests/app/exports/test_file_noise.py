@@ -176,7 +176,7 @@ def opened(browser, html, path):
     seen = Visit(page)
     page.on("pageerror", lambda error: seen.errors.append(str(error)))
     page.goto(path.as_uri())
-    page.wait_for_function("() => window.imoExplorer !== undefined")
+    page.wait_for_function("() => window.imo?.explorer !== undefined")
     seen.painted()
     return seen
 
@@ -197,7 +197,7 @@ def read_out(seen, wavelengths):
         """(wavelengths) => {
           const place = [...document.querySelectorAll("*")].flatMap((one) => one.shadowRoot ? [one.shadowRoot] : [])
             .map((root) => root.querySelector("[data-readout]")).find(Boolean)
-          return wavelengths.map((x) => { window.imoExplorer.hover(x); return place.textContent })
+          return wavelengths.map((x) => { window.imo.explorer.hover(x); return place.textContent })
         }""",
         [float(x) for x in wavelengths],
     )

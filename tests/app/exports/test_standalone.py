@@ -64,7 +64,7 @@ def seen(html, tmp_path_factory):
         page.on("pageerror", lambda error: seen.errors.append(str(error)))
         page.on("console", lambda message: message.type == "error" and seen.errors.append(message.text))
         page.goto(path.as_uri())
-        wait(seen, "window.imoExplorer !== undefined")
+        wait(seen, "window.imo?.explorer !== undefined")
         seen.painted()
         seen.file = path.as_uri()
         yield seen
@@ -130,8 +130,8 @@ class TestInTheBrowser:
         seen.page.keyboard.press("e")
 
     def test_keys_that_need_a_server_are_not_there(self, seen):
-        assert seen.page.evaluate("window.imoExplorer.keys.missing()") == []
-        actions = set(seen.page.evaluate("window.imoExplorer.keys.list.map((key) => key.action)"))
+        assert seen.page.evaluate("window.imo.explorer.keys.missing()") == []
+        actions = set(seen.page.evaluate("window.imo.explorer.keys.list.map((key) => key.action)"))
         assert "view-halpha" in actions
         assert not actions & {"next", "quality-1", "comment", "brush", "class"}
         seen.page.keyboard.press("?")

@@ -16,8 +16,7 @@ from bokeh.models import BoxSelectTool, ColumnDataSource, CrosshairTool, LegendI
 from helpers.networks import WAVELENGTH
 from helpers.surveys import tiny_spectra
 
-from app.browser import client
-from app.browser.client import CLIENT_FILES, BrowserCode, client_code
+from app.browser.client import BrowserCode
 from app.plots.colours import DARK, LIGHT, diverging
 from app.plots.layers import LAYERS, VERDICTS, instrument_columns
 from app.plots.panels import LARGE, NORMAL
@@ -31,8 +30,6 @@ from imo_engine.spectra.spectra import normalise
 from imo_engine.spectra.spectral_lines import ABSORPTION_LINES, EMISSION_LINES, LINE_VIEWS
 
 WINDOWS = (1, 16, 64)
-FOLDER = Path(client.__file__).parent / "js"
-OTHER_FILES = ("connection", "hybrid", "label_form", "outbox")  # each in a scope of its own
 N, M = len(WAVELENGTH), 3
 
 
@@ -326,7 +323,7 @@ class TestStack:
 
     def test_nothing_that_the_browser_changes_is_sent(self, stack, browser):
         """The cross-hair, panels that fold, axes, grids, and all that layers show and hide."""
-        args = browser.start.args
+        args = browser.start.args["models"]
         crosshairs = [tool.overlay for tool in stack.layout.select({"type": CrosshairTool})]
         overlays = [tool.overlay for tool in stack.layout.select({"type": BoxSelectTool})]
         second = args["secondView"]
@@ -339,7 +336,7 @@ class TestStack:
         assert not any(model.syncable for model in changed)
 
     def test_what_python_hears_of_is_sent(self, stack, browser):
-        assert all(source.syncable for source in (browser.keys, stack.sources.brush))
+        assert all(source.syncable for source in (browser.channel.source, stack.sources.brush))
 
     def test_every_column_that_is_drawn_exists(self, stack):
         drawn = set()
@@ -354,7 +351,7 @@ class TestStack:
         assert filled <= drawn  # and nothing is sent in vain
 
     def test_every_layer_switches_something(self, browser):
-        models = browser.start.args["layerModels"]
+        models = browser.start.args["models"]["layerModels"]
         assert list(models) == [layer.name for layer in LAYERS]
         for layer in LAYERS:
             assert models[layer.name], layer.name
@@ -386,7 +383,7 @@ class TestStack:
         sources = stack.sources
         assert {sources.target, sources.spectrum, sources.attribution, sources.singles, sources.lines} <= held
         assert {sources.scale_map, sources.features, sources.brush, sources.drawn, sources.instrument} <= held
-        assert browser.keys in held
+        assert browser.channel.source in held
         document.validate()
 
     def test_can_be_sent(self, stack):
@@ -394,12 +391,12 @@ class TestStack:
         assert "imo-spectrum" in json.dumps(sent, default=str)
 
     def test_the_browser_gets_the_line_views(self, browser):
-        views = browser.start.args["views"]
+        views = browser.start.args["models"]["views"]
         assert list(views) == [view.name for view in LINE_VIEWS]
         assert views["halpha"]["low"] < 6564.6 < views["halpha"]["high"]
 
     def test_one_frame_is_shown_at_first_and_only_outside(self, stack, browser):
-        args = browser.start.args
+        args = browser.start.args["models"]
         assert all(model.visible for model in args["gridModels"]["observed"])
         assert not any(model.visible for model in args["gridModels"]["rest"])
         shown = [
@@ -415,8 +412,8 @@ class TestEvents:
     def test_a_key_is_told_by_its_action(self, browser):
         heard = []
         browser.on_key(heard.append)
-        browser.keys.data = {"name": ["quality-3"], "count": [1]}
-        browser.keys.data = {"name": ["quality-3"], "count": [2]}
+        for count in (1, 2):
+            browser.channel.source.data = {"action": ["key"], "payload": ['"quality-3"'], "count": [count]}
         assert heard == ["quality-3", "quality-3"]
 
     def test_a_range_is_told_and_forgotten(self, stack, spectra):
@@ -455,23 +452,6 @@ class TestKeys:
 
     def test_examples(self):
         assert doctest.testmod(keys).failed == 0
-
-
-class TestBrowserCode:
-    def test_every_file_is_in_it(self):
-        files = {file.stem for file in FOLDER.glob("*.js")}
-        assert files == {*CLIENT_FILES, *OTHER_FILES}
-
-    @pytest.mark.parametrize("name", [*CLIENT_FILES, *OTHER_FILES])
-    def test_no_file_is_probably_two_things(self, name):
-        assert (FOLDER / f"{name}.js").read_text(encoding="utf-8").count("\n") <= 300
-
-    def test_names_do_not_hide_the_models_that_it_is_given(self, stack, browser):
-        """A constant of an argument's name would be an error in the browser, where nobody sees it."""
-        code = client_code()
-        for name in browser.start.args:
-            for word in ("const", "let", "function"):
-                assert f"\n{word} {name} " not in code and f"\n{word} {name}(" not in code
 
 
 class TestPainting:

@@ -127,7 +127,7 @@ def test_ten_sessions_at_once_each_get_their_own(run, workspace, caplog, capsys)
             """Go up and down quickly, then to one target and stay there."""
             rng = np.random.default_rng(seed)
             wanted = seed % len(order)
-            keys, target = source_with(document, "name", "count"), source_with(document, "z", "id")
+            keys, target = source_with(document, "payload", "count"), source_with(document, "z", "id")
             wild = rng.choice(["next", "previous"], 10).tolist()
             for number, action in enumerate(["next", *wild, *["previous"] * 3, *["next"] * wanted], start=1):
                 await session.press(keys.id, action, number)
@@ -175,7 +175,7 @@ def test_what_is_known_of_a_target_comes_in_two_messages_first_its_spectrum(run,
     async def scenario(server, address):
         opened = await open_session(address)
         (served,) = server.get_sessions("/")
-        keys = source_with(served.document, "name", "count")
+        keys = source_with(served.document, "payload", "count")
         target, combined = source_with(served.document, "z", "id"), source_with(served.document, "x", "combined")
         last = f"w{min(SETTINGS.window_sizes)}"
 
@@ -209,7 +209,7 @@ def test_a_lost_connection_comes_back_to_its_session(run, workspace):
     async def scenario(server, address):
         opened = await open_session(address)
         (served,) = server.get_sessions("/")
-        keys, target = source_with(served.document, "name", "count"), source_with(served.document, "z", "id")
+        keys, target = source_with(served.document, "payload", "count"), source_with(served.document, "z", "id")
         await opened.press(keys.id, "next", 1)
         await until(lambda: target.data["id"][0] == order[0])
         await opened.close()

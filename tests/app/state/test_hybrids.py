@@ -1,5 +1,6 @@
 """One window of a spectrum in one baseline: the same numbers as inverse occlusion, and the desk that hands them out."""
 
+import json
 import queue
 import threading
 
@@ -8,6 +9,8 @@ import pytest
 from helpers.networks import random_flux
 from helpers.surveys import TARGETS, tiny_survey
 
+from app.browser.channel import Channel
+from app.browser.hybrid import connect_hybrid
 from app.computing.events import Settings
 from app.plots.hybrid import HybridPlots
 from app.state.hybrid import HybridDesk
@@ -191,11 +194,15 @@ class TestPlots:
 
     def test_questions_are_bounded(self, plots):
         heard, stops = [], []
-        plots.on_question(lambda *question: heard.append(question), lambda: stops.append(1))
+        channel = Channel()
+        connect_hybrid(plots, channel, lambda *question: heard.append(question), lambda: stops.append(1))
+
+        def tell(question):
+            count = channel.heard + 1
+            channel.source.data = {"action": ["hybrid"], "payload": [json.dumps(question)], "count": [count]}
 
         def ask(start, stop, step, window, baseline=0):
-            values = {"start": start, "stop": stop, "step": step, "window": window, "baseline": baseline}
-            plots.question.data = {name: [value] for name, value in values.items()}
+            tell({"start": start, "stop": stop, "step": step, "window": window, "baseline": baseline})
 
         ask(-5, 10**9, 16, 16, 2)
         assert heard.pop() == (tuple(range(0, 300, 10**6)), 16, 2)
@@ -204,7 +211,7 @@ class TestPlots:
         ask(0, 1, 0, 16)
         ask(0, 1, 1, 301)
         assert heard == []
-        plots.question.data = {name: [] for name in plots.question.data}
+        tell(None)
         assert stops == [1]
 
     def test_shows_a_stage(self, plots, hybrids):

@@ -1,4 +1,15 @@
-// What the page's buttons and other views may call, and how the page begins.
+// What Python computes of a target: its panels are emptied, wait for it and are painted when the last of it is there.
+import {viewOf} from "./bokeh.js"
+import {allPanels} from "./columns.js"
+import {fit} from "./drawing.js"
+import {legendOfRepair} from "./layers.js"
+import {
+  attribution, features, methodValues, notYet, panels, repairs, scaleMap, significance, singles, spectrum,
+} from "./models.js"
+import {state} from "./page.js"
+import {drawSignificant} from "./significant.js"
+import {derive} from "./spectrum.js"
+
 let fluxBefore = spectrum.data.flux
 let blank = false
 
@@ -6,7 +17,7 @@ let blank = false
 const ofAttribution = {attribution, singles, map: scaleMap, features, repair: repairs, methods: methodValues}
 const emptied = new Set()  // those of them whose panels have not heard of it yet
 
-function empty() {
+export function empty() {
   if (blank) return
   blank = true
   for (const [name, values] of Object.entries(attribution.data)) {
@@ -19,26 +30,26 @@ function empty() {
   for (const values of Object.entries(methodValues.data)) if (values[0] !== "x") values[1].fill(NaN)
   for (const source of [features, repairs]) for (const name of Object.keys(source.data)) source.data[name] = []
   significance.data.bits[0] = new Int32Array(0)
-  significance.data.why_not[0] = "known when all window sizes are computed"
+  significance.data.why_not[0] = notYet
   drawSignificant()
   for (const name of Object.keys(ofAttribution)) emptied.add(name)
 }
 
-function tell(names) {
+function emitted(names) {
   for (const name of names) {
     ofAttribution[name].change.emit()
     emptied.delete(name)
   }
 }
 
-function newSpectrum() {
+export function newSpectrum() {
   const another = spectrum.data.flux !== fluxBefore  // and not only the reconstruction
   fluxBefore = spectrum.data.flux
   if (another) empty()
   derive()
   if (!another) return
   legendOfRepair()
-  tell(["singles", "repair"])  // drawn into the spectrum's panel, which waits no longer
+  emitted(["singles", "repair"])  // drawn into the spectrum's panel, which waits no longer
   fit()
   hold(false, [panels.spectrum, panels.residual])
   gather(1000, allPanels().filter((panel) => panel !== panels.spectrum && panel !== panels.residual))
@@ -48,7 +59,7 @@ function newSpectrum() {
 // Several sources change one after the other: the panels are painted when the last one is there.
 let gathering = null
 
-function gather(longest, waiting = allPanels()) {
+export function gather(longest, waiting = allPanels()) {
   hold(true, waiting)
   clearTimeout(gathering)
   gathering = setTimeout(release, longest)
@@ -57,7 +68,7 @@ function gather(longest, waiting = allPanels()) {
 function release() {
   clearTimeout(gathering)
   gathering = null
-  tell([...emptied])
+  emitted([...emptied])
   fit()
   requestAnimationFrame(unfade)  // in the frame of the paints, before them: each would find its styles changed
   hold(false)
@@ -70,13 +81,6 @@ function hold(on, which = allPanels()) {
     panel.setv({hold_render: on}, {silent: true})
     if (!on) viewOf(panel)?.schedule_paint()
   }
-}
-
-const keptViews = new WeakMap()  // to look for one takes milliseconds
-
-function viewOf(model) {
-  if (!keptViews.get(model)?.el.isConnected) keptViews.set(model, Bokeh.index.find_one(model))
-  return keptViews.get(model)
 }
 
 // Panels that wait for their new values are seen to: what they show belongs to another spectrum.
@@ -96,55 +100,15 @@ function unfade() {
   faded.clear()
 }
 
-function computed(name) {
+export function arrived(name) {
   blank = false
   emptied.delete(name)
+}
+
+export function computed(name) {
+  arrived(name)
   gather(emptied.size ? 300 : 40)
   if (name !== "map") return  // it comes last
   if (state.significant) drawSignificant()
   release()
 }
-
-function newTarget() {  // back to the whole spectrum, and to the label's redshift
-  history.length = 0
-  state.nudge = 0
-  moveLines()
-  show(...everything())
-  settled = [wavelength.start, wavelength.end]
-  press("view", "full")
-  nameAxes()
-  nameWhatIsKnown()
-  followRest()
-  followSecond()
-  showRedshift()
-  schedule()
-}
-
-window.imoExplorer?.stop?.()  // a page that is made anew has one dispatcher
-window.addEventListener("keydown", onKey)
-let resizing = null
-function onResize() {
-  clearTimeout(resizing)
-  resizing = setTimeout(() => { arrange(); schedule() }, 150)
-}
-window.addEventListener("resize", onResize)
-
-window.imoExplorer = {
-  view, zoomTo, undo: undoView, frame, smooth, layer, panel: fold, second, nudge, useRedshift, asking, brushed,
-  hover, tapped, moved, repaired, stopRepair, keys, state, method: chooseMethod, methods: listMethods,
-  significance: drawSignificant,
-  target() { empty(); gather(300); newTarget() },  // its spectrum follows
-  spectrum: newSpectrum,
-  data: computed,
-  stop() {
-    window.removeEventListener("keydown", onKey)
-    window.removeEventListener("resize", onResize)
-  },
-}
-lighten()
-derive()
-frameSecond()
-legendOfRepair()
-newTarget()
-listMethods()
-drawSignificant()

@@ -1,0 +1,16 @@
+// What small buttons do by themselves.
+
+// The text is in an attribute and never code; the button says what it did until it is left.
+export function copy(button) {
+  navigator.clipboard?.writeText(button.dataset.copy)
+  const words = button.textContent
+  button.textContent = "copied"
+  if (words !== "copied") button.addEventListener("blur", () => { button.textContent = words }, {once: true})
+}
+
+// A menu opens under its button, which stands before it, and within the window.
+export function placeMenu(menu) {
+  const at = menu.previousElementSibling.getBoundingClientRect()
+  menu.style.top = `${at.bottom + 4}px`
+  menu.style.left = `${Math.max(8, Math.min(at.left, innerWidth - menu.offsetWidth - 8))}px`
+}

@@ -1,0 +1,85 @@
+// The page of panels: what its buttons and other views may call, and how it begins.
+import {lighten} from "./bokeh.js"
+import {asking, brushed} from "./brush.js"
+import {copy, placeMenu} from "./buttons.js"
+import {panelNamed} from "./columns.js"
+import {chooseMethod, fitMethods, listMethods} from "./compare.js"
+import {computed, empty, gather, newSpectrum} from "./computed.js"
+import {fitWith, schedule} from "./drawing.js"
+import {fitAttribution, fitResidual, fitSpectrum, tick, tickWavelengths} from "./fitting.js"
+import {imo} from "./imo.js"
+import {keys, onKey} from "./keys.js"
+import {layer, legendOfRepair, nameWhatIsKnown} from "./layers.js"
+import {moveLines, nudge, placeFeatures, placeLabels, showRedshift, useRedshift} from "./lines.js"
+import {attribution, axisModels, drawn, features, panels, windows} from "./models.js"
+import {state} from "./page.js"
+import {arrange, fold, frame, nameAxes} from "./panels.js"
+import {tellPatches} from "./patches.js"
+import {hover, tapped} from "./readout.js"
+import {repaired, stopRepair} from "./repair.js"
+import {fitSecond, followSecond, frameSecond, second} from "./second.js"
+import {drawSignificant, fitSignificant} from "./significant.js"
+import {derive, smooth} from "./spectrum.js"
+import {paintThinned} from "./thin.js"
+import {followRest, moved, startAnew, undoView, view, zoomTo} from "./view.js"
+
+function fitPanels(from, to) {
+  for (const name of Object.keys(panels)) if (state.panels[name]) tick(panels[name])
+  for (const [name, axes] of Object.entries(axisModels)) {
+    const panel = panelNamed(name)
+    if (panel.visible) tickWavelengths(panel, axes)
+  }
+  if (state.panels.spectrum) fitSpectrum(panels.spectrum, drawn.data, from, to, 58)
+  if (state.panels.residual) fitResidual(panels.residual, from, to)
+  if (state.panels.combined) {
+    fitAttribution(panels.combined, attribution.data.combined, from, to, features.data.low.length ? 34 : 16)
+  }
+  for (const size of windows) {
+    const name = "w" + size
+    if (state.panels[name]) fitAttribution(panels[name], attribution.data[name], from, to, 16)
+  }
+}
+
+function newTarget() {  // back to the whole spectrum, and to the label's redshift
+  state.nudge = 0
+  moveLines()
+  startAnew()
+  nameAxes()
+  nameWhatIsKnown()
+  followRest()
+  followSecond()
+  showRedshift()
+  schedule()
+}
+
+imo.explorer?.stop?.()  // a page that is made anew has one dispatcher
+window.addEventListener("keydown", onKey)
+let resizing = null
+function onResize() {
+  clearTimeout(resizing)
+  resizing = setTimeout(() => { arrange(); schedule() }, 150)
+}
+window.addEventListener("resize", onResize)
+
+imo.explorer = {
+  view, zoomTo, undo: undoView, frame, smooth, layer, panel: fold, second, nudge, useRedshift, asking, brushed,
+  hover, tapped, moved, repaired, stopRepair, keys, state, method: chooseMethod, methods: listMethods,
+  significance: drawSignificant, copy, placeMenu,
+  target() { empty(); gather(300); newTarget() },  // its spectrum follows
+  spectrum: newSpectrum,
+  data: computed,
+  stop() {
+    window.removeEventListener("keydown", onKey)
+    window.removeEventListener("resize", onResize)
+  },
+}
+lighten()
+paintThinned()
+fitWith(fitPanels, fitMethods, fitSignificant, placeLabels, placeFeatures, fitSecond)
+derive()
+frameSecond()
+legendOfRepair()
+newTarget()
+listMethods()
+drawSignificant()
+tellPatches()
