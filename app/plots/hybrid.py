@@ -8,7 +8,8 @@ from bokeh.plotting import figure
 from numpy.typing import NDArray
 
 from app.plots.colours import Colours
-from app.plots.panels import LARGE, NORMAL, Axes, add_legend, add_zero, empty_panel, paint_panel
+from app.plots.columns import columns_of
+from app.plots.panels import LARGE, NORMAL, Axes, add_legend, add_zero, curve, empty_panel, paint_panel
 
 __all__ = ["HybridPlots"]
 
@@ -46,8 +47,8 @@ class HybridPlots:
         self.drawn = ColumnDataSource({"x": x, "baseline": empty, "hybrid": empty}, syncable=False)
         self.effect = ColumnDataSource({"x": [], "y": []}, syncable=False)
         self.window = ColumnDataSource({"low": [], "high": []}, syncable=False)
-        ends = float(wavelength[0]), float(wavelength[-1])
-        self.axes = Axes(Range1d(*ends, syncable=False), Range1d(*ends, syncable=False))
+        first, last = float(wavelength[0]), float(wavelength[-1])
+        self.axes = Axes(Range1d(start=first, end=last, syncable=False), Range1d(start=first, end=last, syncable=False))
         self.panels = {name: self._panel(name) for name in _HEIGHTS}
         self.axes.outer["effect"]["below"]["observed"].visible = True
         self.layout = Column(children=list(self.panels.values()), sizing_mode="stretch_width", spacing=0)
@@ -77,7 +78,7 @@ class HybridPlots:
         hints: dict[int, int],
     ) -> None:
         """Show an outlier, (N,), and its baselines, (M, N), with log p; ``hints``: first pixels by window size."""
-        self.curves.data.update(outlier=flux.astype(np.float32), usable=usable.astype(np.uint8))
+        columns_of(self.curves).update(outlier=flux.astype(np.float32), usable=usable.astype(np.uint8))
         self.baselines.data = {"values": list(baselines.astype(np.float32)), "log_prob": log_prob.tolist()}
         self.hints.data = {"window": list(hints), "start": list(hints.values())}
         count = self.facts.data["count"][0] + 1
@@ -114,13 +115,13 @@ class HybridPlots:
         strips.glyph.line_alpha = 0.9
         if name == "effect":
             add_zero(panel)
-            curve = panel.scatter("x", "y", source=self.effect, name="combined", size=4, line_color=None)
+            points = panel.scatter("x", "y", source=self.effect, name="combined", size=4, line_color=None)
             line = panel.line("x", "y", source=self.effect, name="combined", line_alpha=0.5)
-            add_legend(panel, {_LABELS[name]: [line, curve]})
+            add_legend(panel, {_LABELS[name]: [line, points]})
             return panel
         source, colour = (self.curves, "spectrum") if name == "outlier" else (self.drawn, name)
         if name == "hybrid":
             panel.line("x", "baseline", source=self.drawn, name="baseline", line_alpha=0.7)
-        line = panel.line("x", name, source=source, name="window" if name == "hybrid" else colour, tags=["curve"])
+        line = curve(panel.line("x", name, source=source, name="window" if name == "hybrid" else colour))
         add_legend(panel, {_LABELS[name]: [line]})
         return panel

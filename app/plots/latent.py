@@ -8,7 +8,6 @@ import numpy as np
 from bokeh.events import SelectionGeometry
 from bokeh.models import (
     BasicTicker,
-    ColorBar,
     ColumnDataSource,
     FixedTicker,
     HoverTool,
@@ -18,6 +17,7 @@ from bokeh.models import (
     TapTool,
     WheelZoomTool,
 )
+from bokeh.models.annotations import ColorBar
 from bokeh.palettes import Cividis256, Colorblind, Viridis256
 from numpy.typing import NDArray
 
@@ -77,7 +77,7 @@ class LatentPlot:
     def __init__(
         self,
         latents: LatentMap,
-        facts: dict[str, NDArray],
+        facts: dict[str, NDArray[Any]],
         on_open: Callable[[str], object],
         on_lasso: Callable[[frozenset[str]], object],
     ) -> None:
@@ -130,7 +130,8 @@ class LatentPlot:
     @property
     def source(self) -> ColumnDataSource:
         """Of the targets."""
-        return self.points.data_source
+        source: ColumnDataSource = self.points.data_source
+        return source
 
     def colour(self, colouring: Colouring) -> None:
         """Colour the targets."""

@@ -9,14 +9,15 @@ from bokeh.models import (
     CDSView,
     ColumnDataSource,
     GroupFilter,
-    LabelSet,
-    LegendItem,
     Model,
 )
+from bokeh.models.annotations import LabelSet, LegendItem
 from bokeh.plotting import figure
+from bokeh.transform import transform
 from numpy.typing import NDArray
 
 from app.plots.colours import Colours
+from app.plots.panels import curve
 from imo_engine.spectra.instrument import INSTRUMENTS, TELLURIC_BANDS, sky_line_mask
 
 __all__ = [
@@ -78,7 +79,8 @@ class LayerModels:
         """Let entries of the legend come and go with the curve that they name."""
         for legend in panel.legend:
             for item in legend.items:
-                self._add_item(item)
+                if isinstance(item, LegendItem):
+                    self._add_item(item)
 
     def _add_item(self, item: LegendItem) -> None:
         for name, models in self.models.items():
@@ -87,7 +89,7 @@ class LayerModels:
                 return
 
 
-def instrument_columns(wavelength: NDArray[np.float64], instrument: str) -> dict[str, list[Any]]:
+def instrument_columns(wavelength: NDArray[np.float64], instrument: str) -> dict[str, Any]:
     """Return strips, ``low`` to ``high`` in the observed frame, of the kinds sky, telluric and overlap.
 
     Args:
@@ -131,7 +133,7 @@ class FeatureMarks:
     def __init__(self, panel: figure, features: ColumnDataSource) -> None:
         """Draw ``features`` on ``panel``."""
         self._mapper = CategoricalColorMapper(factors=list(VERDICTS), palette=["#000000"] * len(VERDICTS))
-        colour = {"field": "verdict", "transform": self._mapper}
+        colour = transform("verdict", self._mapper)
         strips = panel.vstrip(
             x0="low", x1="high", source=features, name="feature", fill_color=colour, fill_alpha=0.16, line_color=None
         )
@@ -167,7 +169,7 @@ class RepairMarks:
         """Draw ``repair`` on ``panel``."""
         strips = panel.vstrip(x0="low", x1="high", source=repair, name="repair", fill_alpha=0.12, line_alpha=0.55)
         strips.level = "underlay"
-        self.curve = panel.multi_line("xs", "ys", source=repair, name="repair", tags=["curve"])
+        self.curve = curve(panel.multi_line("xs", "ys", source=repair, name="repair"))
         self.numbers = LabelSet(
             x="middle",
             y=0,

@@ -4,12 +4,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from bokeh.models import Column, ColumnDataSource, Label
+from bokeh.models import Column, ColumnDataSource
+from bokeh.models.annotations import Label
 from bokeh.plotting import figure
 
 from app.plots.colours import Colours
+from app.plots.columns import columns_of
 from app.plots.layers import LayerModels, mark_lines, shade
-from app.plots.panels import Axes, Type, add_legend, add_zero, empty_panel, paint_panel
+from app.plots.panels import Axes, Type, add_legend, add_zero, curve, empty_panel, paint_panel
 from app.plots.sources import PlotSources
 from app.state.canvas import MethodRow
 from app.state.method_choices import METHODS_AT_ONCE
@@ -53,10 +55,10 @@ class MethodPanels:
         for slot in range(METHODS_AT_ONCE):
             values = rows[slot].values if slot < len(rows) else None
             new = self._empty if values is None else values.astype(np.float32)
-            if not np.array_equal(self.values.data[f"m{slot}"], new, equal_nan=True):
+            if not np.array_equal(columns_of(self.values)[f"m{slot}"], new, equal_nan=True):
                 changed[f"m{slot}"] = new
         if changed:
-            self.values.data.update(changed)
+            columns_of(self.values).update(changed)
         listed = _listed(shown, rows)
         if self.listed.data != listed:
             self.listed.data = listed
@@ -76,7 +78,7 @@ class MethodPanels:
         panel = empty_panel(axes, f"method{slot}", "nat", prefix="other")
         shade(panel, sources.instrument, layers)
         mark_lines(panel, sources.lines, layers, alpha=0.25)
-        line = panel.line("x", f"m{slot}", source=self.values, name="window", tags=["curve"])
+        line = curve(panel.line("x", f"m{slot}", source=self.values, name="window"))
         add_legend(panel, {"method": [line]})
         add_zero(panel)
         note = Label(
@@ -95,7 +97,7 @@ class MethodPanels:
         return panel
 
 
-def _listed(shown: bool, rows: Sequence[MethodRow]) -> dict[str, list[Any]]:
+def _listed(shown: bool, rows: Sequence[MethodRow]) -> dict[str, Any]:
     texts = {name: [getattr(row, name) for row in rows] for name in ("name", "title", "unit", "note", "state")}
     # a first row that is always there tells whether the panels are wanted
     return {"shown": [shown, *[shown] * len(rows)]} | {name: ["", *values] for name, values in texts.items()}

@@ -1,27 +1,45 @@
 """Empty panels that share one wavelength axis, and what stands in all of them: grids, axes, legends."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Literal, TypeVar
 
 from bokeh.models import (
+    Axis,
     BasicTicker,
-    BoxAnnotation,
     BoxSelectTool,
     BoxZoomTool,
+    ContinuousTicker,
     CrosshairTool,
     Grid,
-    Legend,
     LinearAxis,
     PanTool,
     Range1d,
-    Span,
     WheelZoomTool,
 )
+from bokeh.models.annotations import BoxAnnotation, Legend, LegendItem, Span
+from bokeh.models.glyph import Glyph
+from bokeh.models.renderers import GlyphRenderer
 from bokeh.plotting import figure
 
 from app.plots.colours import Colours
 
-__all__ = ["LARGE", "NORMAL", "Axes", "Type", "add_legend", "add_zero", "empty_panel", "paint_panel", "set_borders"]
+__all__ = [
+    "LARGE",
+    "NORMAL",
+    "Axes",
+    "Type",
+    "add_legend",
+    "add_zero",
+    "curve",
+    "empty_panel",
+    "number_of_ticks",
+    "paint_panel",
+    "set_borders",
+]
+
+_G = TypeVar("_G", bound=Glyph)
+_Place = Literal["above", "below"]
 
 _FRAMES = {"observed": "default", "rest": "rest"}
 _WORDS = {"observed": "observed", "rest": "rest-frame"}
@@ -66,7 +84,7 @@ class Axes:
         default_factory=lambda: Span(dimension="height", line_width=1, line_alpha=0.6, syncable=False)
     )
     grids: dict[str, list[Grid]] = field(default_factory=lambda: {frame: [] for frame in _FRAMES})
-    outer: dict[str, dict[str, dict[str, LinearAxis]]] = field(default_factory=dict)
+    outer: dict[str, dict[_Place, dict[str, LinearAxis]]] = field(default_factory=dict)
 
 
 def empty_panel(axes: Axes, name: str, y_label: str, *, prefix: str = "imo") -> figure:
@@ -74,7 +92,7 @@ def empty_panel(axes: Axes, name: str, y_label: str, *, prefix: str = "imo") -> 
     panel = figure(
         name=f"{prefix}-{name}",
         x_range=axes.wavelength,
-        y_range=Range1d(0, 1, syncable=False),
+        y_range=Range1d(start=0, end=1, syncable=False),
         min_border_top=0,
         min_border_bottom=3,
         sizing_mode="stretch_both",
@@ -93,7 +111,7 @@ def empty_panel(axes: Axes, name: str, y_label: str, *, prefix: str = "imo") -> 
     panel.add_tools(_range_tool())
     panel.toolbar.active_scroll, panel.toolbar.active_drag = wheel, box
     panel.extra_x_ranges["rest"] = axes.rest
-    panel.extra_y_ranges["share"] = Range1d(0, 1, syncable=False)  # for what stands at a share of the height
+    panel.extra_y_ranges["share"] = Range1d(start=0, end=1, syncable=False)  # for what stands at a share of the height
     panel.xgrid.visible = False  # replaced by one grid a frame, whose ticks are round numbers in that frame
     outer = axes.outer.setdefault(name, {"above": {}, "below": {}})
     for frame, range_name in _FRAMES.items():
@@ -118,7 +136,7 @@ def empty_panel(axes: Axes, name: str, y_label: str, *, prefix: str = "imo") -> 
         # anew when one axis changes its width
         axis.update(axis_label=y_label or " ", axis_label_standoff_mode="axis", syncable=False)
         axis.axis_label_text_font_style = "normal"
-        axis.ticker.update(desired_num_ticks=4, syncable=False)  # the browser asks for as many as there is room for
+        number_of_ticks(axis, 4).syncable = False  # the browser asks for as many as there is room for
     return panel
 
 
@@ -130,10 +148,25 @@ def _range_tool() -> BoxSelectTool:
     return BoxSelectTool(dimensions="width", renderers=[], overlay=overlay, continuous=True)
 
 
-def add_legend(panel: figure, entries: dict[str, list[Any]]) -> None:
-    """Name the curves, (words: renderers), along the top of the panel."""
+def curve(renderer: "GlyphRenderer[_G]") -> "GlyphRenderer[_G]":
+    """Let the lines of a renderer be as wide as the letters ask for."""
+    renderer.glyph.tags = ["curve"]
+    return renderer
+
+
+def number_of_ticks(axis: Axis, number: int) -> ContinuousTicker:
+    """Ask an axis of numbers for about as many ticks; return what chooses them."""
+    ticker = axis.ticker
+    assert isinstance(ticker, ContinuousTicker)
+    ticker.desired_num_ticks = number
+    return ticker
+
+
+def add_legend(panel: figure, entries: "Mapping[str, Sequence[GlyphRenderer[Any]]]") -> list[LegendItem]:
+    """Name the curves, (words: renderers), along the top of the panel; return what stands there."""
+    items = [LegendItem(label=words, renderers=list(renderers)) for words, renderers in entries.items()]
     legend = Legend(
-        items=list(entries.items()),
+        items=items,
         location="top_left",
         orientation="horizontal",
         label_standoff=4,
@@ -141,12 +174,13 @@ def add_legend(panel: figure, entries: dict[str, list[Any]]) -> None:
         glyph_height=12,
         label_height=12,
         spacing=9,
-        padding=2,
         margin=3,
         border_line_color=None,
         background_fill_alpha=0.75,
     )
+    legend.update(padding=2)  # apart from the others: Bokeh declares it with a type of properties, not of its values
     panel.add_layout(legend)
+    return items
 
 
 def add_zero(panel: figure) -> None:
@@ -176,6 +210,8 @@ def paint_panel(panel: figure, colours: Colours, letters: Type) -> None:
         if isinstance(tool, BoxSelectTool):
             tool.overlay.fill_color = tool.overlay.line_color = colours.brush
     for renderer in panel.renderers:
+        if not isinstance(renderer, GlyphRenderer):
+            continue
         glyph, colour = renderer.glyph, palette.get(renderer.name or "")
         for kind in ("line_color", "fill_color"):
             if colour is not None and getattr(glyph, kind, None) is not None:

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 import numpy as np
-from bokeh.models import ColorBar, ColumnDataSource, FactorRange, HoverTool, LinearColorMapper, Model, Span, Whisker
+from bokeh.models import ColumnDataSource, DataRange1d, FactorRange, HoverTool, LinearColorMapper, Model, Range
+from bokeh.models.annotations import ColorBar, Span, TeeHead, Title, Whisker
 from bokeh.palettes import Viridis256
 from bokeh.plotting import figure
 from numpy.typing import NDArray
@@ -41,23 +42,24 @@ def scores_figure(table: ScoreTable, colours: Colours) -> figure:
 
 
 def kinds_figure(
-    table: ScoreTable, scores: NDArray[np.float64], kinds: Sequence[str], rows: FactorRange, colours: Colours
+    table: ScoreTable, scores: NDArray[np.float64], kinds: Sequence[str], rows: Range, colours: Colours
 ) -> figure:
     """Return a map of the score by kind of outlier, (contender, kind), on the rows of :func:`scores_figure`."""
     scores = np.where(np.isfinite(table.mean)[:, None], scores, np.nan)
     measured = np.asarray(np.isfinite(scores).any(axis=0))
     scores, kinds = scores[:, measured], [kind for kind, there in zip(kinds, measured, strict=True) if there]
     panel = _panel(
-        rows, len(rows.factors), colours, width=90 + 44 * len(kinds), title="By kind of outlier",
-        x_range=FactorRange(factors=list(kinds)),
+        rows, len(table.best_first()), colours, width=90 + 44 * len(kinds), title="By kind of outlier",
+        columns=FactorRange(factors=list(kinds)),
     )  # fmt: skip
     _each(panel.xaxis, major_label_orientation=0.9, major_label_text_color=colours.text)
     panel.yaxis.visible = False
     contender, kind = np.nonzero(np.isfinite(scores))
     values = scores[contender, kind]
     low, high = min(0.0, float(values.min(initial=0.0))), max(float(values.max(initial=0.0)), 1e-9)
-    mapper = LinearColorMapper(palette=Viridis256, low=max(low, -high), high=high)
-    light = values > 0.6 * high + 0.4 * mapper.low
+    low = max(low, -high)
+    mapper = LinearColorMapper(palette=Viridis256, low=low, high=high)
+    light = values > 0.6 * high + 0.4 * low
     source = ColumnDataSource(
         {
             "label": [table.labels[k] for k in contender],
@@ -121,13 +123,14 @@ def _each(models: Sequence[Model], **properties: object) -> None:
 
 
 def _panel(
-    rows: FactorRange, count: float, colours: Colours, *, width: int, title: str, **ranges: FactorRange
+    rows: Range, count: float, colours: Colours, *, width: int, title: str, columns: FactorRange | None = None
 ) -> figure:
     panel = figure(
+        x_range=columns or DataRange1d(),
         y_range=rows,
         height=round(_ROW * count) + _BELOW + 30,
         width=width,
-        title=title,
+        title=Title(text=title, text_color=colours.text, text_font_size="13px", text_font_style="bold"),
         toolbar_location=None,
         tools="",
         background_fill_alpha=0,
@@ -135,9 +138,7 @@ def _panel(
         outline_line_color=colours.grid,
         min_border_right=20,
         min_border_bottom=_BELOW,
-        **ranges,
     )
-    panel.title.update(text_color=colours.text, text_font_size="13px", text_font_style="bold")
     _each(panel.axis,
         axis_line_color=colours.muted, major_tick_line_color=colours.muted, minor_tick_line_color=None,
         major_label_text_color=colours.text, major_label_text_font_size=_LETTERS,
@@ -177,8 +178,8 @@ def _points(
     )
     whisker = Whisker(
         base="place", lower="low", upper="high", dimension="width", source=source, line_color=tone, line_width=1.4,
+        lower_head=TeeHead(size=0), upper_head=TeeHead(size=0),
     )  # fmt: skip
-    whisker.upper_head.size = whisker.lower_head.size = 0
     panel.add_layout(whisker)
     points = panel.scatter("mean", "place", size="size", source=source, color=tone, legend_label=legend)
     panel.add_tools(

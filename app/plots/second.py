@@ -8,7 +8,17 @@ from bokeh.plotting import figure
 
 from app.plots.colours import Colours
 from app.plots.layers import LayerModels, mark_lines, shade
-from app.plots.panels import Axes, Type, add_legend, add_zero, empty_panel, paint_panel, set_borders
+from app.plots.panels import (
+    Axes,
+    Type,
+    add_legend,
+    add_zero,
+    curve,
+    empty_panel,
+    number_of_ticks,
+    paint_panel,
+    set_borders,
+)
 from app.plots.sources import PlotSources
 from imo_engine.spectra.spectral_lines import line_view
 
@@ -24,9 +34,9 @@ class SecondView:
         """Build the figures."""
         nothing = np.empty(0, np.float32)
         names = ("shown", "lower", "upper", "reconstruction", "combined", "combined_lower", "combined_upper")
-        self.pixels = ColumnDataSource({"x": nothing} | {f"cut_{name}": nothing for name in names}, syncable=False)
+        self.pixels = ColumnDataSource({"x": nothing, **{f"cut_{name}": nothing for name in names}}, syncable=False)
         self.baselines = ColumnDataSource({"xs": [], "cut_baseline": []}, syncable=False)
-        self.axes = Axes(Range1d(0, 1, syncable=False), Range1d(0, 1, syncable=False))
+        self.axes = Axes(Range1d(start=0, end=1, syncable=False), Range1d(start=0, end=1, syncable=False))
         self.panels = {
             "spectrum": self._spectrum(sources, layers),
             "combined": self._combined(sources, layers),
@@ -66,8 +76,8 @@ class SecondView:
         mark_lines(panel, sources.lines, layers, alpha=0.45)
         noise = panel.varea(x="x", y1="cut_lower", y2="cut_upper", source=self.pixels, name="noise", fill_alpha=0.35)
         singles = panel.multi_line("xs", "cut_baseline", source=self.baselines, name="baseline", line_alpha=0.45)
-        model = panel.line("x", "cut_reconstruction", source=self.pixels, name="model", tags=["curve"])
-        flux = panel.step("x", "cut_shown", source=self.pixels, name="spectrum", mode="center", tags=["curve"])
+        model = curve(panel.line("x", "cut_reconstruction", source=self.pixels, name="model"))
+        flux = curve(panel.step("x", "cut_shown", source=self.pixels, name="spectrum", mode="center"))
         add_legend(panel, {f"around {_VIEW.label}": [flux]})
         for name, renderer in (("noise", noise), ("baselines", singles), ("model", model)):
             layers.add(name, renderer)
@@ -86,7 +96,7 @@ class SecondView:
             name="combined",
             fill_alpha=0.22,
         )
-        line = panel.line("x", "cut_combined", source=self.pixels, name="combined", tags=["curve"])
+        line = curve(panel.line("x", "cut_combined", source=self.pixels, name="combined"))
         add_legend(panel, {"combined: nat / pixel": [line]})
         add_zero(panel)
         _few_ticks(panel)
@@ -95,5 +105,5 @@ class SecondView:
 
 def _few_ticks(panel: figure) -> None:
     for axis in panel.xaxis:
-        axis.ticker.desired_num_ticks = 4
-        axis.axis_label = axis.axis_label.replace("wavelength (Å, vacuum)", "Å")
+        number_of_ticks(axis, 4)
+        axis.axis_label = str(axis.axis_label).replace("wavelength (Å, vacuum)", "Å")

@@ -2,9 +2,13 @@
 
 from typing import Any
 
-from bokeh.models import ColorMapper, ColumnDataSource, Glyph, GlyphRenderer
+from bokeh.models import ColumnDataSource, Image
+from bokeh.models.glyph import Glyph
+from bokeh.models.renderers import GlyphRenderer
 from bokeh.plotting import figure
 
+from app.plots.columns import columns_of
+from app.plots.panels import curve
 from app.plots.sources import PlotSources
 
 __all__ = ["SignificantOnly"]
@@ -24,23 +28,23 @@ class SignificantOnly:
         """Draw nothing yet."""
         self._names = ["combined", *(f"w{size}" for size in sources.window_sizes)]
         x = sources.wavelength
-        empty = sources.attribution.data["combined"]
+        empty = columns_of(sources.attribution)["combined"]
         columns = {f"only_{name}": empty for name in self._names}
         self.values = ColumnDataSource({"x": x, **columns}, syncable=False)
         self.image = ColumnDataSource({"image": list(sources.scale_map.data["image"])}, syncable=False)
         self._significance = sources.significance
-        self._over: list[GlyphRenderer] = []
+        self._over: list[GlyphRenderer[Any]] = []
         self._faded: list[Glyph] = []
 
     def add_line(self, panel: figure, name: str, *, colour: str) -> None:
         """Draw the significant values of a map, such as "w16"; ``colour`` names its colour."""
-        self._keep(panel.line("x", f"only_{name}", source=self.values, name=colour, tags=["curve"]))
+        self._keep(curve(panel.line("x", f"only_{name}", source=self.values, name=colour)))
 
-    def add_image(self, panel: figure, mapper: ColorMapper, **place: float) -> None:
-        """Draw the significant part of the scale map in its place."""
-        self._keep(panel.image(image="image", source=self.image, color_mapper=mapper, **place))
+    def add_image(self, panel: figure, glyph: Image) -> None:
+        """Draw the significant part of the scale map, as ``glyph`` draws the whole."""
+        self._keep(panel.add_glyph(self.image, glyph))
 
-    def fade(self, *renderers: GlyphRenderer) -> None:
+    def fade(self, *renderers: "GlyphRenderer[Any]") -> None:
         """Let the browser fade these."""
         for renderer in renderers:
             renderer.glyph.syncable = False
@@ -58,6 +62,6 @@ class SignificantOnly:
             "significantNames": [*self._names[1:], self._names[0]],
         }
 
-    def _keep(self, renderer: GlyphRenderer) -> None:
+    def _keep(self, renderer: "GlyphRenderer[Any]") -> None:
         renderer.update(visible=False, syncable=False)
         self._over.append(renderer)

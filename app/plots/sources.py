@@ -7,6 +7,7 @@ import numpy as np
 from bokeh.models import ColumnDataSource
 from numpy.typing import NDArray
 
+from app.plots.columns import columns_of
 from app.plots.layers import VERDICTS, instrument_columns
 from imo_engine.attribution.record import Attribution
 from imo_engine.reasons.significance import LEVEL, NO_NULL, Significance
@@ -64,7 +65,7 @@ class PlotSources:
         sigma = np.divide(1, np.sqrt(ivar), out=np.zeros_like(ivar), where=(ivar > 0) & measured)
         instrument = str(spectra.instrument[row])
         self._forget_computed()
-        target = {
+        target: dict[str, Any] = {
             "z": [float(spectra.redshift[row])],
             "id": [str(spectra.target_id[row])],
             "normalised": [bool(np.isfinite(spectra.norm[row]))],
@@ -77,7 +78,7 @@ class PlotSources:
         if self.target.data != target:  # a change sets the view back, which another computation must not do
             self.target.data = target  # before its spectrum, whose arrival makes the browser draw
             self.clear_brush()
-        self.spectrum.data.update(
+        columns_of(self.spectrum).update(
             flux=np.where(measured, flux, np.nan).astype(np.float32),
             sigma=sigma.astype(np.float32),
             model=np.full(len(flux), np.nan, np.float32),
@@ -91,11 +92,11 @@ class PlotSources:
         """
         if flux.shape != self.wavelength.shape:
             raise ValueError(f"'flux' has shape {flux.shape}, but the wavelength grid {self.wavelength.shape}")
-        self.spectrum.data["model"] = flux.astype(np.float32)
+        columns_of(self.spectrum)["model"] = flux.astype(np.float32)
 
     def show_baselines(self, baselines: NDArray[np.float32], valid: NDArray[np.bool_]) -> None:
         """Show aligned baselines, (M, N), where the decoder reaches."""
-        self.singles.data["baseline"] = self._lines(np.where(valid, baselines, np.nan))
+        columns_of(self.singles)["baseline"] = self._lines(np.where(valid, baselines, np.nan))
 
     def show_window(self, window_size: int, values: NDArray[np.float32]) -> None:
         """Show one window size: values, (M, N), and their mean."""
@@ -123,7 +124,7 @@ class PlotSources:
 
     def show_combination(self, combined: NDArray[np.float64], scatter: NDArray[np.float64]) -> None:
         """Show the combination, (N,), with its scatter over baselines, (N,)."""
-        self.attribution.data.update(_combination_columns(combined, scatter))
+        columns_of(self.attribution).update(_combination_columns(combined, scatter))
 
     def show_features(
         self, features: Sequence[tuple[float, float, str, str]], combined: NDArray[np.floating] | None = None
@@ -141,7 +142,7 @@ class PlotSources:
         for *_, verdict in features:
             if verdict not in VERDICTS:
                 raise ValueError(f"'{verdict}' is no verdict; expected one of {', '.join(VERDICTS)}")
-        heights = self.attribution.data["combined"] if combined is None else combined
+        heights = columns_of(self.attribution)["combined"] if combined is None else combined
         self.features.data = _feature_columns(features, heights, self.wavelength)
 
     def show_repair(self, regions: Sequence[tuple[int, int]], flux: NDArray[np.floating]) -> None:
@@ -167,32 +168,32 @@ class PlotSources:
     ) -> None:
         # each source changes once, so that the browser paints once
         means = {size: values.mean(axis=0) for size, values in windows.items()}
-        image = self.scale_map.data["image"][0].copy()
+        image = columns_of(self.scale_map)["image"][0].copy()
         for size, values in windows.items():
             scatter, mean = values.std(axis=0), means[size]
             row = self.window_sizes[::-1].index(size)
             image[row] = np.divide(mean, scatter, out=np.full_like(mean, np.nan), where=scatter > 0)
         lines = {f"w{size}": self._lines(values) for size, values in windows.items()}
-        self.singles.data.update(lines | (singles or {}))
+        columns_of(self.singles).update(lines | (singles or {}))
         columns = {f"w{size}": mean.astype(np.float32) for size, mean in means.items()}
-        self.attribution.data.update(columns | (attribution or {}))
-        self.scale_map.data["image"] = [image]
+        columns_of(self.attribution).update(columns | (attribution or {}))
+        columns_of(self.scale_map)["image"] = [image]
 
     def _forget_computed(self) -> None:
         # the browser empties its own when another spectrum arrives: past the wrapper, so that nothing is sent
         empty = np.full(len(self.wavelength), np.nan, np.float32)
-        dict.update(self.attribution.data, {name: empty for name in self.attribution.data if name != "x"})
-        dict.update(self.singles.data, self._no_singles())
-        dict.update(self.scale_map.data, image=[self._empty_map()])
-        dict.update(self.features.data, _feature_columns([], empty, self.wavelength))
-        dict.update(self.significance.data, _nothing_known())
-        dict.update(self.repair.data, _repair_columns([], empty, self.wavelength))
+        dict.update(columns_of(self.attribution), {name: empty for name in columns_of(self.attribution) if name != "x"})
+        dict.update(columns_of(self.singles), self._no_singles())
+        dict.update(columns_of(self.scale_map), image=[self._empty_map()])
+        dict.update(columns_of(self.features), _feature_columns([], empty, self.wavelength))
+        dict.update(columns_of(self.significance), _nothing_known())
+        dict.update(columns_of(self.repair), _repair_columns([], empty, self.wavelength))
 
     def _lines(self, curves: NDArray[Any]) -> list[NDArray[np.float32]]:
         lines = list(curves[: self.n_baselines].astype(np.float32))
         return lines + [np.empty(0, np.float32)] * (self.n_baselines - len(lines))
 
-    def _no_singles(self) -> dict[str, list[NDArray[np.float32]]]:
+    def _no_singles(self) -> dict[str, Any]:
         return {name: [np.empty(0, np.float32)] * self.n_baselines for name in self._single_names}
 
     def _empty_map(self) -> NDArray[np.float32]:
@@ -206,7 +207,8 @@ def _nothing_known() -> dict[str, Any]:
 def _as_bits(p: Sequence[NDArray[np.float64]]) -> NDArray[np.int32]:
     """Return for each pixel which of several p-values, each (N,), are significant: bit k for the k-th."""
     significant = [(row <= LEVEL).astype(np.int32) << k for k, row in enumerate(p)]  # NaN is not
-    return np.bitwise_or.reduce(significant)
+    bits: NDArray[np.int32] = np.bitwise_or.reduce(significant)
+    return bits
 
 
 def _combination_columns(combined: NDArray[np.float64], scatter: NDArray[np.float64]) -> dict[str, Any]:

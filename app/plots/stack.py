@@ -1,16 +1,19 @@
 """The column of plots: spectrum, residual, combined attribution, scale map, one panel a window size."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 from bokeh.core.properties import value
-from bokeh.models import ColorBar, FixedTicker, GridBox, LabelSet, LinearColorMapper, Range1d, Row
+from bokeh.models import FixedTicker, GridBox, Image, LinearColorMapper, Range1d, Row
+from bokeh.models.annotations import ColorBar, LabelSet
+from bokeh.models.renderers import GlyphRenderer
 from bokeh.plotting import figure
 
 from app.plots.colours import LIGHT, Colours, diverging
 from app.plots.layers import FeatureMarks, LayerModels, RepairMarks, mark_lines, shade
 from app.plots.methods import MethodPanels
-from app.plots.panels import LARGE, NORMAL, Axes, add_legend, add_zero, empty_panel, paint_panel
+from app.plots.panels import LARGE, NORMAL, Axes, add_legend, add_zero, curve, empty_panel, paint_panel
 from app.plots.second import SecondView
 from app.plots.significant import SignificantOnly
 from app.plots.sources import PlotSources
@@ -44,8 +47,8 @@ class PlotStack:
         margin = 0.01 * (wave[-1] - wave[0])
         # not synced: nothing on the server depends on the view, and zooming must not wait for a socket
         self.axes = Axes(
-            Range1d(wave[0] - margin, wave[-1] + margin, syncable=False),
-            Range1d(wave[0] - margin, wave[-1] + margin, syncable=False),
+            Range1d(start=wave[0] - margin, end=wave[-1] + margin, syncable=False),
+            Range1d(start=wave[0] - margin, end=wave[-1] + margin, syncable=False),
         )
         self.layers = LayerModels()
         self.mapper = LinearColorMapper(low=-_MAP_LIMIT, high=_MAP_LIMIT, palette=diverging(LIGHT))
@@ -70,13 +73,13 @@ class PlotStack:
         self.shares = {name: _SHARES.get(name, _WINDOW_SHARE) for name in self.panels}
         self.grid = GridBox(
             children=[(child, row, 0) for row, child in enumerate([*self.panels.values(), *self.methods.boxes])],
-            rows=[{"size": "0px" if name in _FOLDED else f"{share}fr"} for name, share in self.shares.items()]
-            + [{"size": "0px"}] * len(self.methods.boxes),
-            cols=[{"size": "1fr"}],
-            spacing=0,
             sizing_mode="stretch_both",
             syncable=False,
         )
+        # apart from the others: Bokeh declares these three with types of properties, not of their values
+        rows = [{"size": "0px" if name in _FOLDED else f"{share}fr"} for name, share in self.shares.items()]
+        rows += [{"size": "0px"}] * len(self.methods.boxes)
+        self.grid.update(rows=rows, cols=[{"size": "1fr"}], spacing=0)
         # with a least height of its own it gives way where panels need more room than there is, and they shrink
         self.layout = Row(
             children=[self.grid, self.second.layout], spacing=0, sizing_mode="stretch_both", min_height=_LEAST_HEIGHT
@@ -155,12 +158,12 @@ class PlotStack:
         mark_lines(panel, sources.lines, layers, alpha=0.45)
         noise = panel.varea(x="x", y1="lower", y2="upper", source=sources.drawn, name="noise", fill_alpha=0.35)
         singles = panel.multi_line("xs", "baseline", source=sources.singles, name="baseline", line_alpha=0.45)
-        flux = panel.step("x", "shown", source=sources.drawn, name="spectrum", mode="center", tags=["curve"])
-        model = panel.line("x", "reconstruction", source=sources.drawn, name="model", line_alpha=0.9, tags=["curve"])
+        flux = curve(panel.step("x", "shown", source=sources.drawn, name="spectrum", mode="center"))
+        model = curve(panel.line("x", "reconstruction", source=sources.drawn, name="model", line_alpha=0.9))
         for name, renderer in (("noise", noise), ("baselines", singles), ("model", model)):
             layers.add(name, renderer)
         self._repair = RepairMarks(panel, sources.repair, layers)
-        legend = {
+        legend: dict[str, list[GlyphRenderer[Any]]] = {
             "spectrum": [flux],
             "± 1 σ": [noise],
             "baselines": [singles],
@@ -177,8 +180,7 @@ class PlotStack:
             text_align="right",
             text="text",
             source=sources.lines,
-            angle=90,
-            angle_units="deg",
+            angle=math.pi / 2,
             text_font=value(_FONT),
             text_baseline="middle",
             background_fill_alpha=0.7,
@@ -190,9 +192,9 @@ class PlotStack:
         panel = empty_panel(self.axes, "residual", "σ")
         shade(panel, self.sources.instrument, self.layers)
         mark_lines(panel, self.sources.lines, self.layers, alpha=0.25)
-        line = panel.step("x", "residual", source=self.sources.drawn, name="spectrum", mode="center", tags=["curve"])
-        add_legend(panel, {"residual: (spectrum − model reconstruction) / σ": [line]})
-        panel.legend[0].items[0].syncable = False  # the browser says there if σ is not known
+        line = curve(panel.step("x", "residual", source=self.sources.drawn, name="spectrum", mode="center"))
+        (item,) = add_legend(panel, {"residual: (spectrum − model reconstruction) / σ": [line]})
+        item.syncable = False  # the browser says there if σ is not known
         add_zero(panel)
         return panel
 
@@ -205,7 +207,7 @@ class PlotStack:
         band = panel.varea(
             x="x", y1="combined_lower", y2="combined_upper", source=source, name="combined", fill_alpha=0.22
         )
-        line = panel.line("x", "combined", source=source, name="combined", tags=["curve"])
+        line = curve(panel.line("x", "combined", source=source, name="combined"))
         self.significant.fade(band, line)
         self.significant.add_line(panel, "combined", colour="combined")
         add_legend(panel, {f"combined, {WEIGHTINGS[self._weighting]}: nat / pixel": [line], "scatter": [band]})
@@ -218,7 +220,7 @@ class PlotStack:
         mark_lines(panel, self.sources.lines, self.layers, alpha=0.25)
         column = f"w{size}"
         singles = panel.multi_line("xs", column, source=self.sources.singles, name="baseline", line_alpha=0.35)
-        mean = panel.line("x", column, source=self.sources.attribution, name="window", tags=["curve"])
+        mean = curve(panel.line("x", column, source=self.sources.attribution, name="window"))
         self.layers.add("baselines", singles)
         self.significant.fade(singles, mean)
         self.significant.add_line(panel, column, colour="window")
@@ -231,10 +233,13 @@ class PlotStack:
         panel = empty_panel(self.axes, "map", "W / px")
         wave, sizes = self.sources.wavelength, self.sources.window_sizes[::-1]
         step = float(wave[1] - wave[0])
-        place = {"x": float(wave[0]) - step / 2, "y": -0.5, "dw": step * len(wave), "dh": len(sizes)}
-        image = panel.image(image="image", source=self.sources.scale_map, color_mapper=self.mapper, **place)
-        self.significant.fade(image)
-        self.significant.add_image(panel, self.mapper, **place)
+
+        def image() -> Image:
+            left, width = float(wave[0]) - step / 2, step * len(wave)
+            return Image(image="image", x=left, y=-0.5, dw=width, dh=len(sizes), color_mapper=self.mapper)
+
+        self.significant.fade(panel.add_glyph(self.sources.scale_map, image()))
+        self.significant.add_image(panel, image())
         mark_lines(panel, self.sources.lines, self.layers, alpha=0.25)
         panel.y_range.update(start=-0.5, end=len(sizes) - 0.5)
         panel.yaxis.ticker = FixedTicker(ticks=list(range(len(sizes))), syncable=False)

@@ -58,7 +58,7 @@ class Comparisons:
             session.similar, lambda: session.survey, findings, labels.label_of, self._group_name, schedule
         )
         self._heard = {
-            "open": triage.select, "similar": session.similar.choose, "group": self.groups.show,
+            "open": triage.select, "similar": session.similar.choose, "group": self.groups.show_numbered,
             "group-of": self.groups.show_of, "subset-clear": self.mark.clear,
         }  # fmt: skip
         groups.param.watch(lambda _: self.similar.update(), "groups")

@@ -9,6 +9,7 @@ import panel as pn
 import panel_material_ui as pmui
 
 from app.labels import exchange
+from app.labels.records import Inspection
 from app.state.session import Session
 from app.survey.uploads import UploadLimits
 from app.views.dialogs.candidate import BoundedFileInput
@@ -76,7 +77,7 @@ class FilesDialog(pn.viewable.Viewer):
     def _close(self, event: object) -> None:
         self.dialog.open = False
 
-    def _lines(self) -> tuple:
+    def _lines(self) -> tuple[Inspection, ...]:
         records = self._desk.store.labels(self._desk.scanner).values()
         return exchange.inspections(records, self._session.survey)
 

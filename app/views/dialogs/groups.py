@@ -46,7 +46,7 @@ class GroupsDialog(pn.viewable.Viewer):
         self._schedule(self._write)
         self.dialog.open = True
 
-    def show(self, number: str) -> None:
+    def show_numbered(self, number: str) -> None:
         """Let the table show the group with a number, as text, and nothing else."""
         group = self._desk.numbered(number)
         if group is not None:
@@ -57,7 +57,7 @@ class GroupsDialog(pn.viewable.Viewer):
         """Let the table show the group of a target."""
         group = self._desk.of(target_id)
         if group is not None:
-            self.show(str(group.number))
+            self.show_numbered(str(group.number))
 
     def _close(self, event: object) -> None:
         self.dialog.open = False

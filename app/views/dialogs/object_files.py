@@ -143,7 +143,7 @@ class ObjectDownloads(pn.viewable.Viewer):
         return _written(lambda path: write_figure(drawing, path), suffix)
 
     def __panel__(self) -> pn.viewable.Viewable:
-        return self.downloads
+        return self.downloads.__panel__()
 
 
 def _written(write: Callable[[Path], None], suffix: str = "") -> io.BytesIO:

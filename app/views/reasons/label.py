@@ -103,7 +103,7 @@ class LabelPanel(pn.viewable.Viewer):
             case "hello" if target:
                 self._shown(target)
 
-    def _columns(self, count: int) -> dict[str, list[Any]]:
+    def _columns(self, count: int) -> dict[str, Any]:
         desk, record, state = self._desk, self._desk.record, self._desk.state
         columns: dict[str, Any] = {
             "target": record.target_id,

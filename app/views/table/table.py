@@ -68,7 +68,7 @@ class RankedTable(pn.viewable.Viewer):
         triage.param.watch(lambda _: self._fill(), "shown")
         desk.param.watch(lambda event: self._patch(event.new, "label"), "changed")
 
-    def show(self, target_id: str) -> None:
+    def show(self, target_id: str) -> None:  # type: ignore[override]  # opens no server, as Panel's would
         """Mark the selected target's row; none if it is filtered out."""
         wanted = [self._ids.index(target_id)] if target_id in self._ids else []
         if list(self.widget.selection) != wanted:
