@@ -37,7 +37,12 @@ _ARRAYS: dict[str, tuple[type, str]] = {  # dtype, and dimensions: window, basel
 
 
 def result_key(
-    flux: NDArray, valid: NDArray[np.bool_], redshift: float, fingerprint: str, latents: NDArray, settings: Settings
+    flux: NDArray[Any],
+    valid: NDArray[np.bool_],
+    redshift: float,
+    fingerprint: str,
+    latents: NDArray[Any],
+    settings: Settings,
 ) -> str:
     """Return 64 hex digits that change with everything an attribution depends on.
 

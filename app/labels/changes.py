@@ -162,7 +162,7 @@ def _record(row: Row[Any]) -> LabelRecord:
 def _class_id(connection: Connection, name: str) -> int | None:
     if not name:
         return None
-    number = connection.execute(select(class_table.c.id).where(class_table.c.name == name)).scalar()
+    number: int | None = connection.execute(select(class_table.c.id).where(class_table.c.name == name)).scalar()
     if number is None:
         raise InputError(f"'label_class' is {name!r:.60}, which is not in the list of classes")
     return number

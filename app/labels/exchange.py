@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from astropy.table import MaskedColumn, Table
@@ -225,7 +225,7 @@ def _text(values: list[str]) -> np.ndarray:
     return np.array(values, dtype=np.str_)
 
 
-def _numbers(values: list, kind: type, unit: str | None = None) -> MaskedColumn:
+def _numbers(values: list[Any], kind: type, unit: str | None = None) -> MaskedColumn:
     missing = [value is None for value in values]
     return MaskedColumn([0 if value is None else value for value in values], mask=missing, dtype=kind, unit=unit)
 

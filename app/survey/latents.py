@@ -37,7 +37,9 @@ class LatentMap:
     share: NDArray[np.float64]
 
     @classmethod
-    def of(cls, target_id: NDArray[np.str_], latents: NDArray, baselines: NDArray) -> "LatentMap":
+    def of(
+        cls, target_id: NDArray[np.str_], latents: NDArray[np.float32], baselines: NDArray[np.float32]
+    ) -> "LatentMap":
         """Bring latents of targets, (n, S), and baselines, (m, S), into these units, and find the plane.
 
         Directions in which the baselines do not scatter count as if they scattered a thousandth of the widest.

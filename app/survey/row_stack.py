@@ -57,7 +57,8 @@ class RowStack(np.lib.mixins.NDArrayOperatorsMixin):
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:  # noqa: ANN401
         if copy is False:
             raise ValueError("the rows of several arrays cannot be one without a copy")
-        return np.concatenate(self._parts).astype(self.dtype if dtype is None else dtype, copy=False)
+        array: NDArray[Any] = np.concatenate(self._parts).astype(self.dtype if dtype is None else dtype, copy=False)
+        return array
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:  # noqa: ANN401
         arrays = [np.asarray(one) if isinstance(one, RowStack) else one for one in inputs]
@@ -65,4 +66,5 @@ class RowStack(np.lib.mixins.NDArrayOperatorsMixin):
 
     def _one(self, row: int) -> NDArray[Any]:
         part = int(np.searchsorted(self._ends, row, side="right"))
-        return self._parts[part][row - int(self._ends[part]) + len(self._parts[part])]
+        pixels: NDArray[Any] = self._parts[part][row - int(self._ends[part]) + len(self._parts[part])]
+        return pixels

@@ -270,6 +270,6 @@ def _below(spectra: Spectra, more: Spectra) -> Spectra:
     return replace(concatenate([without(spectra), without(more)]), **stacked)
 
 
-def _filled(column: Column, value: float, kind: type) -> NDArray:
+def _filled(column: Column, value: float, kind: type) -> NDArray[Any]:
     """Return a catalogue's column as an array, ``value`` where it is empty."""
     return np.array(np.ma.filled(np.ma.asarray(column).astype(kind), value))  # a plain array, and no column

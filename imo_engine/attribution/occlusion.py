@@ -209,7 +209,8 @@ def _one_window(
 
 def _replaced_pixels(tiling: Tiling, usable: NDArray[np.bool_]) -> NDArray[np.int64]:
     before = np.concatenate([[0], np.cumsum(usable)])
-    return before[tiling.stops] - before[tiling.starts]
+    count: NDArray[np.int64] = before[tiling.stops] - before[tiling.starts]
+    return count
 
 
 def _occupied(tiling: Tiling, usable: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -246,7 +247,7 @@ def _strides(sizes: list[int], stride: int | Sequence[int] | None) -> list[int]:
 
 def checked_spectrum(
     model: OutlierModel, flux: ArrayLike, redshift: float, valid: ArrayLike | None
-) -> tuple[NDArray, NDArray[np.bool_]]:
+) -> tuple[NDArray[np.floating], NDArray[np.bool_]]:
     """Return flux, (N,), 0 where it is not finite, and the pixels that can be put into baselines, (N,).
 
     Raises:
@@ -280,11 +281,11 @@ def _latents(
     baselines: ArrayLike | BaselinePool,
     memory_budget: int | None,
     should_stop: Callable[[], bool] | None,
-) -> NDArray:
+) -> NDArray[np.float32]:
     if isinstance(baselines, BaselinePool):
         if baselines.model != model.fingerprint:
             raise InputError("'baselines' is a pool of latents of another model")
-        latents: NDArray = baselines.latents
+        latents = baselines.latents
     else:
         array = np.asarray(baselines)
         if array.ndim != 2 or array.shape[1] != len(model.wavelength):

@@ -103,12 +103,14 @@ class Attribution:
     @cached_property
     def mean(self) -> NDArray[np.float64]:
         """(window, pixel): mean over baselines."""
-        return self.values.mean(axis=1)
+        mean: NDArray[np.float64] = self.values.mean(axis=1)
+        return mean
 
     @cached_property
     def variance(self) -> NDArray[np.float64]:
         """(window, pixel): variance over baselines, the mean squared deviation, as the authors compute it."""
-        return self.values.var(axis=1)
+        variance: NDArray[np.float64] = self.values.var(axis=1)
+        return variance
 
     @cached_property
     def weights(self) -> NDArray[np.float64]:
@@ -235,7 +237,8 @@ def combination_weights(
     raw = np.where(usable, _raw_weights(mean, variance, usable, weighting), 0.0)
     raw = np.where(raw.any(axis=0), raw, known.astype(np.float64))
     total = raw.sum(axis=0)
-    return np.divide(raw, total, out=np.zeros_like(raw), where=total > 0)
+    weights: NDArray[np.float64] = np.divide(raw, total, out=np.zeros_like(raw), where=total > 0)
+    return weights
 
 
 def _raw_weights(
@@ -254,10 +257,11 @@ def _raw_weights(
     if weighting == "largest_signal_to_scatter":
         scatter = np.sqrt(variance)
         ratio = np.divide(np.abs(mean), scatter, out=np.full_like(mean, -np.inf), where=usable)
-        return (ratio == ratio.max(axis=0)).astype(np.float64)
+        best: NDArray[np.float64] = (ratio == ratio.max(axis=0)).astype(np.float64)
+        return best
     # relative to the smallest at the pixel, so that no variance is too small to divide by
     smallest = np.min(variance, axis=0, where=usable, initial=np.inf)
-    share = np.divide(smallest, variance, out=np.zeros_like(variance), where=usable)
+    share: NDArray[np.float64] = np.divide(smallest, variance, out=np.zeros_like(variance), where=usable)
     return share if weighting == "inverse_variance" else np.sqrt(share)
 
 

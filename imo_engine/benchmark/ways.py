@@ -221,7 +221,8 @@ def time_captum(replacement: Replacement, windows: tuple[int, ...]) -> WayTiming
             def forward(cut: torch.Tensor) -> torch.Tensor:
                 whole = base.repeat(len(cut), 1)
                 whole[:, : cut.shape[1]] = cut
-                return model.flow(model.encoder(whole))
+                log_prob: torch.Tensor = model.flow(model.encoder(whole))
+                return log_prob
 
             cut = slice(0, window * count)
             began = time.perf_counter()

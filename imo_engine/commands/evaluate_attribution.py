@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -97,7 +98,7 @@ def evaluate_attribution(
             click.echo(f"{path}: written")
 
 
-def _command(document: dict, per_cell: int, choices: int, sanity: int) -> str:
+def _command(document: dict[str, Any], per_cell: int, choices: int, sanity: int) -> str:
     made = document["survey"]
     simulate = (
         f"imo simulate survey --number {made['number']} --seed {made['seed']} --outliers {made['outlier_fraction']}; "

@@ -11,6 +11,7 @@ import numpy as np
 from imo_engine.commands.options import check_output
 
 if TYPE_CHECKING:
+    from imo_engine.evaluation.reasons.judgement import Judgement
     from imo_engine.model.outlier_model import OutlierModel
 
 __all__ = ["evaluate_reasons"]
@@ -116,7 +117,9 @@ def _false_alarms(file: Path, survey: Path, odd: set[str], number: int, processe
     return f"another redshift named for {alarms} of {len(rows)} ordinary spectra ({alarms / max(len(rows), 1):.2%})"
 
 
-def _demo(file: Path, network: "OutlierModel", number: int, folder: Path) -> list:
+def _demo(
+    file: Path, network: "OutlierModel", number: int, folder: Path
+) -> "list[tuple[int, str, Judgement | None, str]]":
     from astropy.table import Table
 
     from imo_engine.evaluation.cases import read_truth

@@ -139,10 +139,9 @@ def read_truth(truth: Path, coadd: Path, model: OutlierModel) -> Iterator[Case]:
 
 
 def _normalised_twins(
-    flux: dict[str, NDArray], ivar: dict[str, NDArray], redshift: NDArray[np.float64]
+    flux: dict[str, NDArray[np.float64]], ivar: dict[str, NDArray[np.float64]], redshift: NDArray[np.float64]
 ) -> tuple[Spectra, NDArray[np.float64]]:
     """Return the twins, normalised, and the inverse variance of their flux before that, (n, N)."""
-    none: dict[str, NDArray] = {}
-    combined, weight = combine_arms(Exposure(flux, ivar, none, none, none))
+    combined, weight = combine_arms(Exposure(flux, ivar, {}, {}, {}))
     names = [str(number) for number in range(len(redshift))]
     return normalise(desi_wavelength(), combined, weight, redshift, target_id=names), weight

@@ -32,7 +32,8 @@ class _Anomaly(nn.Module):
         self.encoder, self.flow = encoder, flow
 
     def forward(self, flux: Tensor) -> Tensor:
-        return -self.flow(self.encoder(flux))
+        log_prob: Tensor = self.flow(self.encoder(flux))
+        return -log_prob
 
 
 def deep_lift(problem: Problem, *, baseline: str = "mean", largest_gap: float = 0.05) -> Answer:

@@ -138,15 +138,17 @@ def gradient_shap(problem: Problem, *, samples: int = 256, noise: float = 0.0) -
     )
 
 
-def _captum_input_times_gradient(problem: Problem, spectra: NDArray) -> NDArray[np.float64]:
+def _captum_input_times_gradient(problem: Problem, spectra: NDArray[np.floating]) -> NDArray[np.float64]:
     from captum.attr import InputXGradient  # slow to import, hence here and below
 
     inputs = problem.on_device(spectra).requires_grad_()
-    result: NDArray = InputXGradient(problem.differentiable_anomaly).attribute(inputs).detach().cpu().numpy()
+    result: NDArray[np.floating] = (
+        InputXGradient(problem.differentiable_anomaly).attribute(inputs).detach().cpu().numpy()
+    )
     return result.astype(np.float64)
 
 
-def _captum_integral(problem: Problem, reference: NDArray, steps: int) -> PathIntegral:
+def _captum_integral(problem: Problem, reference: NDArray[np.floating], steps: int) -> PathIntegral:
     from captum.attr import IntegratedGradients
 
     values = IntegratedGradients(problem.differentiable_anomaly).attribute(
@@ -162,7 +164,9 @@ def _captum_integral(problem: Problem, reference: NDArray, steps: int) -> PathIn
     return PathIntegral(array, change, relative_gap(float(array.sum()), change))
 
 
-def _mean_over_points(problem: Problem, starts: NDArray, ends: NDArray, share: NDArray) -> NDArray[np.float64]:
+def _mean_over_points(
+    problem: Problem, starts: NDArray[np.floating], ends: NDArray[np.floating], share: NDArray[np.floating]
+) -> NDArray[np.float64]:
     """Return the mean over places ``share``, (n,), on paths from ``starts`` to ``ends``, (n or 1, N): (N,)."""
     total = np.zeros(len(problem.flux))
     for first in range(0, len(share), _AT_ONCE):
@@ -171,7 +175,7 @@ def _mean_over_points(problem: Problem, starts: NDArray, ends: NDArray, share: N
         direction = end - start
         points = start + share[part, None] * direction
 
-        def chunk(a: int, b: int, points: NDArray = points) -> Tensor:
+        def chunk(a: int, b: int, points: NDArray[np.floating] = points) -> Tensor:
             return problem.on_device(points[a:b])
 
         _, gradient = problem.anomaly_and_gradient(chunk, len(points))
@@ -179,7 +183,7 @@ def _mean_over_points(problem: Problem, starts: NDArray, ends: NDArray, share: N
     return total / len(share)
 
 
-def _gap_to_mean(problem: Problem, total: float, references: NDArray) -> float:
+def _gap_to_mean(problem: Problem, total: float, references: NDArray[np.floating]) -> float:
     anomaly = problem.anomaly_of(np.concatenate([problem.flux[None], references]))
     return relative_gap(float(total), float(anomaly[0] - anomaly[1:].mean()))
 

@@ -85,7 +85,8 @@ def similarity(kept: NDArray[np.bool_], width: float) -> NDArray[np.float64]:
     """Return the weight of each row, (n,), of kept segments, (n, segments): sqrt(exp(-d^2 / width^2))."""
     share = kept.mean(axis=1)
     distance = 1 - np.sqrt(share)  # the cosine between a row of zeros and ones and a row of ones
-    return np.sqrt(np.exp(-(distance**2) / width**2))
+    weight: NDArray[np.float64] = np.sqrt(np.exp(-(distance**2) / width**2))
+    return weight
 
 
 def ridge(

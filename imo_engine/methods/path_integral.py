@@ -46,7 +46,7 @@ class _Pieces:
     at_middle: NDArray[np.float64]
     gradient: NDArray[np.floating]  # (piece, N)
 
-    def __getitem__(self, rows: NDArray) -> "_Pieces":
+    def __getitem__(self, rows: NDArray[np.integer | np.bool_]) -> "_Pieces":
         return _Pieces(*(column[rows] for column in vars(self).values()))
 
     def errors(self, direction: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -66,7 +66,9 @@ def integrate_adaptively(
     start, end = problem.on_device(reference), problem.on_device(problem.flux)
     direction = problem.flux.astype(np.float64) - reference
 
-    def middles(low: NDArray, high: NDArray) -> tuple[NDArray[np.float64], NDArray[np.floating]]:
+    def middles(
+        low: NDArray[np.float64], high: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.floating]]:
         position = problem.on_device((low + high) / 2)[:, None]
         return problem.anomaly_and_gradient(lambda a, b: start + position[a:b] * (end - start), len(low))
 

@@ -75,7 +75,7 @@ class Problem:
         if isinstance(self.baselines, BaselinePool):
             if self.baselines.model != self.model.fingerprint:
                 raise InputError("'baselines' is a pool of latents of another model")
-            latents: NDArray = self.baselines.latents
+            latents: NDArray[np.float32] = self.baselines.latents
         else:
             flux = self.model.checked_flux(self.baselines, "baselines").numpy()
             latents = self.model.encode(flux, memory_budget=self.memory_budget)
@@ -106,7 +106,7 @@ class Problem:
         """Tell how many evaluations there will be in all, for the progress."""
         self._expected = evaluations
 
-    def on_device(self, array: NDArray) -> Tensor:
+    def on_device(self, array: NDArray[Any]) -> Tensor:
         """Return ``array`` on the model's device, floating point numbers in its precision."""
         tensor = torch.from_numpy(np.ascontiguousarray(array))
         return tensor.to(self.model.device, self.model.dtype if tensor.is_floating_point() else tensor.dtype)
@@ -115,7 +115,8 @@ class Problem:
         """Return -log p, (count,), of the spectra ``points(start, stop)``, which are made batch by batch."""
 
         def batch(start: int, stop: int) -> Tensor:
-            return -self.model.flow(self.model.encoder(points(start, stop)))
+            log_prob: Tensor = self.model.flow(self.model.encoder(points(start, stop)))
+            return -log_prob
 
         with torch.inference_mode():
             return self._run(batch, count, self.model.batch_size(self.memory_budget)).cpu().numpy().astype(np.float64)
@@ -143,7 +144,7 @@ class Problem:
 
     def differentiable_anomaly(self, points: Tensor) -> Tensor:
         """Map spectra, (n, N), to -log p, (n,), for Captum: gradients flow, whatever n the memory stays bounded."""
-        result: Tensor = _BoundedAnomaly.apply(points, self)
+        result: Tensor = _BoundedAnomaly.apply(points, self)  # type: ignore[no-untyped-call]  # torch's apply
         return result
 
     def _run(self, batch: Callable[[int, int], Tensor], count: int, size: int) -> Tensor:

@@ -99,7 +99,12 @@ class SpectrumEncoder(nn.Module):
 
     def forward(self, flux: Tensor) -> Tensor:
         """Encode spectra at their own redshifts."""
-        return self.mlp(self.pooled(flux))
+        return self.latents(self.pooled(flux))
+
+    def latents(self, pooled: Tensor) -> Tensor:
+        """Return the latents of what :meth:`pooled` gives."""
+        latents: Tensor = self.mlp(pooled)
+        return latents
 
     def pooled(self, flux: Tensor) -> Tensor:
         """Return what the convolutions and the attention leave of spectra, (batch, width / 2)."""
@@ -165,7 +170,8 @@ class SpectrumDecoder(nn.Module):
 
     def forward(self, latents: Tensor) -> Tensor:
         """Decode to the rest-frame grid ``wave_rest`` (vacuum Angstrom)."""
-        return self.mlp(latents)
+        rest: Tensor = self.mlp(latents)
+        return rest
 
     def observe(self, rest: Tensor, redshift: Tensor, wavelength: Tensor) -> Tensor:
         """Move rest-frame spectra, (batch, n_rest), to ``redshift``, (batch,), on ``wavelength``, (n_pixel,).

@@ -166,4 +166,5 @@ def in_cells(raw: Tensor, pool: int) -> Tensor:
     behind = cells * pool - length - pool // 2
     if behind < 0:
         raw, behind = raw[:, :behind], 0
-    return pad(raw, (0, 0, pool // 2, behind), value=-FAR).unflatten(1, (cells, pool))
+    cut: Tensor = pad(raw, (0, 0, pool // 2, behind), value=-FAR).unflatten(1, (cells, pool))
+    return cut

@@ -206,11 +206,11 @@ class OutlierModel:
         quick = self.quick_encoder
 
         def batch(start: int, stop: int) -> Tensor:
-            return self.encoder.mlp(quick(moved(spectra[start:stop], self.device, self.dtype)))
+            return self.encoder.latents(quick(moved(spectra[start:stop], self.device, self.dtype)))
 
         return self._run(batch, len(spectra), memory_budget, (self.n_latent,), should_stop)
 
-    def reconstruct(self, flux: ArrayLike, redshift: ArrayLike, *, memory_budget: int | None = None) -> NDArray:
+    def reconstruct(self, flux: ArrayLike, redshift: ArrayLike, *, memory_budget: int | None = None) -> NDArray[Any]:
         """Encode normalised flux, (n, N), and decode it at ``redshift``, (n,): (n, N), observed frame.
 
         Pixels that the rest-frame grid does not reach are 0 (see :meth:`covered`).
@@ -224,7 +224,7 @@ class OutlierModel:
         *,
         memory_budget: int | None = None,
         should_stop: Callable[[], bool] | None = None,
-    ) -> NDArray:
+    ) -> NDArray[Any]:
         """Decode latents, (n, S), at ``redshift``, (n,): normalised flux (n, N), observed frame.
 
         Raises:
@@ -248,7 +248,7 @@ class OutlierModel:
         """Return log p of latents, (n, S): (n,), nats."""
         table = self._checked_latents(latents)
         with torch.inference_mode(), full_precision(self.device):
-            return self.flow(table.to(self.device, self.dtype)).cpu().numpy()
+            return np.asarray(self.flow(table.to(self.device, self.dtype)).cpu().numpy())
 
     def covered(self, redshift: float) -> NDArray[np.bool_]:
         """Tell which observed pixels, (N,), the decoder's rest-frame grid reaches at ``redshift``."""
@@ -286,7 +286,7 @@ class OutlierModel:
         memory_budget: int | None,
         shape: tuple[int, ...],
         should_stop: Callable[[], bool] | None = None,
-    ) -> NDArray:
+    ) -> NDArray[Any]:
         if count == 0:
             return np.zeros((0, *shape), np.float32)
         size = self.batch_size(memory_budget)

@@ -115,7 +115,7 @@ def _load(path: str | Path) -> Any:  # noqa: ANN401 - whatever the file holds; e
         raise ModelFileError(f"{path}: cannot be read as weights (tensors only, no code): {reason}") from None
 
 
-def _tensors(state: dict) -> dict[str, Tensor]:
+def _tensors(state: dict[Any, Any]) -> dict[str, Tensor]:
     return {name: value for name, value in state.items() if isinstance(name, str) and isinstance(value, Tensor)}
 
 

@@ -9,6 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import safetensors.numpy
@@ -85,7 +86,11 @@ class BaselinePool:
         Raises:
             ModelFileError: the disk refuses.
         """
-        tensors: dict[str, NDArray] = {"latents": self.latents, "redshift": self.redshift, "log_prob": self.log_prob}
+        tensors: dict[str, NDArray[Any]] = {
+            "latents": self.latents,
+            "redshift": self.redshift,
+            "log_prob": self.log_prob,
+        }
         metadata = {"model": self.model, "contents": json.dumps({"n": len(self)})}
         try:
             write_atomically(path, lambda temporary: safetensors.numpy.save_file(tensors, temporary, metadata))

@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -98,7 +99,7 @@ def read_scores(path: Path) -> Scores:
     return Scores(name, np.array(columns[key], np.str_), log_prob, rank, np.array(reasons, np.str_), model)
 
 
-def _texts(column: NDArray) -> list[str]:
+def _texts(column: NDArray[Any]) -> list[str]:
     masked = np.ma.getmaskarray(column) if isinstance(column, np.ma.MaskedArray) else np.zeros(len(column), bool)
     return ["" if empty else str(value) for value, empty in zip(column, masked, strict=True)]
 

@@ -122,7 +122,8 @@ def _checked(file: h5py.File, key: str, name: str, size: int) -> h5py.Dataset:
 def _column(name: str, key: str, array: h5py.Dataset, n: int) -> list[Any]:
     if array.shape != (n,):
         raise SpectrumFileError(f"{name}: {key} has shape {array.shape}; expected one value for each of {n} spectra")
-    return array[()].tolist()
+    values: list[Any] = array[()].tolist()
+    return values
 
 
 def _wavelength(name: str, arrays: dict[str, h5py.Dataset], rows: slice, pixels: int) -> NDArray[np.float64]:

@@ -87,7 +87,8 @@ def _values(values: Any) -> list[Any]:  # noqa: ANN401 - an array of Arrow
 
     kinds = (pyarrow.types.is_list, pyarrow.types.is_large_list, pyarrow.types.is_fixed_size_list)
     if not any(is_list(values.type) for is_list in kinds):
-        return values.to_pylist()
+        plain: list[Any] = values.to_pylist()
+        return plain
     return [row.values.to_numpy(zero_copy_only=False) if row.is_valid else np.empty(0) for row in values]
 
 
@@ -203,5 +204,6 @@ def _shard_grid(name: str, n: int, wavelength: NDArray[np.float64], is_sdss: boo
     if n == len(wavelength):
         return wavelength
     if n in _SDSS_PIXELS:
-        return np.power(10.0, 3.578 + 1e-4 * np.arange(n), dtype=np.float64)
+        grid: NDArray[np.float64] = np.power(10.0, 3.578 + 1e-4 * np.arange(n), dtype=np.float64)
+        return grid
     raise SpectrumFileError(f"{name}: spectra of {n} pixels; expected 7781 (DESI) or {_SDSS_PIXELS[-1]} (SDSS)")

@@ -55,7 +55,8 @@ class Pixels:
     @property
     def has_data(self) -> NDArray[np.bool_]:
         """(n,) whether there is any good pixel."""
-        return np.any(self.ivar > 0, axis=1)
+        known: NDArray[np.bool_] = np.any(self.ivar > 0, axis=1)
+        return known
 
 
 def typical_flux(flux: NDArray[np.float64], ivar: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -149,7 +149,9 @@ def _flux_scale(table: TextColumns, targets: Targets, observed: NDArray[np.float
     try:
         unit = as_unit(stated or "")
         of_noise = as_unit(table.units[noise]) if noise in table.units else None
-        scale = (ones * unit).to_value(FLUX_UNIT, equivalencies=units.spectral_density(observed * units.AA))
+        scale: NDArray[np.float64] = (ones * unit).to_value(
+            FLUX_UNIT, equivalencies=units.spectral_density(observed * units.AA)
+        )
     except (ValueError, TypeError, units.UnitsError):
         shown = repr(printable(stated)) if stated else "no unit"
         if title in PER_FREQUENCY:

@@ -100,7 +100,8 @@ class DeviationNull:
         The highest one of an ordinary spectrum is above 0 in half, above 1 in a tenth of the cases, at every width.
         """
         middle, unit = self._scale
-        return (np.log(np.maximum(score, 1e-9)) - middle) / unit
+        scaled: NDArray[np.float64] = (np.log(np.maximum(score, 1e-9)) - middle) / unit
+        return scaled
 
     @cached_property
     def highest(self) -> NDArray[np.float64]:

@@ -67,7 +67,10 @@ class Comparison:
     @cached_property
     def noise(self) -> NDArray[np.float64]:
         """(N,) standard deviation of the flux by its ivar; infinite where nothing was measured."""
-        return np.sqrt(np.divide(1.0, self.ivar, out=np.full(len(self.ivar), np.inf), where=self.ivar > 0))
+        sigma: NDArray[np.float64] = np.sqrt(
+            np.divide(1.0, self.ivar, out=np.full(len(self.ivar), np.inf), where=self.ivar > 0)
+        )
+        return sigma
 
     @cached_property
     def score(self) -> NDArray[np.float64]:
@@ -112,14 +115,14 @@ def window_sums(one: Comparison) -> tuple[NDArray[np.float64], NDArray[np.float6
     if not len(known):
         return (np.full((len(WIDTHS), len(weight)), np.nan),) * 3
     filled = np.interp(np.arange(len(twin)), known, twin[known])
-    smooth = median_filter(filled[::2], _CONTINUUM, mode="nearest")
+    smooth: NDArray[np.float64] = median_filter(filled[::2], _CONTINUUM, mode="nearest")
     lines = np.abs(filled - np.interp(np.arange(len(twin)), np.arange(0, len(twin), 2), smooth))
     sums = []
     for values in (one.difference, twin, lines):
         per_width = []
         for width in WIDTHS:
             total = uniform_filter1d(values * weight, width, mode="constant") * width
-            square = uniform_filter1d(weight, width, mode="constant") * width
+            square: NDArray[np.float64] = uniform_filter1d(weight, width, mode="constant") * width
             per_width.append(np.where(one.good, total / np.sqrt(np.maximum(square, 1e-12)), np.nan))
         sums.append(np.array(per_width))
     return sums[0], sums[1], sums[2]
@@ -138,7 +141,7 @@ def deviant_ranges(one: Comparison, level: float, *, most: int = _MOST) -> list[
     while len(found) < most:
         comparable = one.null.comparable(np.abs(rest.score))
         for k, width in enumerate(WIDTHS):
-            share = uniform_filter1d(taken.astype(np.float64), width, mode="constant")
+            share: NDArray[np.float64] = uniform_filter1d(taken.astype(np.float64), width, mode="constant")
             comparable[k, share > _OWN] = -np.inf
         comparable = np.where(np.isnan(comparable), -np.inf, comparable)
         row, peak = divmod(int(np.argmax(comparable)), comparable.shape[1])

@@ -38,6 +38,7 @@ _MIN_SIGNIFICANCE = 1.0  # over baselines
 _CHANCE = 0.5  # p-value from which on a place is not even likely
 # what convinces also where nothing is significant
 _HARD = ("sky lines", "width", "negative flux", "step", "redshift", "atmosphere", "mask")
+_Found = tuple[Region, Strength | None, DeviantRange | None, float, float]  # the last two: p-value and share
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,7 @@ def find_features(
     combined = attribution.combined
     total = float(np.sum(combined, where=combined > 0)) or 1.0
     regions, ranges = _regions(attribution, deviant)
-    found = []
+    found: list[_Found] = []
     for region, strength, deviation in zip(regions, strengths(attribution, regions, significance), ranges, strict=True):
         p = _together(deviation, strength, kinds)
         if deviation is None and (strength is None or strength.significance < _MIN_SIGNIFICANCE):
@@ -154,13 +155,13 @@ def find_features(
     if not kinds:
         found.sort(key=lambda one: (-one[4], one[0].start))
         chosen = [one for one in found if one[4] >= _SMALLEST * found[0][4] and one[4] > 0][:limit]
-        likely = []
+        likely: list[_Found] = []
     else:
         found.sort(key=lambda one: (one[3], -one[4], one[0].start))
         chosen = [one for one in found if one[3] <= LEVEL][:limit]
         likely = [] if chosen else [one for one in found if one[3] < _CHANCE][:_LIKELY]
 
-    def described(picked: list) -> tuple[Feature, ...]:
+    def described(picked: list[_Found]) -> tuple[Feature, ...]:
         return tuple(
             _describe(attribution, facts, region, strength, deviation, p if kinds else None, share)
             for region, strength, deviation, p, share in picked

@@ -73,7 +73,8 @@ class PlaceBins:
         """(chunk,) vacuum Angstrom, observed frame."""
         first = np.arange(0, len(self.wavelength), self.size)
         last = np.minimum(first + self.size, len(self.wavelength)) - 1
-        return (self.wavelength[first] + self.wavelength[last]) / 2
+        centre: NDArray[np.float64] = (self.wavelength[first] + self.wavelength[last]) / 2
+        return centre
 
     @property
     def observed(self) -> NDArray[np.int64]:
@@ -89,7 +90,8 @@ class PlaceBins:
         """Return the bin of rest wavelength of each chunk at redshifts (...,): (..., chunk)."""
         stretch = 1 + np.asarray(redshift, float)[..., None]
         place = np.floor((np.log(self.centre / stretch) - _FIRST) / self._step).astype(np.int64)
-        return np.clip(place, 0, self.n_rest - 1)
+        inside: NDArray[np.int64] = np.clip(place, 0, self.n_rest - 1)
+        return inside
 
     @property
     def _step(self) -> float:
@@ -203,7 +205,8 @@ class NullDistribution:
         scores = np.asarray(scores, np.float64)
         middle, high = np.log(np.quantile(self.maxima, (0.5, 0.9), axis=0)).reshape(2, -1, *(1,) * (scores.ndim - 1))
         logs = np.log(scores, where=scores > 0, out=np.where(np.isnan(scores), np.nan, -np.inf))
-        return (logs - middle) / (high - middle)
+        scaled: NDArray[np.float64] = (logs - middle) / (high - middle)
+        return scaled
 
     @classmethod
     def load(cls, path: str | Path, model: str) -> "NullDistribution":
@@ -259,7 +262,7 @@ class NullDistribution:
         Raises:
             ModelFileError: the disk refuses.
         """
-        tensors: dict[str, NDArray] = {"maxima": self.maxima.astype(np.float32)}
+        tensors: dict[str, NDArray[np.float32]] = {"maxima": self.maxima.astype(np.float32)}
         for name, one in zip(self.settings.maps, self.maps, strict=True):
             tensors |= {f"{name}.{field}": getattr(one, field).astype(np.float32) for field in _FIELDS}
         about = {

@@ -79,7 +79,7 @@ def emission_strength(
 
 def _matched(above: NDArray[np.float64], weight: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
     """Return by how many sigma a Gaussian of ``sigma`` pixels fits at each pixel, (N,); 0 where nothing is known."""
-    total = gaussian_filter1d(above * weight, sigma, mode="constant")
+    total: NDArray[np.float64] = gaussian_filter1d(above * weight, sigma, mode="constant")
     square = gaussian_filter1d(weight, sigma / np.sqrt(2), mode="constant") / (2 * sigma * np.sqrt(np.pi))
     return np.where(square > 0, total / np.sqrt(np.maximum(square, 1e-30)), 0.0)
 

@@ -55,4 +55,5 @@ def profile_distances(profiles: NDArray[np.floating], others: NDArray[np.floatin
     array([[0., 1.]])
     """
     overlap = np.sqrt(np.asarray(profiles, float)) @ np.sqrt(np.asarray(others, float)).T
-    return np.sqrt(np.clip(1 - overlap, 0, 1))
+    distance: NDArray[np.float64] = np.sqrt(np.clip(1 - overlap, 0, 1))
+    return distance

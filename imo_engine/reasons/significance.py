@@ -57,7 +57,8 @@ class Significance:
     def anywhere(self) -> NDArray[np.float64]:
         """(pixel,) corrected p-value of the most significant window size or the combination; 1 where there is none."""
         every = np.vstack([self.corrected_p, self.combined_corrected_p])
-        return np.min(every, axis=0, where=np.isfinite(every), initial=1.0)
+        least: NDArray[np.float64] = np.min(every, axis=0, where=np.isfinite(every), initial=1.0)
+        return least
 
     @property
     def spectrum_p(self) -> float:

@@ -56,7 +56,8 @@ def _finest_below(attribution: Attribution, width: int) -> NDArray[np.float64]:
     """Return the mean, (N,), of the coarsest window size that fits into ``width`` pixels."""
     sizes = attribution.window_sizes
     fitting = [k for k, size in enumerate(sizes) if size <= width] or [int(np.argmin(sizes))]
-    return np.nan_to_num(attribution.mean[max(fitting, key=sizes.__getitem__)])
+    mean: NDArray[np.float64] = np.nan_to_num(attribution.mean[max(fitting, key=sizes.__getitem__)])
+    return mean
 
 
 def _highest_chunks(curve: NDArray[np.float64], width: int) -> list[int]:

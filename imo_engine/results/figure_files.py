@@ -9,13 +9,14 @@ from imo_engine.system.files import write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from matplotlib.typing import RcKeyType
 
 __all__ = ["FIGURE_STYLE", "FIGURE_SUFFIXES", "check_figure", "write_figure"]
 
 FIGURE_SUFFIXES = (".pdf", ".png", ".svg")
 """Formats that can be written, by the ending of the name."""
 
-FIGURE_STYLE: dict[str, Any] = {
+FIGURE_STYLE: "dict[RcKeyType, Any]" = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],  # comes with matplotlib and has every letter used here
     "font.size": 6.5,

@@ -232,7 +232,7 @@ def _draw(axis: "Axes", panel: Panel, wave: NDArray[np.float64], inside: NDArray
     axis.locator_params(axis="y", nbins=3)
 
 
-def _thinned(x: NDArray[np.float64], y: NDArray[np.floating]) -> tuple[NDArray, NDArray]:
+def _thinned(x: NDArray[np.float64], y: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np.floating]]:
     """Return the lowest and highest point of every bin, for lines behind others: a file of a tenth of the size."""
     if len(x) < 2 * _BINS:
         return x, y

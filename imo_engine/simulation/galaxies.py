@@ -155,7 +155,8 @@ class GalaxySynthesis:
         mass /= mass.sum(axis=1, keepdims=True)
         burst = np.zeros_like(mass)
         burst[np.arange(len(p)), np.clip(np.searchsorted(edges, p.burst_age) - 1, 0, mass.shape[1] - 1)] = 1
-        return mass * (1 - p.burst_fraction)[:, None] + burst * p.burst_fraction[:, None]
+        formed: NDArray[np.float64] = mass * (1 - p.burst_fraction)[:, None] + burst * p.burst_fraction[:, None]
+        return formed
 
     def _metallicity_weights(self, metallicity: NDArray[np.float64]) -> NDArray[np.float64]:
         values = self._config.metallicities

@@ -38,7 +38,8 @@ def rest_wavelength() -> NDArray[np.float64]:
     >>> len(rest_wavelength()), float(rest_wavelength()[0])
     (7384, 2245.0)
     """
-    return _FIRST * np.exp(_STEP * np.arange(int(np.log(_LAST / _FIRST) / _STEP) + 1))
+    wavelength: NDArray[np.float64] = _FIRST * np.exp(_STEP * np.arange(int(np.log(_LAST / _FIRST) / _STEP) + 1))
+    return wavelength
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +103,10 @@ class GalaxyLibrary:
 
 
 def interpolate_log(
-    spectra: NDArray, rows: NDArray[np.int64], redshift: NDArray[np.float64], wavelength: NDArray[np.float64]
+    spectra: NDArray[np.floating],
+    rows: NDArray[np.int64],
+    redshift: NDArray[np.float64],
+    wavelength: NDArray[np.float64],
 ) -> NDArray[np.float64]:
     """Interpolate rows of (n, R) rest-frame spectra linearly at observed wavelengths: (len(rows), N)."""
     position = (np.log(wavelength)[None, :] - np.log1p(redshift)[:, None] - np.log(_FIRST)) / _STEP
@@ -113,7 +117,8 @@ def interpolate_log(
     flat = spectra[rows].astype(np.float32)
     left = np.take_along_axis(flat, index, axis=1)
     right = np.take_along_axis(flat, index + 1, axis=1)
-    return left + weight * (right - left)
+    between: NDArray[np.float64] = left + weight * (right - left)
+    return between
 
 
 def normalise_library(library: GalaxyLibrary) -> GalaxyLibrary:

@@ -56,7 +56,8 @@ class Target:
             galaxy.continuum, line_flux[None].astype(np.float32), galaxy.line_dispersion, galaxy.family, galaxy.seyfert
         )
         z = np.array([self.redshift])
-        return self.amplitude * bare.observe(np.array([0]), z, self.wavelength, resolution=RESOLUTION)[0]
+        flux: Array = self.amplitude * bare.observe(np.array([0]), z, self.wavelength, resolution=RESOLUTION)[0]
+        return flux
 
     def with_lines(self, line_flux: Array) -> Array:
         """Return the noiseless flux with other line fluxes, (L,)."""
@@ -66,7 +67,10 @@ class Target:
         """Return lines alone, moved by ``shift`` km/s and broadened to ``dispersion`` km/s, (N,)."""
         centre = (LINE_WAVELENGTHS * (1 + self.redshift) * (1 + shift / SPEED_OF_LIGHT))[None]
         sigma = np.hypot(centre * dispersion / SPEED_OF_LIGHT, RESOLUTION)
-        return self.amplitude * render_lines(self.wavelength, centre, line_flux[None] * (1 + self.redshift), sigma)[0]
+        flux: Array = (
+            self.amplitude * render_lines(self.wavelength, centre, line_flux[None] * (1 + self.redshift), sigma)[0]
+        )
+        return flux
 
 
 @dataclass(frozen=True, eq=False)

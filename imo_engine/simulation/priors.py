@@ -8,6 +8,7 @@ galaxy, Belfiore et al. 2016, MNRAS 461, 3111) or Seyferts.
 """
 
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,7 +74,7 @@ class GalaxyParameters:
     def __len__(self) -> int:
         return len(self.age)
 
-    def columns(self) -> dict[str, NDArray]:
+    def columns(self) -> dict[str, NDArray[Any]]:
         """Return the parameters by name."""
         return {f.name: getattr(self, f.name) for f in fields(self)}
 

@@ -63,7 +63,8 @@ def sky_emission(level: float = 2.2) -> Array:
     sigma = np.full(shape, RESOLUTION)
     emission = render_lines(wave, lines["wavelength"].reshape(shape), flux.reshape(shape), sigma, reach=8.0)[0]
     continuum = level * (0.8 + 0.35 * ((wave - 3600) / 6000) ** 2 + 0.25 * np.exp(-((wave - 3600) / 500)))
-    return _FIBRE * (continuum + emission)
+    sky: Array = _FIBRE * (continuum + emission)
+    return sky
 
 
 @cache
@@ -78,7 +79,8 @@ def _electrons(arm: str) -> Array:
     throughput = (
         peak / (1 + np.exp(-(wave - low - 1.2 * rise) / rise)) / (1 + np.exp((wave - high + 1.2 * fall) / fall))
     )
-    return 1e-17 * _AREA * 0.8 * wave / _PHOTON * np.maximum(throughput, 0.004)
+    counts: Array = 1e-17 * _AREA * 0.8 * wave / _PHOTON * np.maximum(throughput, 0.004)
+    return counts
 
 
 def calibration_error(count: int, *, rng: np.random.Generator, scale: float = 1.0) -> dict[str, Array]:

@@ -5,7 +5,6 @@ normalised, because a change inside rest 5300 to 5850 Angstrom changes the whole
 """
 
 import json
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -205,7 +204,7 @@ def _inject(exposure: Exposure, row: int, kind: str, level: int, target: Target,
     clean = {arm: exposure.flux[arm][row].copy() for arm in slices}
     ivar = {arm: exposure.ivar[arm][row] for arm in slices}
     redshift, parameters, changed = target.redshift, {}, clean
-    oddity: Callable | None = double_peaked_lines if kind == "outlier_four" else ODDITIES.get(kind)
+    oddity = double_peaked_lines if kind == "outlier_four" else ODDITIES.get(kind)
     if oddity is not None:
         odd = oddity(target, 2 if kind == "outlier_four" else level, rng)
         redshift, parameters = odd.redshift, odd.parameters
@@ -232,10 +231,9 @@ def truth_mask(
     clean: Arms, changed: Arms, ivar: Arms, clean_redshift: float, redshift: float, *, sigma: float = _TRUTH_SIGMA
 ) -> NDArray[np.bool_]:
     """Tell where an outlier differs from its twin by more than ``sigma`` times the noise, both normalised, (N,)."""
-    none: dict[str, NDArray] = {}
     combined = []
     for flux in (clean, changed):
-        arms = Exposure({a: f[None] for a, f in flux.items()}, {a: v[None] for a, v in ivar.items()}, none, none, none)
+        arms = Exposure({a: f[None] for a, f in flux.items()}, {a: v[None] for a, v in ivar.items()}, {}, {}, {})
         combined.append(combine_arms(arms))
     pair = normalise(
         desi_wavelength(),
@@ -245,4 +243,5 @@ def truth_mask(
         target_id=["clean", "changed"],
     )
     weight = combined[0][1][0] * float(np.nan_to_num(pair.norm[0], nan=1.0)) ** 2
-    return np.abs(pair.flux[1] - pair.flux[0]) * np.sqrt(weight) > sigma
+    apart: NDArray[np.bool_] = np.abs(pair.flux[1] - pair.flux[0]) * np.sqrt(weight) > sigma
+    return apart

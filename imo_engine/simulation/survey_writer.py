@@ -1,5 +1,6 @@
 """Write simulated surveys in DESI's layout: coadd, redrock, and the truth in a file of its own."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ __all__ = ["round_mantissa", "write_coadd", "write_hdus", "write_part", "write_r
 _UNIT = "10**-17 erg/(s cm2 Angstrom)"
 
 
-def round_mantissa(values: NDArray, bits: int) -> NDArray[np.float32]:
+def round_mantissa(values: NDArray[np.floating], bits: int) -> NDArray[np.float32]:
     """Round float32 values to ``bits`` bits of mantissa, so that gzip finds something to compress.
 
     >>> float(round_mantissa(np.float32([3.14159]), 4)[0])
@@ -35,9 +36,9 @@ def write_coadd(
     target_id: NDArray[np.int64],
     ra: NDArray[np.float64],
     dec: NDArray[np.float64],
-    flux: dict[str, NDArray],
-    ivar: dict[str, NDArray],
-    mask: dict[str, NDArray],
+    flux: Mapping[str, NDArray[np.floating]],
+    ivar: Mapping[str, NDArray[np.floating]],
+    mask: Mapping[str, NDArray[np.integer]],
 ) -> None:
     """Write a coadd file: FIBERMAP, and WAVELENGTH, FLUX, IVAR, MASK of each arm (no RESOLUTION).
 

@@ -95,12 +95,12 @@ class Spectra:
     @property
     def has_noise(self) -> NDArray[np.bool_]:
         """(n,) whether the noise of the spectrum is known."""
-        return np.any(self.ivar > 0, axis=1)
+        return np.asarray(np.any(self.ivar > 0, axis=1))
 
     @property
     def scorable(self) -> NDArray[np.bool_]:
         """(n,) whether the spectrum has no problem."""
-        return self.problem == ""
+        return np.asarray(self.problem == "")
 
     def row(self, target_id: str) -> int:
         """Return the position of ``target_id``.

@@ -48,7 +48,8 @@ def encode_quickly(encoder: SpectrumEncoder, flux: Tensor, *, low_precision: boo
     With ``low_precision`` the second and third convolution multiply in bfloat16 and add in float32.
     """
     convolution, norm, activation = encoder.parts(0)
-    x = _PooledConvolution.apply(flux, convolution.weight, convolution.bias, encoder.config.conv_sizes[0])
+    weight, bias, pool = convolution.weight, convolution.bias, encoder.config.conv_sizes[0]
+    x = _PooledConvolution.apply(flux, weight, bias, pool)  # type: ignore[no-untyped-call]  # torch's apply has no types
     if isinstance(norm, nn.InstanceNorm1d):
         mean, variance = convolved_moments(flux, convolution.weight, bias_of(convolution))
         x = (x - mean.unsqueeze(2)) * torch.rsqrt(variance + norm.eps).unsqueeze(2)
@@ -67,7 +68,7 @@ def encode_quickly(encoder: SpectrumEncoder, flux: Tensor, *, low_precision: boo
     convolution, norm, activation = encoder.parts(2)
     with mixed:
         x = convolution(x)
-    return encoder.mlp(encoder.attend(activation(encoder.placed(norm(x.float())))))
+    return encoder.latents(encoder.attend(activation(encoder.placed(norm(x.float())))))
 
 
 @torch.no_grad()

@@ -32,10 +32,11 @@ def oddity(difference: Array) -> NDArray[np.float32]:
     The logarithm of one plus the root mean square of the smoothed change over 5 % of the continuum; the same for the
     rest of it, root of the integrated square over 2 (continuum times square root of Angstrom).
     """
-    broad = gaussian_filter1d(difference, _SMOOTHING, axis=1, mode="nearest")
+    broad: Array = gaussian_filter1d(difference, _SMOOTHING, axis=1, mode="nearest")
     narrow = difference - broad
     size = np.sqrt((broad**2).mean(axis=1)), np.sqrt((narrow**2).sum(axis=1) * 0.8)
-    return np.log1p(np.column_stack([size[0] / _BROAD, size[1] / _NARROW])).astype(np.float32)
+    measured: NDArray[np.float32] = np.log1p(np.column_stack([size[0] / _BROAD, size[1] / _NARROW])).astype(np.float32)
+    return measured
 
 
 def make_odd(
@@ -61,7 +62,8 @@ def _step(library: GalaxyLibrary, flux: Array, z: float, wave: Array, rng: np.ra
     """Multiply everything on one side of a wavelength."""
     factor = 1 + 10 ** rng.uniform(-1.3, -0.2) * rng.choice([-1.0, 1.0])
     rise = expit((wave - rng.uniform(4000, 9400)) / 10 ** rng.uniform(0, 1.6))
-    return flux * (1 + (factor - 1) * (rise if rng.uniform() < 0.4 else 1 - rise))
+    changed: Array = flux * (1 + (factor - 1) * (rise if rng.uniform() < 0.4 else 1 - rise))
+    return changed
 
 
 def _bumps(library: GalaxyLibrary, flux: Array, z: float, wave: Array, rng: np.random.Generator) -> Array:
@@ -80,7 +82,8 @@ def _spikes(library: GalaxyLibrary, flux: Array, z: float, wave: Array, rng: np.
     sigma = np.full((1, count), 10 ** rng.uniform(-0.25, 0.7))
     height = 10 ** rng.uniform(-0.3, 1.5) * rng.lognormal(0, 0.4, (1, count)) / np.sqrt(count)
     area = height * sigma * np.sqrt(2 * np.pi) * (rng.choice([-1.0, 1.0], (1, count)) if rng.uniform() < 0.5 else 1.0)
-    return flux + render_lines(wave, centre, area, sigma)[0]
+    changed: Array = flux + render_lines(wave, centre, area, sigma)[0]
+    return changed
 
 
 def _foreign_light(library: GalaxyLibrary, flux: Array, z: float, wave: Array, rng: np.random.Generator) -> Array:
@@ -88,7 +91,10 @@ def _foreign_light(library: GalaxyLibrary, flux: Array, z: float, wave: Array, r
     share = 10 ** rng.uniform(-1.0, 0.0)
     if rng.uniform() < 0.6:
         other = np.array([rng.integers(len(library))])
-        return flux + share * library.observe(other, np.array([rng.uniform(0, 0.8)]), wave, resolution=RESOLUTION)[0]
+        changed: Array = (
+            flux + share * library.observe(other, np.array([rng.uniform(0, 0.8)]), wave, resolution=RESOLUTION)[0]
+        )
+        return changed
     body = (wave / 1e4) ** -5 / np.expm1(1.43878e8 / (wave * rng.uniform(2800, 12000)))
     return (1 - 0.95 * share) * flux + 0.95 * share * body / np.median(body)
 
@@ -103,14 +109,16 @@ def _broad_lines(library: GalaxyLibrary, flux: Array, z: float, wave: Array, rng
     strength *= total / max(strength.sum(), 1e-9)
     width = 10 ** rng.uniform(2.2, 3.5)
     centre = LINE_WAVELENGTHS[None] * (1 + z) * (1 + rng.normal(0, 0.5) * width / SPEED_OF_LIGHT)
-    return flux + render_lines(wave, centre, strength[None] * (1 + z), centre * width / SPEED_OF_LIGHT)[0]
+    changed: Array = flux + render_lines(wave, centre, strength[None] * (1 + z), centre * width / SPEED_OF_LIGHT)[0]
+    return changed
 
 
 def _echo(library: GalaxyLibrary, flux: Array, z: float, wave: Array, rng: np.random.Generator) -> Array:
     """Move part of the light in wavelength."""
     shift = 10 ** rng.uniform(-3.3, -1.5) * rng.choice([-1.0, 1.0])
     share = rng.uniform(0.15, 0.85)
-    return (1 - share) * flux + share * np.interp(wave / (1 + shift), wave, flux)
+    changed: Array = (1 - share) * flux + share * np.interp(wave / (1 + shift), wave, flux)
+    return changed
 
 
 _CHANGES = (_step, _bumps, _spikes, _foreign_light, _broad_lines, _echo)

@@ -286,7 +286,7 @@ class _Run:
         with torch.no_grad():
             return torch.cat([self.teacher(self._tensor(batch.rest)), self._tensor(batch.oddity)], dim=1)
 
-    def _tensor(self, array: NDArray) -> Tensor:
+    def _tensor(self, array: NDArray[np.floating]) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(array, np.float32)).to(self.device)
 
     def _rng(self, name: str, step: int) -> np.random.Generator:

@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,7 +30,7 @@ class Chunks:
     def __len__(self) -> int:
         return len(self.row)
 
-    def __getitem__(self, chosen: NDArray | slice) -> "Chunks":
+    def __getitem__(self, chosen: NDArray[Any] | slice) -> "Chunks":
         return Chunks(self.row[chosen], self.start[chosen], self.stop[chosen])
 
     def on(self, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
@@ -54,7 +55,9 @@ class Replacement:
     changed: Tensor
 
     @classmethod
-    def of(cls, model: OutlierModel, base: NDArray, changed: NDArray, valid: NDArray[np.bool_]) -> "Replacement":
+    def of(
+        cls, model: OutlierModel, base: NDArray[Any], changed: NDArray[Any], valid: NDArray[np.bool_]
+    ) -> "Replacement":
         """Put arrays on the model's device; ``base`` and ``changed`` are (M, N) or (N,), ``valid`` is (N,)."""
         both = np.where(valid, changed, base)
         shape = np.broadcast_shapes(np.atleast_2d(base).shape, both.shape)

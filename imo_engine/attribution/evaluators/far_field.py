@@ -56,7 +56,8 @@ class FarField:
     @property
     def bytes(self) -> int:
         """Return what this keeps in memory beside the fields."""
-        return self.by_field.nbytes + self.field_products.nbytes + self.centred.nbytes
+        size: int = self.by_field.nbytes + self.field_products.nbytes + self.centred.nbytes
+        return size
 
     def pooled(self, weight: Tensor, moved: Tensor, first: int) -> Tensor:
         """Return what the attention leaves, (m, C3 / 2), of chunks that touch the same rows.
@@ -94,7 +95,8 @@ class FarField:
         numerator = own_value + by_field[:, :half] + moves[:, :half] + moves[:, half:] + value.mul_(share).sum(dim=1)
         level, slope = far(self.of_total)
         attended = level * shift[:, half:] + slope * scale[:, half:]
-        return numerator / (own_total + by_field[:, half:] + attended + share.sum(dim=1))
+        changed: Tensor = numerator / (own_total + by_field[:, half:] + attended + share.sum(dim=1))
+        return changed
 
 
 def _before(values: Tensor) -> Tensor:

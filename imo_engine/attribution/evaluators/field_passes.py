@@ -83,7 +83,8 @@ class FieldPasses:
         _, shift, change = first_change(self.stages, chunks)
         left_out = change - (change @ self.basis.T) @ self.basis
         small = left_out.norm(dim=1) <= 10 * PRECISION * change.norm(dim=1)
-        return small & (self._flips(shift)[1].sum(dim=1) <= _MOST_FLIPS)
+        few: Tensor = small & (self._flips(shift)[1].sum(dim=1) <= _MOST_FLIPS)
+        return few
 
     def _flips(self, shift: Tensor) -> tuple[Tensor, Tensor]:
         """Return first of the ordered cells that change sign, and how many do, (n, C1) each."""
@@ -184,4 +185,5 @@ def leading_directions(change: Tensor, precision: float, rank: int | None = None
     drop = min(int((left_out < precision**2).sum()), len(values) - 1)
     if rank is not None:
         drop = max(drop, len(values) - rank)
-    return vectors[:, drop:].T.flip(0).contiguous()
+    basis: Tensor = vectors[:, drop:].T.flip(0).contiguous()
+    return basis

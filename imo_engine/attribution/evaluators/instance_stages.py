@@ -161,7 +161,8 @@ class InstanceStages:
             k, device=first.device
         )
         result.index_copy_(0, at.flatten(), cells.flatten(0, 1))
-        return result.unflatten(0, (count, wide))[:, edge : edge + length]
+        put: Tensor = result.unflatten(0, (count, wide))[:, edge : edge + length]
+        return put
 
     def _extremes(self, stage: int, raw: Tensor) -> tuple[Tensor, Tensor | None]:
         """Return the largest and, where it is needed, the smallest value of each pooling cell, (..., cell, C)."""

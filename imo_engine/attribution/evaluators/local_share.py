@@ -78,4 +78,5 @@ class LocalShares:
         inputs, count = len(self._own), len(starts)
         chunks = Chunks(np.repeat(np.arange(inputs), count), np.tile(starts, inputs), np.tile(stops, inputs))
         log_prob = self._frozen.log_prob(chunks, should_stop=should_stop)
-        return (self._own[:, None] - log_prob.reshape(inputs, count)).mean(axis=0)
+        change: NDArray[np.float64] = (self._own[:, None] - log_prob.reshape(inputs, count)).mean(axis=0)
+        return change

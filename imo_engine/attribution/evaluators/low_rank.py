@@ -74,7 +74,8 @@ class Fields:
     @property
     def bytes(self) -> int:
         """Return what this keeps in memory."""
-        return self.fields3.nbytes + self.pooled_fields.nbytes + self.field_products.nbytes + self.far.bytes
+        size: int = self.fields3.nbytes + self.pooled_fields.nbytes + self.field_products.nbytes + self.far.bytes
+        return size
 
     def _combine(self, fields: Tensor, weights: Tensor) -> None:
         """Keep the combinations of ``fields``, (q, L2 * C3), that the ``weights``, (n, q), of chunks make of them."""
@@ -93,7 +94,7 @@ class Fields:
         with torch.enable_grad():
             cells = stages.cells2.clone().requires_grad_()
             raw3 = stages.net.convolve(2, cells[None]) + stages.net.biases[2]
-            latents = stages.encoder.mlp(stages.finish(raw3))[0]
+            latents = stages.encoder.latents(stages.finish(raw3))[0]
             rows = []
             for value in latents:
                 self.check()

@@ -18,7 +18,8 @@ def spread_checks(size: Tensor) -> Tensor:
     n = len(size)
     most = torch.linspace(0.05, 0.95, _CHECKS, dtype=torch.float64)
     top = 1 - torch.logspace(-1.3, -3, _TOP_CHECKS, dtype=torch.float64)
-    return (torch.cat([most, top]) * (n - 1)).round().long().unique().to(size.device)
+    chosen: Tensor = (torch.cat([most, top]) * (n - 1)).round().long().unique().to(size.device)
+    return chosen
 
 
 def allowed_size(size: Tensor, error: Tensor, change: Tensor, allowed: float) -> float:

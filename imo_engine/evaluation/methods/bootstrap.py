@@ -33,7 +33,8 @@ class Estimates:
 def macro_mean(values: NDArray[np.float64], cells: Sequence[NDArray[np.int64]]) -> NDArray[np.float64]:
     """Return the mean over cells of the mean over cases: values, (case, k), NaN where missing, to (k,)."""
     ones = [np.ones((1, len(cell))) for cell in cells]
-    return _macro(values, cells, ones)[0]
+    mean: NDArray[np.float64] = _macro(values, cells, ones)[0]
+    return mean
 
 
 def estimate(

@@ -95,7 +95,7 @@ class Judge:
     @property
     def is_seen(self) -> bool:
         """Whether the cause lowers log p at all."""
-        return self.clean_log_prob - self.log_prob >= self.protocol.least_deficit
+        return bool(self.clean_log_prob - self.log_prob >= self.protocol.least_deficit)
 
     def facts(self) -> dict[str, Any]:
         """Return what is known of the case."""

@@ -163,7 +163,7 @@ def latent_redshift(latents: NDArray[np.float32], redshift: NDArray[np.float64],
     fit, test = order[:half], order[half:]
     weight, *_ = np.linalg.lstsq(x[fit], redshift[fit], rcond=None)
 
-    def explained(predicted: NDArray) -> float:
+    def explained(predicted: NDArray[np.float64]) -> float:
         return float(1 - np.mean((predicted - redshift[test]) ** 2) / np.var(redshift[test]))
 
     state = torch.random.get_rng_state()

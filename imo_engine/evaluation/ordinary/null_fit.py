@@ -41,7 +41,7 @@ class NullSample:
     def __len__(self) -> int:
         return len(self.redshift)
 
-    def __getitem__(self, rows: NDArray) -> "NullSample":
+    def __getitem__(self, rows: NDArray[np.bool_ | np.integer]) -> "NullSample":
         """Select spectra with a mask or a list of positions."""
         values = tuple(one[rows] for one in self.values)
         names = ("redshift", "target_id", "log_prob")
