@@ -16,7 +16,8 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 sys.path.insert(0, str(ROOT))
 
-from helpers.browser import Browser, Gate, Visit, chromium, serving, visit  # noqa: E402 - the tests' own server and browser
+from helpers.browser import Gate, Visit, chromium, serving, visit  # noqa: E402 - the tests' own server and browser
+from playwright.sync_api import Browser  # noqa: E402
 from screenshots import METHODS, OUTLIER_FOUR, SETTLED, small, sweep  # noqa: E402
 
 from app.labels import Label, LabelStore  # noqa: E402
@@ -127,7 +128,7 @@ def of_the_methods(seen: Visit, shoot: Shoot) -> None:
     shoot("explainer")
 
 
-def demo(browser: Browser, looks: list[tuple], folder: Path) -> None:
+def demo(browser: Browser, looks: list[tuple[str, int, int]], folder: Path) -> None:
     """Look at everything that the embedded survey shows."""
     with tempfile.TemporaryDirectory() as kept, serving(*_places(Path(kept)), "--no-ahead") as server:
         _label(Path(kept), [OUTLIER_FOUR, COSMIC_RAY])
@@ -162,7 +163,7 @@ def of_a_repair(seen: Visit, shoot: Shoot) -> None:
     shoot("repair")
 
 
-def states(browser: Browser, looks: list[tuple], folder: Path, spectra: list[str]) -> None:
+def states(browser: Browser, looks: list[tuple[str, int, int]], folder: Path, spectra: list[str]) -> None:
     """Look at a computation that waits, that goes on, and that ends, and at a server that went away."""
     for theme, width, height in looks:
         end = f"-{width}-{theme}.png"

@@ -8,6 +8,7 @@ import shutil
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
@@ -83,7 +84,7 @@ def write_demo(
     return table
 
 
-Arms = dict[str, NDArray]
+Arms = dict[str, NDArray[Any]]
 
 
 def _rows_of(survey: Path, names: NDArray[np.str_]) -> tuple[Arms, Arms, Arms]:
@@ -110,7 +111,7 @@ def _rows_of(survey: Path, names: NDArray[np.str_]) -> tuple[Arms, Arms, Arms]:
 def _write_truth(path: Path, survey: Path, names: set[str], flux: Arms) -> None:
     """Write kinds, masks, and the clean twin minus the outlier (exact zeros where they agree) of the injected ones."""
     tables, masks = [], []
-    clean: dict[str, list[NDArray]] = {arm: [] for arm in arm_slices()}
+    clean: dict[str, list[NDArray[Any]]] = {arm: [] for arm in arm_slices()}
     for source in sorted(survey.glob("truth-sim-*.fits")):
         observed = source.with_name(source.name.replace("truth-", "coadd-"))
         with fits.open(source) as file, fits.open(observed) as coadd:

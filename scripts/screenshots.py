@@ -11,7 +11,8 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
-from helpers.browser import Browser, Page, Visit, chromium, serving, visit  # noqa: E402 - the tests' own server and browser
+from helpers.browser import Visit, chromium, serving, visit  # noqa: E402 - the tests' own server and browser
+from playwright.sync_api import Browser, Page  # noqa: E402
 
 OUTLIER_FOUR = "39628000001010487"
 METHODS = "integrated_gradients,expected_gradients,feature_ablation,occlusion"

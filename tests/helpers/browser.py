@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -47,7 +47,9 @@ def write_desi_model(folder: Path, *, pool: bool = True) -> Path:
         )
         encoder, decoder = SpectrumEncoder(config), SpectrumDecoder(config, rest)
         with torch.no_grad():
-            decoder.mlp[0].weight.mul_(20)  # so that baselines differ
+            first = decoder.mlp[0]
+            assert isinstance(first, torch.nn.Linear)
+            first.weight.mul_(20)  # so that baselines differ
     flow = MaskedAutoregressiveFlow(
         FlowConfig(n_latent=3, n_transforms=2, n_hidden=7), generator=torch.Generator().manual_seed(0)
     )
@@ -148,7 +150,7 @@ class Server:
     """`imo serve` in a process of its own; its output is kept."""
 
     url: str
-    process: subprocess.Popen
+    process: subprocess.Popen[str]
     lines: list[str] = field(default_factory=list)
     started: float = field(default_factory=time.monotonic)
 
@@ -257,8 +259,9 @@ class Visit:
         inside = ("http://127.0.0.1:", "ws://127.0.0.1:", "blob:http://127.0.0.1:", "data:", "blob:null")
         return [url for url in self.requests if not url.startswith(inside)]
 
-    def figures(self) -> dict:
-        return self.page.evaluate(FIGURES)
+    def figures(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.page.evaluate(FIGURES)
+        return found
 
     def column(self, having: str, name: str) -> np.ndarray:
         """A column of the data source that has the column ``having``; NaN where there is no number."""
@@ -303,7 +306,12 @@ class Visit:
 
     def quiet(self) -> int:
         """Wait until the page has painted and sends nothing any more; return how many messages it has sent."""
-        return self.at_rest(lambda: (self.page.wait_for_timeout(250), len(self.sent))[1])
+
+        def sent() -> int:
+            self.page.wait_for_timeout(250)
+            return len(self.sent)
+
+        return self.at_rest(sent)
 
     def status(self) -> str:
         return self.page.locator("[data-status]").get_attribute("data-status") or ""
@@ -348,7 +356,7 @@ def visit(browser: Browser, url: str, *, width: int = 1440, height: int = 900) -
     page.on("request", lambda request: seen.requests.append(request.url))
     page.on("websocket", lambda opened: _follow(seen, opened))
     page.on("pageerror", lambda error: seen.errors.append(str(error)))
-    page.on("console", lambda message: message.type == "error" and seen.errors.append(message.text))
+    page.on("console", lambda message: seen.errors.extend([message.text] if message.type == "error" else []))
     page.goto(url)
     page.wait_for_selector(".bk-Figure")
     page.wait_for_function("() => window.imo?.explorer !== undefined")

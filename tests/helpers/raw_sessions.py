@@ -13,7 +13,7 @@ from tornado.httpclient import AsyncHTTPClient, HTTPRequest
 from tornado.websocket import WebSocketClientConnection, websocket_connect
 
 _numbers = count(1)
-_PATIENT = {"connect_timeout": 300, "request_timeout": 300}
+_PATIENT: dict[str, Any] = {"connect_timeout": 300, "request_timeout": 300}
 
 
 @dataclass
@@ -25,7 +25,7 @@ class RawSession:
     session_id: str
     received: list[int] = field(default_factory=list)
     patches: list[list[dict[str, Any]]] = field(default_factory=list)
-    reader: asyncio.Task | None = None
+    reader: asyncio.Task[None] | None = None
 
     async def send(self, *events: dict[str, Any]) -> None:
         """Send changes of the document."""
