@@ -6,6 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import shapes
+
+shapes.install()  # before anything of the engine is imported
 
 
 def pytest_terminal_summary(terminalreporter):

@@ -188,7 +188,14 @@ class TestRefusals:
             ({"window_sizes": (1, 4, 8), "strides": (1, 4, 8)}, "window sizes 1, 4, 16"),
             ({"offsets": (0, 1, 0)}, "plain tiles"),
             ({"strides": (1, 2, 16)}, "plain tiles"),
-            ({"baselines": np.ones((5, len(WAVE)), np.float32)}, "4 baselines"),
+            (
+                {
+                    "values": np.zeros((len(SIZES), 5, len(WAVE))),
+                    "baselines": np.ones((5, len(WAVE)), np.float32),
+                    "baseline_log_prob": np.zeros(5),
+                },
+                "4 baselines",
+            ),
             ({"weighting": "inverse_standard_deviation"}, "weights uniform"),
             ({"redshift": 0.4}, "redshifts"),
             ({"provenance": {"model_fingerprint": "abc", "evaluator": "frozen statistics"}}, "frozen"),
