@@ -48,6 +48,6 @@ def residual_over_noise(problem: Problem, *, ivar: ArrayLike | None = None) -> A
 
 
 def mean_baseline_difference(problem: Problem) -> Answer:
-    """Absolute difference from the mean of the baselines at the redshift, in normalised flux; for the same reason."""
+    """Absolute difference from the mean of the baselines at the redshift, in normalised flux; its sign says nothing."""
     references, words = problem.references("mean")
     return Answer(np.abs(problem.flux.astype(np.float64) - references), words, unit="normalised flux")
