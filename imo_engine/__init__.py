@@ -27,7 +27,7 @@ __all__ = [
     "read_spectra",
 ]
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _HOME = {
     "Attribution": "attribution.record",

@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 nothing_chosen() {
     [ "$1" = 5 ] && say "no such tests among those chosen" || exit "$1"
 }
-install_into .venv "[test,simulate,specutils]"
+install_into .venv "[test,docs,simulate,specutils]"
 # what scripts/demo.sh would install, and nothing that was installed before
 installed_in .venv/plain "" || rm -rf .venv/plain
 PIP_NO_COMPILE=1 install_into .venv/plain ""
@@ -36,6 +36,8 @@ say "eslint and TypeScript on the browser's code, with the node of the Python pa
     fi
 ) || fail "npm could not install eslint and TypeScript: it needs an npm registry"
 (PATH="$PWD/.venv/bin:$PATH" && cd app/browser && npm run --silent check)
+say "documentation: what it links to exists, and every docstring can be read"
+.venv/bin/python -m sphinx -W --keep-going -q -b html docs .site
 # one thread a process: what runs side by side must not fight for the cores
 export OMP_NUM_THREADS=1
 say "a plain installation: every command, and every file of the page"

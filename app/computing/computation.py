@@ -111,7 +111,8 @@ def explain(inputs: Inputs, send: Callable[[Event], None], should_stop: Callable
     """Compute an attribution and tell of it as events: baselines, windows, progress.
 
     Raises:
-        ImoError: as :func:`imo_engine.inverse_multiscale_occlusion`; Cancelled if ``should_stop`` says so.
+        ImoError: as :func:`~imo_engine.attribution.occlusion.inverse_multiscale_occlusion`; Cancelled if
+            ``should_stop`` says so.
     """
     from imo_engine.attribution.occlusion import WindowResult, inverse_multiscale_occlusion
 

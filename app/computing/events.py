@@ -67,7 +67,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class MethodSettings:
-    """One of the other methods, by its name in :data:`imo_engine.methods.METHODS`, and with which baselines."""
+    """Another method, by its name in :data:`imo_engine.methods.registry.METHODS`, and with which baselines."""
 
     method: str
     baselines: Settings = Settings()

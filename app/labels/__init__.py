@@ -1,6 +1,6 @@
 """What people say of the targets: kept in a database, exchanged as visual-inspection files. Needs no browser.
 
-:class:`LabelStore` is the service; :mod:`app.labels.exchange` reads and writes files.
+:class:`~app.labels.store.LabelStore` is the service; :mod:`app.labels.exchange` reads and writes files.
 """
 
 from app.labels.records import (

@@ -16,7 +16,7 @@ class MethodChoice:
     """One method.
 
     Attributes:
-        name: In :data:`imo_engine.methods.METHODS`.
+        name: In :data:`imo_engine.methods.registry.METHODS`.
         label: Its name for people, the same as there.
         words: What it does, for somebody who has not heard of it.
     """

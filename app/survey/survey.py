@@ -213,7 +213,7 @@ def survey_of_files(
     """Read, score and rank the user's own files.
 
     Args:
-        paths: Files or folders that :func:`imo_engine.read_spectra` reads.
+        paths: Files or folders that :func:`~imo_engine.readers.any_survey.read_spectra` reads.
         model: Scores them.
         baselines: Makes the pool, from the spectra if need be; called when first needed.
         redshift: In place of the files' own.

@@ -80,7 +80,7 @@ def read_upload(
     redshift: float | Mapping[str, float] | None = None,
     limits: UploadLimits | None = None,
 ) -> Spectra:
-    """Read uploaded spectra of any kind that :func:`imo_engine.read_spectra` reads, as it reads them.
+    """Read uploaded spectra of any kind that is read from files, in the same way.
 
     Only HDF5 and pickles are refused. Each file may be gzipped. What it is shows in its content. One among several that
     cannot be read is a row with the reason. Blocks for about two seconds or until ``limits.wall_seconds``, so not to be
@@ -93,8 +93,9 @@ def read_upload(
         limits: What is allowed; by default :class:`UploadLimits`.
 
     Returns:
-        As :func:`imo_engine.read_spectra`; spectra that cannot be scored have a ``problem``. ``source`` is the client's
-        file name without folders: text from a stranger, like ``target_id``, ``problem`` and ``note``.
+        As :func:`~imo_engine.readers.any_survey.read_spectra`; spectra that cannot be scored have a ``problem``.
+        ``source`` is the client's file name without folders: text from a stranger, like ``target_id``, ``problem``
+        and ``note``.
 
     Raises:
         SpectrumFileError: none of the files can be used, or they are too much; one line that begins with the name of

@@ -64,7 +64,7 @@ class Comparisons:
         groups.param.watch(lambda _: self.similar.update(), "groups")
         labels.param.watch(lambda _: self.similar.update(), "changed")
         triage.param.watch(lambda _: self.latent.refresh(), "own")
-        session.choices.param.watch(lambda event: self.latent.mark(event.new), "target_id")
+        session.choices.param.watch(lambda event: schedule(partial(self.latent.mark, event.new)), "target_id")
 
         self._learned, self._later = learned, later
         self._news: list[str] = []

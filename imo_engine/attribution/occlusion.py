@@ -85,9 +85,9 @@ def inverse_multiscale_occlusion(
             below it keep their plain tiles. Several numbers: one a window size. By default chunks do not overlap.
         weights: "inverse_variance" (the paper) or another of :data:`imo_engine.attribution.record.WEIGHTINGS`.
         evaluator: "exact", the fastest way to the definition; "local_update", several times faster for
-            encoders with instance normalisation, with errors measured in the same run (:attr:`Attribution.facts`);
-            "full_passes", whole spectra through any encoder; "frozen_statistics", every normalisation held at
-            the baseline's own mean and variance.
+            encoders with instance normalisation, with errors measured in the same run
+            (:attr:`~imo_engine.attribution.record.Attribution.facts`); "full_passes", whole spectra through any
+            encoder; "frozen_statistics", every normalisation held at the baseline's own mean and variance.
         valid: (N,) pixels that may be put into baselines; by default all finite ones. Others keep the
             baseline's flux and get NaN, as do pixels that the decoder's rest-frame grid does not reach.
         memory_budget: Bytes of activations per batch; by default 48 MiB on a CPU, half of what is free on CUDA,

@@ -90,7 +90,7 @@ class Attribution:
 
     @property
     def measured_error(self) -> float:
-        """Largest of :attr:`WindowFacts.measured_error`."""
+        """Largest of :attr:`~imo_engine.attribution.window_facts.WindowFacts.measured_error`."""
         return max(one.measured_error for one in self.facts)
 
     def with_window(self, window_size: int, values: NDArray[np.floating], facts: WindowFacts) -> "Attribution":

@@ -62,7 +62,7 @@ class Case:
 
     @property
     def significance(self) -> NDArray[np.float64]:
-        """(N,) |flux - clean| over the noise; 0 where invalid."""
+        """(N,) ``|flux - clean|`` over the noise; 0 where invalid."""
         difference = np.abs(self.flux.astype(np.float64) - self.clean)
         return np.where(self.valid, difference * np.sqrt(self.ivar), 0.0)
 

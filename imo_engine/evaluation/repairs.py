@@ -207,7 +207,7 @@ def _control(
 
 
 def _read_masks(folder: Path) -> list[NDArray[np.bool_]]:
-    """Read the truth masks, (N,) each, in the order of :func:`read_truth`."""
+    """Read the truth masks, (N,) each, in the order of :func:`~imo_engine.evaluation.model.credibility.read_truth`."""
     masks: list[NDArray[np.bool_]] = []
     for path in sorted(folder.glob("truth-sim-*.fits")):
         try:

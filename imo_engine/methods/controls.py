@@ -16,7 +16,7 @@ def random_values(problem: Problem) -> Answer:
 
 
 def residual_over_noise(problem: Problem, *, ivar: ArrayLike | None = None) -> Answer:
-    """|x - reconstruction| times sqrt(ivar): how badly the autoencoder fits, in standard deviations.
+    """Absolute residual times sqrt(ivar): how badly the autoencoder fits, in standard deviations.
 
     Absolute values: a residual has a sign of its own that says nothing about log p. Pixels that were not measured
     (ivar 0) get 0.
@@ -48,6 +48,6 @@ def residual_over_noise(problem: Problem, *, ivar: ArrayLike | None = None) -> A
 
 
 def mean_baseline_difference(problem: Problem) -> Answer:
-    """|x - mean of the baselines at the redshift|, in normalised flux; absolute values for the same reason."""
+    """Absolute difference from the mean of the baselines at the redshift, in normalised flux; its sign says nothing."""
     references, words = problem.references("mean")
     return Answer(np.abs(problem.flux.astype(np.float64) - references), words, unit="normalised flux")

@@ -23,7 +23,10 @@ def imo(
     stride: int | None = None,
     weights: str = "inverse_variance",
 ) -> Answer:
-    """All window sizes combined; the settings are those of :func:`imo_engine.inverse_multiscale_occlusion`."""
+    """All window sizes combined.
+
+    The settings are those of :func:`~imo_engine.attribution.occlusion.inverse_multiscale_occlusion`.
+    """
     return _answer(_attribution(problem, window_sizes, offsets, stride, weights), None)
 
 

@@ -24,7 +24,7 @@ class MethodAttribution:
     """
 
     method: str
-    """Its name in :data:`imo_engine.methods.METHODS`."""
+    """Its name in :data:`imo_engine.methods.registry.METHODS`."""
     values: NDArray[np.float64]
     """(N,) in :attr:`unit`; NaN where the pixel is not valid."""
     valid: NDArray[np.bool_]

@@ -1,4 +1,7 @@
-"""Readers of the files that spectra come in, one module a kind, all behind :func:`read_spectra`."""
+"""Readers of the files that spectra come in, one module a kind.
+
+All are behind :func:`~imo_engine.readers.any_survey.read_spectra`.
+"""
 
 from imo_engine.readers.any_survey import SurveyFiles, read_spectra, read_survey
 

@@ -3,7 +3,7 @@
 ``spectrum_flux`` and ``spectrum_ivar``, (n, N), perhaps ``spectrum_mask``; wavelengths in ``spectrum_lambda``, (N,) or
 (n, N), where -1 fills rows up, or the ends of their range in ``spectrum_lambda_min`` and ``spectrum_lambda_max``;
 beside them the columns of a catalogue (``object_id``, ``Z``, ``ZWARN``, ``SPECTYPE``, ``ra``, ``dec``, ...). Names
-without "spectrum_" will do.
+without ``spectrum_`` will do.
 """
 
 from typing import Any, BinaryIO

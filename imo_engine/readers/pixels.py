@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 __all__ = ["MIN_IVAR", "Pixels", "resample", "typical_flux"]
 
 MIN_IVAR = 1e-6
-"""Pixels of this inverse variance or less, in units of the spectrum's median |flux|, count as masked.
+"""Pixels of this inverse variance or less, in units of the spectrum's median ``|flux|``, count as masked.
 
 In the preparation of the published models the limit is 1e-6 in DESI's unit, of fluxes of about 1; here it is one of
 signal to noise, 0.001, so that no unit of flux decides what was measured."""
@@ -60,7 +60,7 @@ class Pixels:
 
 
 def typical_flux(flux: NDArray[np.float64], ivar: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the median |flux| of measured pixels that are not 0, (n,); 1 where there is none."""
+    """Return the median ``|flux|`` of measured pixels that are not 0, (n,); 1 where there is none."""
     measured = np.where(np.isfinite(flux) & (flux != 0) & (ivar > 0), np.abs(flux), np.nan)
     some = np.any(np.isfinite(measured), axis=1)
     typical = np.ones(len(flux))

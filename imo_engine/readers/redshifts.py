@@ -42,7 +42,7 @@ class GivenRedshifts:
 
     @classmethod
     def parse(cls, redshift: float | Mapping[str, float] | None, catalogue: Path | None = None) -> "GivenRedshifts":
-        """Check the arguments ``redshift`` and ``redshifts`` of :func:`~imo_engine.readers.read_spectra`.
+        """Check the arguments ``redshift`` and ``redshifts`` of :func:`~imo_engine.readers.any_survey.read_spectra`.
 
         Raises:
             InputError: not a finite number, a mapping with a value that is not, or one number and a catalogue.

@@ -94,7 +94,8 @@ class DeviantRange:
         peak: Pixel in the middle of the window that deviates most.
         width: Of this window, pixels.
         score: Its deviation in units of the ordinary spread, with its sign.
-        comparable: The same on one scale for all widths (:meth:`DeviationNull.comparable`).
+        comparable: The same on one scale for all widths
+            (:meth:`~imo_engine.reasons.deviation_null.DeviationNull.comparable`).
         p_value: How often an ordinary spectrum deviates as much anywhere, at any width.
     """
 

@@ -121,9 +121,10 @@ def significance_or_why(attribution: Attribution, null: NullDistribution | None)
 def significance_combination(attribution: Attribution, null: NullDistribution) -> NDArray[np.float64]:
     """Combine window sizes by what ordinary spectra show at each of them, (pixel,); NaN where nothing is known.
 
-    Mean over window sizes of the score (values over their ordinary spread, :meth:`NullDistribution.scores`) in units of
-    the highest score that a tenth of the ordinary spectra exceed: 1 at every window size means equally remarkable. No
-    window size is preferred because its values are smaller, as it is by weights of 1/variance of values per pixel.
+    Mean over window sizes of the score (values over their ordinary spread,
+    :meth:`~imo_engine.reasons.null_distribution.NullDistribution.scores`) in units of the highest score that a tenth of
+    the ordinary spectra exceed: 1 at every window size means equally remarkable. No window size is preferred because
+    its values are smaller, as it is by weights of 1/variance of values per pixel.
 
     Raises:
         InputError: the null distribution is of another model or of other settings.

@@ -56,9 +56,10 @@ def ordinary_twin(
 ) -> Twin:
     """Find the most probable galaxy of the model given one spectrum, robustly.
 
-    It minimises sum_p w_p (x_p - g_p(s))^2 / (2 v_p) + 100 / 2 |u(s)|^2 with v = 1 / ivar + (0.02 g)^2, u the flow's
-    normal coordinates of the latents s, and w_p the smallest min(1, (10 / |Z|)^2) over the windows of 1 to 1024 pixels
-    that hold p, Z a window's summed residual over its noise, by Gauss-Newton steps from the median of ``latents``.
+    It minimises ``sum_p w_p (x_p - g_p(s))^2 / (2 v_p) + 100 / 2 |u(s)|^2`` with ``v = 1 / ivar + (0.02 g)^2``, u the
+    flow's normal coordinates of the latents s, and ``w_p`` the smallest ``min(1, (10 / |Z|)^2)`` over the windows of 1
+    to 1024 pixels that hold p, Z a window's summed residual over its noise, by Gauss-Newton steps from the median of
+    ``latents``.
 
     Args:
         model: Decoder and flow are used, the encoder is not.

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 __all__ = ["FAMILIES", "GalaxyParameters", "draw_galaxies"]
 
 FAMILIES = ("passive", "green", "star-forming", "post-starburst")
-"""Star-formation histories, in the order of :attr:`GalaxyParameters.family`."""
+"""Star-formation histories, in the order of ``GalaxyParameters.family``."""
 
 _FRACTIONS = (0.40, 0.12, 0.474, 0.006)
 

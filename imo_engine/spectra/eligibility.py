@@ -48,7 +48,7 @@ def redshift_range_of(provenance: Mapping[str, Any]) -> tuple[float, float] | No
     """Return the redshifts that a model was trained with, lowest and highest, None where its file does not say.
 
     Args:
-        provenance: of the model, :attr:`imo_engine.model.outlier_model.OutlierModel.provenance`.
+        provenance: of the model, ``OutlierModel.provenance``.
 
     Raises:
         InputError: ``redshift_range`` is there and not two ascending numbers.

@@ -44,7 +44,7 @@ def choice_maps(model: OutlierModel, case: Case, judge: Judge) -> dict[str, Map]
     Args:
         model: Encoder, decoder and flow.
         case: What is explained.
-        judge: With :data:`MOST_BASELINES` baselines.
+        judge: With ``MOST_BASELINES`` baselines.
     """
     few = judge.baselines[np.arange(_USUAL)]
 

@@ -39,7 +39,7 @@ class Contender:
         label: For people.
         family: "inverse", "combination", "gradient", "replacement", "surrogate", "control" or "oracle".
         window: Pixels over which its values are constant, if they are.
-        method: In :data:`imo_engine.methods.METHODS`, for those that are computed by themselves.
+        method: In :data:`imo_engine.methods.registry.METHODS`, for those that are computed by themselves.
         settings: Of that method.
         absolute: Whether the absolute values of another contender's map are meant, that without "_absolute".
     """

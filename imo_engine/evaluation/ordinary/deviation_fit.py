@@ -1,4 +1,7 @@
-"""How much ordinary spectra deviate from their twins: the numbers of a :class:`DeviationNull`, fitted to them."""
+"""How much ordinary spectra deviate from their twins: what is fitted to them.
+
+The numbers are those of a :class:`~imo_engine.reasons.deviation_null.DeviationNull`.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace

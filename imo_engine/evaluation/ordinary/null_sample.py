@@ -64,7 +64,7 @@ def explain_survey(
     Args:
         model_file: Of the model.
         pool_file: Its pool of baselines.
-        survey: Folder or file that :func:`imo_engine.read_spectra` reads.
+        survey: Folder or file that :func:`~imo_engine.readers.any_survey.read_spectra` reads.
         folder: Where each spectrum's result is kept; what is there already is not computed again.
         settings: Window sizes, baselines, weights.
         number: Of spectra; fewer if the survey has fewer.
