@@ -27,10 +27,10 @@ from app.computing.events import (
     Settings,
     Stopped,
 )
+from app.computing.fair_queue import FairQueue
 from app.computing.jobs import Claim, Job, Key, Ticket
-from app.computing.known import Known
+from app.computing.recent_results import RecentResults
 from app.computing.result_cache import AttributionStore
-from app.computing.turns import Turns
 from app.survey.survey import Survey
 from imo_engine.attribution.record import Attribution
 from imo_engine.errors import Cancelled, ImoError
@@ -69,9 +69,9 @@ class Explainer:
         self._lock = threading.RLock()
         self._numbers = itertools.count(1)
         self._jobs: dict[Key, Job] = {}
-        self._turns = Turns[Job]()
-        self._ahead = Turns[Key]()
-        self._known = Known(keep)
+        self._turns = FairQueue[Job]()
+        self._ahead = FairQueue[Key]()
+        self._known = RecentResults(keep)
         self._devices = list(survey.engine.devices)  # those that are idle
         self._worker = ThreadPoolExecutor(max_workers=len(self._devices), thread_name_prefix="imo-engine")
         self._disk = ThreadPoolExecutor(max_workers=1, thread_name_prefix="imo-cache")

@@ -17,7 +17,7 @@ from imo_engine.spectra.ranges import range_words
 if TYPE_CHECKING:
     from imo_engine.attribution.probe import Probe
 
-__all__ = ["Answer", "AskDesk", "Question", "in_words"]
+__all__ = ["Answer", "RangeQuestions", "Question", "in_words"]
 
 _EDGE = 1e-6  # Angstrom by which a pixel may lie outside a range that begins or ends with it
 
@@ -74,7 +74,7 @@ class _Prepared:
     aligned: NDArray[np.float32]
 
 
-class AskDesk(param.Parameterized):
+class RangeQuestions(param.Parameterized):
     """Answers the newest question; those that were asked meanwhile and have been replaced are never computed."""
 
     question = param.ClassSelector(class_=Question, default=Question(), doc="What is asked and answered.")

@@ -19,7 +19,7 @@ from app.survey.uploads import UploadLimits, read_upload
 from imo_engine.errors import ImoError
 from imo_engine.spectra.spectra import Spectra, concatenate
 
-__all__ = ["CandidateDesk", "Intake"]
+__all__ = ["CandidateIntake", "Intake"]
 
 
 IntakeState = Literal["idle", "reading", "redshift", "scoring", "done", "failed"]
@@ -40,7 +40,7 @@ class Intake:
     unknown: tuple[str, ...] = ()
 
 
-class CandidateDesk(param.Parameterized):
+class CandidateIntake(param.Parameterized):
     """Takes files in, asks for what is missing, scores, and keeps what was found."""
 
     intake = param.ClassSelector(class_=Intake, default=Intake(), doc="Where the files are.")

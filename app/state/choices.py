@@ -4,10 +4,10 @@ import param
 
 from app.state.method_choices import METHODS_AT_FIRST
 
-__all__ = ["AppState"]
+__all__ = ["Choices"]
 
 
-class AppState(param.Parameterized):
+class Choices(param.Parameterized):
     """Choices of one browser session; each has one writer."""
 
     target_id = param.String(default="", doc="Selected target; empty if none. Written by the triage.")

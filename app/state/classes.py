@@ -9,10 +9,10 @@ from app.labels import LabelClass, LabelStore
 from app.state.background import Background, Schedule, Submit
 from imo_engine.errors import ImoError
 
-__all__ = ["ClassDesk"]
+__all__ = ["ClassEditing"]
 
 
-class ClassDesk(param.Parameterized):
+class ClassEditing(param.Parameterized):
     """Adds, renames and retires classes one after the other, where the page does not wait; refusals are words."""
 
     classes = param.Parameter(default=(), doc="All classes, those in the list first, then the retired ones.")

@@ -9,10 +9,10 @@ from app.findings.findings import Findings
 from app.findings.groups import Group, find_groups
 from app.state.background import Background, Schedule, Submit
 
-__all__ = ["GroupDesk"]
+__all__ = ["CauseGroups"]
 
 
-class GroupDesk(param.Parameterized):
+class CauseGroups(param.Parameterized):
     """The groups among what a session may see, found again in the background whenever something is learned."""
 
     groups = param.Parameter(default=(), doc="The largest first.")

@@ -20,7 +20,7 @@ from app.survey.survey import Survey
 if TYPE_CHECKING:
     from imo_engine.attribution.hybrids import Hybrids
 
-__all__ = ["Answer", "HybridDesk", "Question", "Stage"]
+__all__ = ["Answer", "LiveExplanation", "Question", "Stage"]
 
 _AT_ONCE = 4
 _FRAME = 0.08  # seconds from one part of a sweep to the next, so that it can be followed with the eyes
@@ -77,7 +77,7 @@ class Answer:
     last: bool
 
 
-class HybridDesk:
+class LiveExplanation:
     """Prepares a stage and answers questions about it."""
 
     def __init__(

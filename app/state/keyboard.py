@@ -2,7 +2,7 @@
 
 import logging
 
-from app.state.choices import AppState
+from app.state.choices import Choices
 from app.state.methods import toggle_method
 from app.state.triage import Triage
 
@@ -11,7 +11,7 @@ __all__ = ["on_key"]
 log = logging.getLogger(__name__)
 
 
-def on_key(triage: Triage, state: AppState, action: str) -> None:
+def on_key(triage: Triage, state: Choices, action: str) -> None:
     """Do what a key asks for; unknown actions are passed over.
 
     "comment" and "search" are the browser's: it has moved the focus there already. What is said of a label comes with

@@ -17,12 +17,12 @@ from app.labels.said import Answer, Said, SaveState
 from app.state.background import Background, Schedule, Submit
 from imo_engine.errors import ImoError, InputError
 
-__all__ = ["LabelDesk"]
+__all__ = ["UserLabels"]
 
 log = logging.getLogger(__name__)
 
 
-class LabelDesk(param.Parameterized):
+class UserLabels(param.Parameterized):
     """The labels as the user sees them; changes are sent one after the other, in order."""
 
     record = param.Parameter(default=LabelRecord("", ""), doc="The selected target's label, unsaved changes included.")

@@ -10,20 +10,20 @@ from app.computing.events import Event, Failed, MethodFinished, MethodSettings, 
 from app.computing.explainer import Explainer
 from app.state.background import Claim, Schedule
 from app.state.canvas import Canvas, MethodRow
-from app.state.choices import AppState
+from app.state.choices import Choices
 from app.state.method_choices import METHOD_CHOICES, known_methods
 from app.state.target import SelectedTarget
 
 if TYPE_CHECKING:
     from imo_engine.methods import MethodAttribution
 
-__all__ = ["MethodDesk", "toggle_method"]
+__all__ = ["ComparedMethods", "toggle_method"]
 
 _LABELS = {choice.name: choice.label for choice in METHOD_CHOICES}
 _IMO_FIRST = ("queued", "computing")
 
 
-class MethodDesk:
+class ComparedMethods:
     """Follows the target, the chosen methods and whether they are on the page.
 
     A target's inverse occlusion comes first; then its methods wait in the same queue, in the session's name. What is
@@ -32,7 +32,7 @@ class MethodDesk:
 
     def __init__(
         self,
-        state: AppState,
+        state: Choices,
         session: SelectedTarget,
         explainer: Explainer,
         canvas: Canvas,
@@ -164,7 +164,7 @@ def finished_row(name: str, record: "MethodAttribution") -> MethodRow:
     return MethodRow(name, " · ".join(parts), unit=record.unit, values=record.values, state="done")
 
 
-def toggle_method(state: AppState, name: str) -> None:
+def toggle_method(state: Choices, name: str) -> None:
     """Put a method under the others, or take it away; unknown names and a seventh are passed over."""
     chosen = [method for method in state.methods if method != name]
     state.methods = chosen if len(chosen) < len(state.methods) else known_methods([*chosen, name])

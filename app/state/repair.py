@@ -10,14 +10,14 @@ import param
 from app.computing.events import Event, Failed, Progress, Queued, RepairFinished, RepairSettings, Settings, Stopped
 from app.computing.explainer import Explainer
 from app.state.background import Claim, Schedule
-from app.state.choices import AppState
+from app.state.choices import Choices
 from app.state.target import SelectedTarget
 from app.survey.survey import RankRange, Survey
 
 if TYPE_CHECKING:
     from imo_engine.repair.regions import Repair
 
-__all__ = ["RepairDesk", "RepairState", "Repaired", "repair_words"]
+__all__ = ["TargetRepair", "RepairState", "Repaired", "repair_words"]
 
 _EXPLAINING = ("queued", "computing")
 
@@ -66,7 +66,7 @@ class RepairState:
     found: Repaired | None = field(default=None, compare=False)
 
 
-class RepairDesk(param.Parameterized):
+class TargetRepair(param.Parameterized):
     """Follows the target; a repair that was asked for once is there again when its target comes back.
 
     Its target's attribution comes first. A repair that is no longer wanted, because another target was selected or it
@@ -77,7 +77,7 @@ class RepairDesk(param.Parameterized):
 
     def __init__(
         self,
-        state: AppState,
+        state: Choices,
         session: SelectedTarget,
         explainer: Explainer,
         schedule: Schedule,

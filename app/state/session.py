@@ -2,20 +2,20 @@
 
 from collections.abc import Callable
 
-from app.state.asking import AskDesk
+from app.state.asking import RangeQuestions
 from app.state.background import Schedule
-from app.state.candidates import CandidateDesk
+from app.state.candidates import CandidateIntake
 from app.state.canvas import Canvas
-from app.state.choices import AppState
-from app.state.classes import ClassDesk
-from app.state.groups import GroupDesk
+from app.state.choices import Choices
+from app.state.classes import ClassEditing
+from app.state.groups import CauseGroups
 from app.state.keyboard import on_key
-from app.state.labels import LabelDesk
+from app.state.labels import UserLabels
 from app.state.links import Place
 from app.state.method_choices import known_methods
-from app.state.methods import MethodDesk
-from app.state.repair import RepairDesk
-from app.state.similar import SimilarDesk
+from app.state.methods import ComparedMethods
+from app.state.repair import TargetRepair
+from app.state.similar import SimilarTargets
 from app.state.target import SelectedTarget
 from app.state.triage import Triage
 from app.state.workspace import Workspace
@@ -69,8 +69,8 @@ class Session:
         explainer, settings = workspace.explainer, workspace.settings
         think = workspace.thinking.submit
         self.workspace, self.schedule, self._canvas = workspace, schedule, canvas
-        self.choices = AppState()
-        self.labels = LabelDesk(
+        self.choices = Choices()
+        self.labels = UserLabels(
             workspace.store, user or workspace.user, submit=workspace.saving.submit, schedule=schedule
         )
         self.triage = Triage(self.choices, workspace.survey, self.labels.label_of)
@@ -87,16 +87,16 @@ class Session:
             ahead=self.triage.neighbours if workspace.ahead else lambda target: [],
             idle=workspace.unexplained if workspace.ahead else list,
         )
-        self.methods = MethodDesk(self.choices, self.target, explainer, canvas, schedule, settings, alive=alive)
-        self.repair = RepairDesk(self.choices, self.target, explainer, schedule, settings, alive=alive)
-        self.asking = AskDesk(lambda: self.survey, settings, submit=workspace.asking.submit, schedule=schedule)
+        self.methods = ComparedMethods(self.choices, self.target, explainer, canvas, schedule, settings, alive=alive)
+        self.repair = TargetRepair(self.choices, self.target, explainer, schedule, settings, alive=alive)
+        self.asking = RangeQuestions(lambda: self.survey, settings, submit=workspace.asking.submit, schedule=schedule)
         findings, latents = workspace.reasons.findings, workspace.latents
-        self.similar = SimilarDesk(
+        self.similar = SimilarTargets(
             lambda: self.survey, lambda: self.triage.targets, findings, latents, submit=think, schedule=schedule
         )
-        self.groups = GroupDesk(findings, lambda: self.triage.targets, submit=think, schedule=schedule)
-        self.candidates = CandidateDesk(explainer, workspace.shelf, submit=think, schedule=schedule)
-        self.classes = ClassDesk(
+        self.groups = CauseGroups(findings, lambda: self.triage.targets, submit=think, schedule=schedule)
+        self.candidates = CandidateIntake(explainer, workspace.shelf, submit=think, schedule=schedule)
+        self.classes = ClassEditing(
             workspace.store, submit=workspace.saving.submit, schedule=schedule, edited=self.labels.reload
         )
         self.choices.param.watch(lambda event: self._follow(event.new), "target_id")

@@ -12,7 +12,7 @@ from app.state.background import Background, Schedule, Submit
 from app.survey.latents import Latents
 from app.survey.survey import Survey
 
-__all__ = ["CAUSE", "LATENT", "Similar", "SimilarDesk"]
+__all__ = ["CAUSE", "LATENT", "Similar", "SimilarTargets"]
 
 CAUSE, LATENT = "cause", "latent"
 """What is compared: attribution profiles, or latents."""
@@ -45,7 +45,7 @@ class Similar:
     problem: str = ""
 
 
-class SimilarDesk(param.Parameterized):
+class SimilarTargets(param.Parameterized):
     """Follows the shown target and everything that is found out meanwhile."""
 
     similar = param.ClassSelector(class_=Similar, default=Similar(), doc="What there is to show.")

@@ -23,7 +23,7 @@ from app.computing.explainer import Explainer
 from app.findings.reasons import Reason, Reasons, marks
 from app.state.background import Background, Claim, Schedule, Submit
 from app.state.canvas import Canvas
-from app.state.choices import AppState
+from app.state.choices import Choices
 from app.state.refinement import Refined, Refinement
 from app.state.words import duration_words, finished_words, in_detail, progress_words, within
 from app.survey.survey import Survey
@@ -67,7 +67,7 @@ class SelectedTarget(param.Parameterized):
 
     def __init__(
         self,
-        state: AppState,
+        state: Choices,
         explainer: Explainer,
         sources: Canvas,
         schedule: Schedule,

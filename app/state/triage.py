@@ -8,7 +8,7 @@ import numpy as np
 import param
 
 from app.labels import Label
-from app.state.choices import AppState
+from app.state.choices import Choices
 from app.survey.survey import Survey
 
 __all__ = [
@@ -57,7 +57,7 @@ class Triage(param.Parameterized):
     own = param.Parameter(default=(), doc="Targets that the user brought, the newest first; all else follows before.")
     words = param.String(default="", doc="What the last move or search has to say.")
 
-    def __init__(self, state: AppState, survey: Survey, label_of: Callable[[str], Label]) -> None:
+    def __init__(self, state: Choices, survey: Survey, label_of: Callable[[str], Label]) -> None:
         """Start with everything in order of rank.
 
         Args:

@@ -6,7 +6,7 @@ from typing import Any
 import panel as pn
 import panel_material_ui as pmui
 
-from app.state.choices import AppState
+from app.state.choices import Choices
 
 __all__ = ["header"]
 
@@ -25,7 +25,7 @@ _SX = {
 
 
 def header(
-    state: AppState, actions: dict[str, Callable[[], None]], *, simulated: bool, truth: bool
+    state: Choices, actions: dict[str, Callable[[], None]], *, simulated: bool, truth: bool
 ) -> list[pn.viewable.Viewable]:
     """Return the header's content.
 
@@ -46,5 +46,5 @@ def header(
     return [pn.pane.HTML(words, margin=(0, 10), align="center"), pn.layout.HSpacer(), *buttons, *toggles]
 
 
-def _toggle(state: AppState, name: str, label: str, style: dict[str, Any]) -> pn.viewable.Viewable:
+def _toggle(state: Choices, name: str, label: str, style: dict[str, Any]) -> pn.viewable.Viewable:
     return pmui.Toggle.from_param(state.param[name], name=label, label=label, description=None, **style)

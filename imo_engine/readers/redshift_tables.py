@@ -169,7 +169,8 @@ class RedshiftTable:
         """Return those rows of the target of a row that are as good as the best of them."""
         same = self.same_target(row)
         worth = np.nan_to_num(self.worth[same], nan=np.inf)
-        return same[(worth == worth[0]).all(axis=1)]
+        equal: NDArray[np.bool_] = (worth == worth[0]).all(axis=1)
+        return same[equal]
 
     def which(self, row: int) -> str:
         """Say which of several rows of a target the best one is: that of its worth, or the first of equals."""

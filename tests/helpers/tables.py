@@ -5,9 +5,9 @@ from uuid import uuid4
 
 from app.labels import LabelStore
 from app.labels.said import Said
-from app.state.choices import AppState
+from app.state.choices import Choices
 from app.state.keyboard import on_key
-from app.state.labels import LabelDesk
+from app.state.labels import UserLabels
 from app.state.triage import Triage
 from helpers.surveys import tiny_survey
 
@@ -21,8 +21,8 @@ class Table:
         self.survey = survey or tiny_survey()
         self.store = LabelStore(folder / "labels.sqlite")
         self.work = deque()
-        self.state = AppState()
-        self.desk = LabelDesk(self.store, user, submit=self.work.append, schedule=self.work.append)
+        self.state = Choices()
+        self.desk = UserLabels(self.store, user, submit=self.work.append, schedule=self.work.append)
         self.triage = Triage(self.state, self.survey, self.desk.label_of)
         self.state.param.watch(lambda event: self.desk.open(event.new), "target_id")
 

@@ -6,7 +6,7 @@ from typing import Any
 import panel as pn
 import panel_material_ui as pmui
 
-from app.state.candidates import CandidateDesk, Intake
+from app.state.candidates import CandidateIntake, Intake
 from app.survey.candidates import REDSHIFTS
 from app.survey.uploads import UploadLimits
 
@@ -38,7 +38,7 @@ class BoundedFileInput(pmui.FileInput):
 class CandidateDialog(pn.viewable.Viewer):
     """Follows the desk's intake; the first of what was found is selected when it is done."""
 
-    def __init__(self, desk: CandidateDesk) -> None:
+    def __init__(self, desk: CandidateIntake) -> None:
         """Build the dialog, closed."""
         super().__init__()
         self._desk = desk

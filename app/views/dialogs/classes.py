@@ -8,7 +8,7 @@ import panel_material_ui as pmui
 
 from app.labels import LabelClass
 from app.labels.records import MAX_NAME
-from app.state.classes import ClassDesk
+from app.state.classes import ClassEditing
 
 __all__ = ["ClassDialog", "class_list_html"]
 
@@ -16,7 +16,7 @@ __all__ = ["ClassDialog", "class_list_html"]
 class ClassDialog(pn.viewable.Viewer):
     """The list, one class to rename or retire, and a field for a new one; names are text wherever they are shown."""
 
-    def __init__(self, desk: ClassDesk) -> None:
+    def __init__(self, desk: ClassEditing) -> None:
         """Build the dialog, closed."""
         super().__init__()
         self._desk = desk

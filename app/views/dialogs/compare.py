@@ -6,7 +6,7 @@ import panel as pn
 import panel_material_ui as pmui
 
 from app.labels import Disagreement, Label
-from app.state.labels import LabelDesk
+from app.state.labels import UserLabels
 from app.state.triage import Triage
 from imo_engine.errors import ImoError
 
@@ -18,7 +18,7 @@ _SHOWN = 200
 class CompareDialog(pn.viewable.Viewer):
     """The user against somebody else who labelled; a target is selected with the button of its row."""
 
-    def __init__(self, desk: LabelDesk, triage: Triage) -> None:
+    def __init__(self, desk: UserLabels, triage: Triage) -> None:
         """Build the dialog, closed."""
         super().__init__()
         self._desk, self._triage = desk, triage

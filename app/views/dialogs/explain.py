@@ -10,7 +10,7 @@ from app.browser.hybrid import connect_hybrid
 from app.html.explanation import EXPLANATION_STYLE, explanation_html
 from app.plots.colours import LIGHT, Colours
 from app.plots.hybrid import HybridPlots
-from app.state.hybrid import Answer, HybridDesk, Stage
+from app.state.hybrid import Answer, LiveExplanation, Stage
 from app.state.session import Session
 
 __all__ = ["ExplanationSheet"]
@@ -42,7 +42,7 @@ class ExplanationSheet(pn.viewable.Viewer):
         self._plots: HybridPlots | None = None  # made when they are first wanted
         self._look = LIGHT, False
         self._schedule, self._channel = schedule, channel
-        self.desk = HybridDesk(
+        self.desk = LiveExplanation(
             lambda: session.survey,
             session.workspace.settings,
             submit=session.workspace.thinking.submit,

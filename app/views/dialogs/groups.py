@@ -10,7 +10,7 @@ import panel_material_ui as pmui
 from app.browser.channel import tells
 from app.findings.findings import Findings
 from app.findings.groups import Group
-from app.state.groups import GroupDesk
+from app.state.groups import CauseGroups
 from app.state.triage import Subset, Triage
 from imo_engine.reasons.profiles import BIN_EDGES
 from imo_engine.spectra.ranges import range_words
@@ -25,7 +25,7 @@ class GroupsDialog(pn.viewable.Viewer):
 
     def __init__(
         self,
-        desk: GroupDesk,
+        desk: CauseGroups,
         triage: Triage,
         findings: Findings,
         schedule: Callable[[Callable[[], None]], object],

@@ -6,7 +6,7 @@ from html import escape
 import panel as pn
 
 from app.plots.strips import Dot, Strip, strips_svg
-from app.state.asking import Answer, AskDesk, Question, in_words
+from app.state.asking import Answer, Question, RangeQuestions, in_words
 from app.state.keys import keys_of
 from imo_engine.spectra.ranges import range_words
 
@@ -16,7 +16,7 @@ __all__ = ["AskPanel", "ask_html"]
 class AskPanel(pn.viewable.Viewer):
     """Follows the desk's question; takes no room while nothing is asked."""
 
-    def __init__(self, desk: AskDesk, schedule: Callable[[Callable[[], None]], object]) -> None:
+    def __init__(self, desk: RangeQuestions, schedule: Callable[[Callable[[], None]], object]) -> None:
         """Build the panel; it changes in turn with everything else that is scheduled (see ``ProgressStrip``)."""
         super().__init__()
         self._desk = desk

@@ -15,7 +15,7 @@ from app.browser.modules import start
 from app.browser.page_turns import in_turn
 from app.html.label_form import FORM_STYLE, form_html
 from app.labels.said import SaveState, said_in
-from app.state.labels import LabelDesk
+from app.state.labels import UserLabels
 from imo_engine.errors import InputError
 
 __all__ = ["LabelPanel"]
@@ -31,7 +31,7 @@ class LabelPanel(pn.viewable.Viewer):
     until it hears that it is saved (``outbox.js``), and asks after a gap in the connection what it has missed.
     """
 
-    def __init__(self, desk: LabelDesk, edit: Callable[[], None], shown: Callable[[str], object]) -> None:
+    def __init__(self, desk: UserLabels, edit: Callable[[], None], shown: Callable[[str], object]) -> None:
         """Follow ``desk`` and tell it what is said.
 
         Args:

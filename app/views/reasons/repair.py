@@ -5,7 +5,7 @@ from collections.abc import Callable
 import panel as pn
 
 from app.html.repair import REPAIR_STYLE, repair_html
-from app.state.repair import RepairDesk
+from app.state.repair import TargetRepair
 
 __all__ = ["RepairPanel"]
 
@@ -13,7 +13,7 @@ __all__ = ["RepairPanel"]
 class RepairPanel(pn.viewable.Viewer):
     """Follows the desk's state."""
 
-    def __init__(self, desk: RepairDesk, schedule: Callable[[Callable[[], None]], object]) -> None:
+    def __init__(self, desk: TargetRepair, schedule: Callable[[Callable[[], None]], object]) -> None:
         """Build the panel; it changes in turn with everything else that is scheduled (see ``ProgressStrip``)."""
         super().__init__()
         self._desk = desk

@@ -12,7 +12,7 @@ from app.findings.findings import Findings
 from app.findings.likeness import Neighbour
 from app.labels import Label
 from app.plots.thumbnail import stamp_path, stamp_svg
-from app.state.similar import CAUSE, LATENT, Similar, SimilarDesk
+from app.state.similar import CAUSE, LATENT, Similar, SimilarTargets
 from app.survey.survey import Survey
 
 __all__ = ["SimilarPanel", "similar_html"]
@@ -29,7 +29,7 @@ class SimilarPanel(pn.viewable.Viewer):
 
     def __init__(
         self,
-        desk: SimilarDesk,
+        desk: SimilarTargets,
         survey: Callable[[], Survey],
         findings: Findings,
         label_of: Callable[[str], Label],

@@ -6,7 +6,7 @@ from html import escape
 import numpy as np
 import panel as pn
 
-from app.state.choices import AppState
+from app.state.choices import Choices
 from app.state.links import sky_links
 from app.state.session import Session
 from app.survey.survey import Survey
@@ -20,7 +20,7 @@ class WhoPanel(pn.viewable.Viewer):
     def __init__(
         self,
         session: Session,
-        state: AppState,
+        state: Choices,
         truth: dict[str, str],
         schedule: Callable[[Callable[[], None]], object],
     ) -> None:

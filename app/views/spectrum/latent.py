@@ -11,7 +11,7 @@ import panel_material_ui as pmui
 from app.plots.colours import LIGHT, Colours
 from app.plots.latent import COLOURINGS, Colouring, LatentPlot, by_class, by_number
 from app.state.background import Background, Schedule, Submit
-from app.state.labels import LabelDesk
+from app.state.labels import UserLabels
 from app.state.triage import Subset, Triage
 from app.survey.latents import LatentMap, Latents
 from app.survey.survey import Survey
@@ -39,7 +39,7 @@ class LatentView(pn.viewable.Viewer):
         survey: Callable[[], Survey],
         latents: Latents,
         triage: Triage,
-        desk: LabelDesk,
+        desk: UserLabels,
         *,
         submit: Submit,
         schedule: Schedule,

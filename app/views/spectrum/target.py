@@ -7,7 +7,7 @@ from html import escape
 import numpy as np
 import panel as pn
 
-from app.state.choices import AppState
+from app.state.choices import Choices
 from app.state.session import Session
 
 __all__ = ["TargetStrip"]
@@ -16,7 +16,7 @@ __all__ = ["TargetStrip"]
 class TargetStrip(pn.viewable.Viewer):
     """Identifier, rank, log p and redshift; all text from files is escaped."""
 
-    def __init__(self, session: Session, state: AppState, schedule: Callable[[Callable[[], None]], object]) -> None:
+    def __init__(self, session: Session, state: Choices, schedule: Callable[[Callable[[], None]], object]) -> None:
         """Follow ``state.target_id``, in turn with everything else that is scheduled."""
         super().__init__()
         self._session = session

@@ -5,7 +5,7 @@ from html import escape
 import panel as pn
 import panel_material_ui as pmui
 
-from app.state.labels import LabelDesk
+from app.state.labels import UserLabels
 from app.state.triage import ALL, Triage
 from app.survey.survey import Survey
 from app.views.look import SMALL_FIELDS
@@ -16,7 +16,7 @@ __all__ = ["TableFilters"]
 class TableFilters(pn.viewable.Viewer):
     """Writes the filters of the triage."""
 
-    def __init__(self, survey: Survey, triage: Triage, desk: LabelDesk) -> None:
+    def __init__(self, survey: Survey, triage: Triage, desk: UserLabels) -> None:
         """Build the fields."""
         super().__init__()
         self._survey, self._triage, self._desk = survey, triage, desk

@@ -6,7 +6,7 @@ import panel as pn
 from bokeh.models.widgets.tables import HTMLTemplateFormatter, NumberFormatter
 
 from app.html.table_cells import TABLE_STYLE, label_cell, table_frame, target_cell
-from app.state.labels import LabelDesk
+from app.state.labels import UserLabels
 from app.state.triage import Triage
 from app.survey.survey import Survey
 
@@ -20,7 +20,7 @@ _REDSHIFT = "<div><%= isFinite(value) ? value.toFixed(4) : '–' %><%= kind %></
 class RankedTable(pn.viewable.Viewer):
     """Targets in the order of the triage; identifiers stay strings. Cells never hold a stranger's markup."""
 
-    def __init__(self, survey: Survey, triage: Triage, desk: LabelDesk, brief: Callable[[str], str]) -> None:
+    def __init__(self, survey: Survey, triage: Triage, desk: UserLabels, brief: Callable[[str], str]) -> None:
         """Fill the table.
 
         Args:

@@ -22,7 +22,7 @@ from app.computing.result_cache import ResultCache
 from app.labels import LabelStore
 from app.server.bokeh_patches import send_together
 from app.server.explorer_page import explorer_page
-from app.state.labels import LabelDesk
+from app.state.labels import UserLabels
 from app.state.workspace import Workspace
 
 # in Panel and Bokeh
@@ -230,10 +230,10 @@ def test_labels_are_those_of_who_logged_in(run, monkeypatch):
 
     async def scenario(server, address):
         async def annotator(cookie):
-            others = alive(LabelDesk)
+            others = alive(UserLabels)
             opened = await open_session(address, cookie)
             (served,) = server.get_sessions("/")
-            (desk,) = alive(LabelDesk) - others
+            (desk,) = alive(UserLabels) - others
             await end(server, served, opened)
             return desk.scanner
 

@@ -9,7 +9,7 @@ from helpers.surveys import TARGETS, tiny_survey
 
 from app.computing.events import Settings
 from app.plots.strips import Dot, Strip, strips_svg, ticks_between
-from app.state.asking import Answer, AskDesk, Question, in_words
+from app.state.asking import Answer, Question, RangeQuestions, in_words
 from app.survey.survey import RankRange
 from app.views.reasons.ask import ask_html
 from imo_engine.attribution.probe import Probe, probe_range
@@ -24,7 +24,9 @@ class Asking:
 
     def __init__(self, survey):
         self.survey, self.work, self.scheduled = survey, [], []
-        self.desk = AskDesk(lambda: self.survey, SETTINGS, submit=self.work.append, schedule=self.scheduled.append)
+        self.desk = RangeQuestions(
+            lambda: self.survey, SETTINGS, submit=self.work.append, schedule=self.scheduled.append
+        )
 
     def run(self):
         while self.work:
@@ -79,8 +81,8 @@ class TestDesk:
 
     def test_computes_the_newest_of_many_questions_only(self, asking, middle, monkeypatch):
         asked = []
-        answer = AskDesk._answer
-        monkeypatch.setattr(AskDesk, "_answer", lambda self, *of: asked.append(of) or answer(self, *of))
+        answer = RangeQuestions._answer
+        monkeypatch.setattr(RangeQuestions, "_answer", lambda self, *of: asked.append(of) or answer(self, *of))
         for shift in range(5):
             asking.desk.ask(FIRST, middle[0], middle[1] + 4 * shift)
         asking.drain()
@@ -128,7 +130,7 @@ class TestDesk:
 
     def test_the_unexpected_is_said_and_the_next_question_answered(self, asking, middle, monkeypatch, caplog):
         with monkeypatch.context() as patched:
-            patched.setattr(AskDesk, "_answer", lambda self, *of: 1 / 0)
+            patched.setattr(RangeQuestions, "_answer", lambda self, *of: 1 / 0)
             asking.desk.ask(FIRST, *middle)
             asking.drain()
         assert asking.desk.question.kind == "failed" and "ZeroDivisionError" in asking.desk.question.text

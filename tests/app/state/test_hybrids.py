@@ -13,7 +13,7 @@ from app.browser.channel import Channel
 from app.browser.hybrid import connect_hybrid
 from app.computing.events import Settings
 from app.plots.hybrid import HybridPlots
-from app.state.hybrid import HybridDesk
+from app.state.hybrid import LiveExplanation
 from imo_engine.attribution.hybrids import Hybrids
 from imo_engine.attribution.occlusion import inverse_multiscale_occlusion
 from imo_engine.errors import InputError
@@ -83,7 +83,7 @@ class Stage:
         self.threads = []
         self.go = threading.Event()  # what is submitted waits for it
         self.go.set()
-        self.desk = HybridDesk(
+        self.desk = LiveExplanation(
             lambda: survey,
             SETTINGS,
             submit=self._submit,

@@ -17,8 +17,8 @@ from app.html.repair import repair_html, repaired_html
 from app.plots.canvas import PlotCanvas
 from app.plots.sources import PlotSources
 from app.plots.stack import PlotStack
-from app.state.choices import AppState
-from app.state.repair import RepairDesk, Repaired, RepairState, repair_words
+from app.state.choices import Choices
+from app.state.repair import Repaired, RepairState, TargetRepair, repair_words
 from app.state.target import SelectedTarget
 from app.survey.survey import RankRange
 from imo_engine.errors import Cancelled, ImoError
@@ -37,11 +37,11 @@ class Desk:
 
     def __init__(self, explainer):
         self.scheduled, self.explainer = queue.Queue(), explainer
-        self.state = AppState()
+        self.state = Choices()
         self.sources = PlotSources(explainer.survey.spectra.wavelength, SETTINGS.window_sizes, SETTINGS.n_baselines)
         canvas = PlotCanvas(self.sources, PlotStack(self.sources).methods)
         self.session = SelectedTarget(self.state, explainer, canvas, self.scheduled.put, SETTINGS)
-        self.repairs = RepairDesk(self.state, self.session, explainer, self.scheduled.put, SETTINGS)
+        self.repairs = TargetRepair(self.state, self.session, explainer, self.scheduled.put, SETTINGS)
         self.state.param.watch(lambda event: (self.session.select(event.new), self.repairs.select()), "target_id")
         self.kinds = []
         self.repairs.param.watch(lambda event: self.kinds.append(event.new.kind), "state")

@@ -19,9 +19,9 @@ from app.findings.reasons import Reasons
 from app.labels import Label
 from app.plots.latent import LatentPlot, by_class, by_number
 from app.plots.thumbnail import stamp_path
-from app.state.choices import AppState
-from app.state.groups import GroupDesk
-from app.state.similar import CAUSE, LATENT, SimilarDesk
+from app.state.choices import Choices
+from app.state.groups import CauseGroups
+from app.state.similar import CAUSE, LATENT, SimilarTargets
 from app.state.triage import Subset, Triage
 from app.survey.latents import LatentMap, Latents
 from app.views.dialogs.groups import groups_html
@@ -99,7 +99,7 @@ class TestGroups:
 
     def test_calls_that_come_meanwhile_count_as_one(self, findings):
         work, scheduled = [], []
-        desk = GroupDesk(findings, lambda: (*TARGETS, "column"), submit=work.append, schedule=scheduled.append)
+        desk = CauseGroups(findings, lambda: (*TARGETS, "column"), submit=work.append, schedule=scheduled.append)
         for _ in range(5):
             desk.learned()
         assert len(work) == 1
@@ -116,7 +116,7 @@ class TestGroups:
 
     def test_the_latest_look_stands_whichever_ends_last(self, findings):
         work, scheduled, seen = [], [], []
-        desk = GroupDesk(findings, lambda: TARGETS, submit=work.append, schedule=scheduled.append)
+        desk = CauseGroups(findings, lambda: TARGETS, submit=work.append, schedule=scheduled.append)
         everything, findings.all = findings.all, lambda: seen.pop(0)()
 
         def looked_again():
@@ -193,7 +193,7 @@ class TestLatents:
 class Similarly:
     def __init__(self, survey, findings, targets=TARGETS):
         self.work, self.scheduled = [], []
-        self.desk = SimilarDesk(
+        self.desk = SimilarTargets(
             lambda: survey, lambda: targets, findings, Latents(), submit=self.work.append,
             schedule=self.scheduled.append,
         )  # fmt: skip
@@ -306,7 +306,7 @@ class TestFindings:
 
 class TestSubset:
     def test_the_table_shows_it_and_all_again(self, survey):
-        triage = Triage(AppState(), survey, lambda target: Label())
+        triage = Triage(Choices(), survey, lambda target: Label())
         triage.within = Subset("two", frozenset({SECOND, THIRD}))
         assert set(triage.shown) == {SECOND, THIRD}
         triage.search = SECOND
@@ -388,7 +388,7 @@ class TestLatentPlot:
 
 def test_desks_leave_no_trace_in_memory(survey, findings):
     similar = Similarly(survey, findings)
-    groups = GroupDesk(findings, lambda: TARGETS, submit=similar.work.append, schedule=similar.scheduled.append)
+    groups = CauseGroups(findings, lambda: TARGETS, submit=similar.work.append, schedule=similar.scheduled.append)
     stop = findings.listen(groups.of)
     similar.desk.show(FIRST)
     groups.learned()

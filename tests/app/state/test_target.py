@@ -27,7 +27,7 @@ from app.computing.explainer import Explainer, Ticket
 from app.findings.reasons import Reasons
 from app.plots.canvas import PlotCanvas
 from app.plots.sources import PlotSources
-from app.state.choices import AppState
+from app.state.choices import Choices
 from app.state.target import SelectedTarget, Status
 from imo_engine.attribution.record import WindowFacts, local_share_words
 
@@ -74,7 +74,7 @@ class Desk:
 
     def __init__(self, explainer, **options):
         self.scheduled = []
-        self.state = AppState()
+        self.state = Choices()
         self.sources = PlotSources(explainer.survey.spectra.wavelength, SETTINGS.window_sizes, SETTINGS.n_baselines)
         self.follow(explainer, **options)
 
@@ -268,7 +268,7 @@ class TestSuperseding:
         explainer = Explainer(survey)
         desk = Desk(explainer)
         desk.session.close()
-        desk.state, schedule = AppState(), desk.schedule
+        desk.state, schedule = Choices(), desk.schedule
         waiting = threading.Semaphore(0)
         desk.schedule = lambda function: (schedule(function), waiting.release())
         desk.follow(explainer)
@@ -295,7 +295,7 @@ class TestReasons:
         explainer = ScriptedExplainer(survey)
         desk = Desk(explainer)
         desk.session.close()
-        desk.state, desk.thoughts = AppState(), []
+        desk.state, desk.thoughts = Choices(), []
         desk.follow(
             explainer,
             reasons=Reasons(),

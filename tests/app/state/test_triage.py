@@ -20,8 +20,8 @@ from app.html.table_cells import table_frame
 from app.labels import Label, LabelStore
 from app.labels.database import Database
 from app.labels.said import Answer, Said, said_in
-from app.state.candidates import CandidateDesk
-from app.state.labels import LabelDesk
+from app.state.candidates import CandidateIntake
+from app.state.labels import UserLabels
 from app.state.links import Place, place_in, sky_links
 from app.state.triage import ALL, STARRED, UNLABELLED, YOURS, coordinates_in, separation
 from app.views.dialogs.compare import comparison_html
@@ -366,7 +366,7 @@ class TestSaving:
             with lock:
                 loop.append(work)
 
-        desk = LabelDesk(store, "ann", submit=submit, schedule=schedule)
+        desk = UserLabels(store, "ann", submit=submit, schedule=schedule)
         desk.open("1")
         for quality in (0, 1, 2, 3, 4):
             desk.say(Said(uuid4().hex, "save", "1", {"quality": quality}))
@@ -472,7 +472,7 @@ class TestCandidates:
     def desk(self):
         explainer = Explainer(tiny_survey())
         shelf = Shelf(explainer)
-        desk = CandidateDesk(explainer, shelf, submit=lambda work: work(), schedule=lambda work: work())
+        desk = CandidateIntake(explainer, shelf, submit=lambda work: work(), schedule=lambda work: work())
         yield desk, explainer, shelf
         desk.close()
         explainer.close()

@@ -10,7 +10,7 @@ import pytest
 from helpers.fits_files import write_coadd, write_redrock
 from helpers.surveys import FlatModel, tiny_survey
 
-from app.state.choices import AppState
+from app.state.choices import Choices
 from app.survey.survey import DEMO_CATALOGUE, DEMO_SPECTRA, demo_survey, survey_of_files
 from app.views.spectrum.target import TargetStrip
 from imo_engine.bundle.engine import Engine
@@ -99,7 +99,7 @@ class TestSurveyOfFiles:
         assert survey.ordinary_share(np.nan) is None
 
         def strip(shown):
-            view = TargetStrip(SimpleNamespace(survey=shown), AppState(), lambda callback: None)
+            view = TargetStrip(SimpleNamespace(survey=shown), Choices(), lambda callback: None)
             return re.sub("<[^>]+>", "", view.html(shown.spectra.target_id[shown.order()[0]]))
 
         share = survey.ordinary_share(float(np.nanmin(survey.log_prob)))

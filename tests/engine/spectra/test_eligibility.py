@@ -15,8 +15,8 @@ from app.computing.explainer import Explainer
 from app.computing.shelf import Shelf
 from app.html.table_cells import kind_words, table_frame
 from app.labels import Label
-from app.state.candidates import CandidateDesk
-from app.state.choices import AppState
+from app.state.candidates import CandidateIntake
+from app.state.choices import Choices
 from app.state.triage import NOT_RANKED, ZWARN, Triage
 from app.survey.candidates import add_candidates, score_candidates
 from app.survey.survey import RankRange, demo_survey, survey_of_files
@@ -181,7 +181,7 @@ def test_imo_rank_and_the_survey_say_the_same(tmp_path, changes, reason):
 class TestPage:
     def test_strip_and_panel(self):
         survey = survey_with(spectype="STAR")
-        strip = TargetStrip(SimpleNamespace(survey=survey), AppState(), lambda callback: None)
+        strip = TargetStrip(SimpleNamespace(survey=survey), Choices(), lambda callback: None)
         text = strip.html(TARGETS[1])
         assert f'title="{STAR}">not ranked' in text and "−log p" in text
         assert "not ranked" not in strip.html(TARGETS[0])
@@ -202,7 +202,7 @@ class TestPage:
 
     def test_filters(self):
         def triage(survey):
-            return Triage(AppState(), survey, lambda target: Label())
+            return Triage(Choices(), survey, lambda target: Label())
 
         plain = triage(tiny_survey())
         assert plain.choices([]) == ["all targets", "without a label", "starred"]
@@ -216,7 +216,7 @@ class TestPage:
 
     def test_heading(self):
         survey = survey_with(spectype="STAR")
-        triage = Triage(AppState(), survey, lambda target: Label())
+        triage = Triage(Choices(), survey, lambda target: Label())
         desk = SimpleNamespace(
             classes=[], scanner="ann", param=SimpleNamespace(watch=lambda *_: None), label_of=lambda target: Label()
         )
@@ -254,7 +254,9 @@ class TestCandidates:
         monkeypatch.setattr("app.state.candidates.read_upload", lambda files, **options: found)
         explainer = Explainer(survey)
         try:
-            desk = CandidateDesk(explainer, Shelf(explainer), submit=lambda work: work(), schedule=lambda work: work())
+            desk = CandidateIntake(
+                explainer, Shelf(explainer), submit=lambda work: work(), schedule=lambda work: work()
+            )
             desk.read([("mine.csv", b"")])
             assert desk.intake.kind == "done"
             assert re.search(r"new: log p -?\d.*, not ranked: redshift 0.9 is outside the model's", desk.intake.text)

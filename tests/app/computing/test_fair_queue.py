@@ -5,7 +5,7 @@ from collections import Counter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.computing.turns import Turns
+from app.computing.fair_queue import FairQueue
 
 requests = st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 5)), max_size=30)
 
@@ -20,7 +20,7 @@ def drain(turns):
 @settings(max_examples=200, deadline=None)
 @given(requests)
 def test_everything_is_taken_once_and_nobody_twice_while_another_waits(asked):
-    turns = Turns()
+    turns = FairQueue()
     for owner, thing in asked:
         turns.add(owner, thing)
     assert len(turns) == len({thing for _, thing in asked})
@@ -39,7 +39,7 @@ def test_everything_is_taken_once_and_nobody_twice_while_another_waits(asked):
 
 
 def test_a_newcomer_waits_for_one_thing_of_each_other_at_most():
-    turns = Turns()
+    turns = FairQueue()
     for number in range(3):
         turns.add("ann", f"ann {number}")
     assert turns.take() == ("ann", "ann 2")
@@ -50,7 +50,7 @@ def test_a_newcomer_waits_for_one_thing_of_each_other_at_most():
 @settings(max_examples=100, deadline=None)
 @given(requests, requests)
 def test_removing_undoes_adding(asked, taken_back):
-    turns, expected = Turns(), Counter(asked)
+    turns, expected = FairQueue(), Counter(asked)
     for owner, thing in asked:
         turns.add(owner, thing)
     for owner, thing in taken_back:
@@ -61,7 +61,7 @@ def test_removing_undoes_adding(asked, taken_back):
 
 
 def test_an_owner_that_drops_everything_leaves_the_others_theirs():
-    turns = Turns()
+    turns = FairQueue()
     turns.add("ann", "shared")
     turns.add("ann", "own")
     turns.add("bob", "shared")

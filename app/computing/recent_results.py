@@ -7,7 +7,7 @@ from cachetools import LRUCache
 from app.computing.events import Finished, Result, Settings
 from app.computing.jobs import Key
 
-__all__ = ["Known", "exact_key"]
+__all__ = ["RecentResults", "exact_key"]
 
 _METHODS_KEPT = 512  # about 70 kB each
 
@@ -18,7 +18,7 @@ def exact_key(key: Key) -> Key:
     return (target_id, settings.exactly) if isinstance(settings, Settings) else key
 
 
-class Known:
+class RecentResults:
     """The results used last. Not safe across threads; the caller holds a lock."""
 
     def __init__(self, keep: int) -> None:

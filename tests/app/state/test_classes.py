@@ -5,7 +5,7 @@ from helpers.tables import HTML, Table
 
 from app.labels import LabelClass
 from app.labels.records import DEFAULT_CLASSES
-from app.state.classes import ClassDesk
+from app.state.classes import ClassEditing
 from app.views.dialogs.classes import class_list_html
 from imo_engine.errors import ImoError
 
@@ -20,7 +20,7 @@ def table(tmp_path):
 
 @pytest.fixture
 def desk(table):
-    desk = ClassDesk(table.store, submit=table.work.append, schedule=table.work.append, edited=table.desk.reload)
+    desk = ClassEditing(table.store, submit=table.work.append, schedule=table.work.append, edited=table.desk.reload)
     desk.read()
     table.drain()
     assert [one.name for one in desk.classes] == [name for name, _ in DEFAULT_CLASSES]

@@ -14,11 +14,11 @@ from app.plots.canvas import PlotCanvas
 from app.plots.sources import PlotSources
 from app.plots.stack import PlotStack
 from app.state.canvas import MethodRow
-from app.state.choices import AppState
+from app.state.choices import Choices
 from app.state.keyboard import on_key
 from app.state.links import Place, place_in
 from app.state.method_choices import METHOD_CHOICES, METHODS_AT_FIRST, METHODS_AT_ONCE, known_methods
-from app.state.methods import MethodDesk, toggle_method
+from app.state.methods import ComparedMethods, toggle_method
 from app.state.target import SelectedTarget
 from imo_engine.methods import METHODS
 
@@ -32,12 +32,12 @@ class Desk:
 
     def __init__(self, explainer):
         self.scheduled = queue.Queue()
-        self.state = AppState()
+        self.state = Choices()
         sources = PlotSources(explainer.survey.spectra.wavelength, SETTINGS.window_sizes, SETTINGS.n_baselines)
         self.stack = PlotStack(sources)
         canvas = PlotCanvas(sources, self.stack.methods)
         self.session = SelectedTarget(self.state, explainer, canvas, self.scheduled.put, SETTINGS)
-        self.methods = MethodDesk(self.state, self.session, explainer, canvas, self.scheduled.put, SETTINGS)
+        self.methods = ComparedMethods(self.state, self.session, explainer, canvas, self.scheduled.put, SETTINGS)
         self.state.param.watch(lambda event: (self.session.select(event.new), self.methods.select()), "target_id")
 
     def run_until(self, condition):
@@ -227,7 +227,7 @@ class TestQueue:
 
 class TestChoices:
     def test_toggling(self):
-        state = AppState(methods=["lime"])
+        state = Choices(methods=["lime"])
         toggle_method(state, "occlusion")
         assert state.methods == ["lime", "occlusion"]
         toggle_method(state, "magic")
@@ -239,7 +239,7 @@ class TestChoices:
         assert len(state.methods) == METHODS_AT_ONCE
 
     def test_keys(self):
-        state = AppState()
+        state = Choices()
         for action, expected in (("compare", True), ("compare", False)):
             on_key(None, state, action)
             assert state.compare is expected

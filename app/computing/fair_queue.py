@@ -4,22 +4,22 @@ from collections import OrderedDict
 from collections.abc import Hashable
 from typing import Generic, TypeVar
 
-__all__ = ["Turns"]
+__all__ = ["FairQueue"]
 
 T = TypeVar("T", bound=Hashable)
 
 
-class Turns(Generic[T]):
+class FairQueue(Generic[T]):
     """Things that wait, each under the key of its owner.
 
     Owners are served in turn, whoever waits longest for a turn first, and each owner's newest thing comes
     first: somebody who selects five targets wants the last of them. A thing that several owners wait for is
     taken once. Not safe across threads; the caller holds a lock.
 
-    >>> turns = Turns[str]()
+    >>> queue = FairQueue[str]()
     >>> for owner, thing in [("ann", "a"), ("ann", "b"), ("bob", "c")]:
-    ...     turns.add(owner, thing)
-    >>> [turns.take() for _ in range(4)]
+    ...     queue.add(owner, thing)
+    >>> [queue.take() for _ in range(4)]
     [('ann', 'b'), ('bob', 'c'), ('ann', 'a'), None]
     """
 
