@@ -10,7 +10,7 @@ from tornado.ioloop import IOLoop
 
 __all__ = ["PageTurns", "in_turn"]
 
-Callback = Callable[[], object]
+Callback = Callable[[], None]
 
 
 class PageTurns:

@@ -29,6 +29,7 @@ def explorer_page(workspace: Workspace) -> pn.viewable.Viewable:
         ImoError: the user's labels cannot be read.
     """
     document, arguments = pn.state.curdoc, pn.state.session_args
+    assert document is not None  # a page is made for one
     document.theme = own_theme()
     survey, settings = workspace.survey, workspace.settings
     sources = PlotSources(survey.spectra.wavelength, settings.window_sizes, settings.n_baselines)
@@ -81,6 +82,5 @@ def _login() -> str:
 
 
 def _has_browser(document: Document) -> bool:
-    context = document.session_context
-    session = None if context is None else context.session
+    session = getattr(document.session_context, "session", None)  # there is none before and after
     return session is not None and session.connection_count > 0

@@ -5,6 +5,7 @@ with an image; Bokeh's /autoload.js makes a session for whoever includes it as a
 """
 
 from bokeh.server.server import Server
+from tornado.routing import PathMatches
 
 from app.browser.constants import ALIVE
 from imo_engine.errors import ImoError
@@ -31,7 +32,11 @@ def answer_only_routes(server: Server) -> None:
         ImoError: it has no such route, in a version of Panel or Bokeh that the page does not know.
     """
     rules = server._tornado.wildcard_router.rules
-    offered = {rule.matcher.regex.pattern.removesuffix("$"): rule for rule in reversed(rules)}  # the first counts
+    offered = {  # the first counts
+        rule.matcher.regex.pattern.removesuffix("$"): rule
+        for rule in reversed(rules)
+        if isinstance(rule.matcher, PathMatches)
+    }
     for route in _ROUTES:
         if route not in offered:
             raise ImoError(f"the page cannot be served with these versions of Panel and Bokeh: they have no {route}")

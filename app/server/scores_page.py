@@ -23,7 +23,9 @@ def scores_page() -> pn.viewable.Viewable:
     Raises:
         ImoError: the installation lacks the scores, or they are damaged.
     """
-    pn.state.curdoc.theme = own_theme()
+    document = pn.state.curdoc
+    assert document is not None  # a page is made for one
+    document.theme = own_theme()
     dark = pn.state.session_args.get("theme", [b""])[0] == b"dark"
     view = ScoresView(read_scores(embedded_file(SCORES_FILE)), DARK if dark else LIGHT)
     back = pn.pane.HTML('<a href="./">Back to the spectra</a>', stylesheets=[_STYLE], align="center", margin=(0, 12))

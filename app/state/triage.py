@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import param
+from numpy.typing import NDArray
 
 from app.labels import Label
 from app.state.choices import Choices
@@ -237,11 +238,12 @@ def coordinates_in(text: str) -> tuple[float, float] | None:
     return (ra, dec) if 0 <= ra <= 360 and -90 <= dec <= 90 else None
 
 
-def separation(ra: np.ndarray, dec: np.ndarray, at_ra: float, at_dec: float) -> np.ndarray:
+def separation(ra: NDArray[np.float64], dec: NDArray[np.float64], at_ra: float, at_dec: float) -> NDArray[np.float64]:
     """Return the angle, (n,) arcsec, between places, (n,) degrees, and one place; NaN where there is none."""
     a, d, a0, d0 = (np.radians(value) for value in (ra, dec, at_ra, at_dec))
     half = np.sin((d - d0) / 2) ** 2 + np.cos(d) * np.cos(d0) * np.sin((a - a0) / 2) ** 2
-    return np.degrees(2 * np.arcsin(np.sqrt(np.clip(half, 0, 1)))) * 3600
+    apart: NDArray[np.float64] = np.degrees(2 * np.arcsin(np.sqrt(np.clip(half, 0, 1)))) * 3600
+    return apart
 
 
 def _angle(arcsec: float) -> str:
