@@ -58,7 +58,8 @@ napoleon_attr_annotations = True
 nitpicky = True
 nitpick_ignore_regex = [
     (r"py:.*", r"(?!(imo_engine|app)\.)[a-z_]\w*\..*"),
-    (r"py:(class|obj)", r".*\.T|.*\[.*|NDArray|Figure|Table"),  # type variables; parts of types that are words only
+    (r"py:(class|obj)", r".*\.T|.*\[.*|_G"),  # type variables, and parts of types that are words only
+    (r"py:(class|obj)", r"NDArray|Figure|Table|GlyphRenderer|RcKeyType"),  # of others, by their short names
     (r"py:class", r"imo_engine\.(benchmark\.ways\.Reference|training\.assembly\.Encoded)"),  # not exported
 ]
 suppress_warnings = ["ref.python"]  # of the type "bytes", which fields are called too

@@ -93,7 +93,7 @@ class BrowserCode:
         self.channel.on_word("key", callback)
 
     def on_brush(self, callback: Callable[[float, float], None], cleared: Callable[[], None] | None = None) -> None:
-        """As :meth:`PlotStack.on_brush`, and call it several times a second while a range is drawn, too."""
+        """As :meth:`app.plots.stack.PlotStack.on_brush`; called several times a second while a range is drawn, too."""
         self._stack.on_brush(callback, cleared)
         self.channel.on("brushing", lambda drawn: callback(float(drawn[0]), float(drawn[1])))
 
