@@ -8,7 +8,7 @@ __all__ = ["Choices"]
 
 
 class Choices(param.Parameterized):
-    """Choices of one browser session; each has one writer."""
+    """Choices of one browser session, made by keys, buttons and the address; the target by the triage alone."""
 
     target_id = param.String(default="", doc="Selected target; empty if none. Written by the triage.")
     compare = param.Boolean(default=False, doc="Whether other methods are beside inverse occlusion.")

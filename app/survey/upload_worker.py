@@ -1,6 +1,6 @@
 """Reads uploaded files in a process of its own, which has little memory, little time, and nothing to steal.
 
-Started by :mod:`app.survey.candidates` as ``python -m app.survey.upload_worker FOLDER``. FOLDER holds the files under
+Started by :mod:`app.survey.uploads` as ``python -m app.survey.upload_worker FOLDER``. FOLDER holds the files under
 names that the server chose, ``request.json``, and the wavelengths to resample to in ``wavelength.npy``. The answer is
 there afterwards: ``spectra.safetensors``, or ``error.txt`` with one line.
 """

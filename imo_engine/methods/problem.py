@@ -10,6 +10,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from imo_engine.attribution.occlusion import checked_spectrum
 from imo_engine.errors import Cancelled, InputError
 from imo_engine.model.outlier_model import OutlierModel
 from imo_engine.ranking.baselines import BaselinePool
@@ -198,24 +199,8 @@ def pose(
         InputError: arguments that do not fit together; the message names the argument.
         Cancelled: ``should_stop`` returned True.
     """
-    n_pixel = len(model.wavelength)
-    array = np.asarray(flux)
-    if array.shape != (n_pixel,):
-        raise InputError(f"'flux' has shape {array.shape}, expected ({n_pixel},)")
-    if not np.issubdtype(array.dtype, np.number) or np.iscomplexobj(array):
-        raise InputError(f"'flux' has type {array.dtype}, expected real numbers")
-    with np.errstate(over="ignore"):  # what float32 cannot hold is not finite either
-        array = array.astype(np.float64 if model.dtype == torch.float64 else np.float32)
-    usable = np.isfinite(array) & model.covered(redshift)
-    if valid is not None:
-        given = np.asarray(valid, dtype=bool)
-        if given.shape != (n_pixel,):
-            raise InputError(f"'valid' has shape {given.shape}, expected ({n_pixel},)")
-        usable &= given
-    if not usable.any():
-        raise InputError(f"'flux' has no valid pixel that the model reaches at redshift {redshift:g}")
+    filled, usable = checked_spectrum(model, flux, redshift, valid)
     if should_stop is not None and should_stop():
         raise Cancelled("stopped before the first evaluation")
     rng = np.random.default_rng(seed)
-    filled = np.where(np.isfinite(array), array, 0).astype(array.dtype)
     return Problem(model, filled, float(redshift), usable, baselines, rng, memory_budget, should_stop, on_progress)

@@ -83,8 +83,8 @@ class Method:
             valid: (N,) pixels to be explained; by default all finite ones that the decoder reaches. The others
                 keep the spectrum's flux throughout and get NaN.
             seed: Of all random numbers.
-            memory_budget: Bytes of activations per batch; by default 48 MiB on a CPU, 4 GiB on CUDA. A batch that
-                does not fit is halved.
+            memory_budget: Bytes of activations per batch; by default 48 MiB on a CPU, on CUDA half of what is free.
+                A batch that does not fit is halved.
             should_stop: Asked before each batch.
             on_progress: Called after each batch with evaluations done and, as far as known, in all.
             settings: The method's own; see :attr:`defaults`.

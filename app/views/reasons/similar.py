@@ -107,7 +107,7 @@ def _words(similar: Similar) -> str:
     if similar.way == LATENT:
         if similar.pending:
             return "Encoding the spectra …"
-        return "Distance of latents, each in units of its scatter over the targets."
+        return "Distance of latents, each in units of its scatter over the baselines."
     known = f"{similar.known:,} of {similar.total:,} targets are explained so far"
     if similar.pending:
         return f"Known when this target is explained; {known}."
