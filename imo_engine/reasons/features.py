@@ -224,8 +224,8 @@ def _describe(
         half = SPEED_OF_LIGHT * (high - low) / (high + low)
         slack = min(max(_LINE_SLACK, half), _LARGEST_SLACK) / SPEED_OF_LIGHT
         frame = 1 + (facts.other.redshift if facts.other is not None and facts.other.instead else attribution.redshift)
-        held = lines_within(low / frame * (1 - slack), high / frame * (1 + slack), emission=sigma > 0)
-        held = tuple(line for line in held if _is_seen(line, facts, high - low, sigma))
+        held = lines_within(low / frame * (1 - slack), high / frame * (1 + slack), emission=max(sigma, score) > 0)
+        held = tuple(line for line in held if _is_seen(line, facts, high - low, sigma, score))
     emission = [line for line in held if line in EMISSION_LINES]
     evidence = () if kind == "global" else evidence_for(region.start, region.stop, facts, emission, excess=sigma > 0)
     if p is not None and p > LEVEL:
@@ -253,18 +253,19 @@ def _describe(
     )
 
 
-def _is_seen(line: SpectralLine, facts: SpectrumFacts, width: float, sigma: float) -> bool:
+def _is_seen(line: SpectralLine, facts: SpectrumFacts, width: float, sigma: float, score: float) -> bool:
     """Tell whether a range may be called after a line that it holds.
 
     After an emission line if there is more flux and the range is narrow; else if the spectrum itself differs there with
-    the sign of the range, or has a broad permitted line there.
+    the sign of the range or of what deviates most in it, or has a broad permitted line there.
     """
     if line not in EMISSION_LINES:
         return width <= _OF_A_LINE
     if sigma > 0 and width <= _OF_A_LINE:
         return True
     seen = facts.own_lines + (facts.broad_lines if sigma > 0 else ())
-    return any(one.line == line and one.sigma * np.sign(sigma) > _SEEN_LINE for one in seen)
+    signs = np.sign([sigma, score])
+    return any(one.line == line and bool((one.sigma * signs > _SEEN_LINE).any()) for one in seen)
 
 
 def _peak(attribution: Attribution, region: Region, strength: Strength | None, deviation: DeviantRange | None) -> int:
