@@ -234,7 +234,8 @@ class TestWhatItSays:
 
     def test_other_pixels_are_refused(self):
         one = compared(np.zeros(len(WAVE)))
-        short = replace(one, flux=one.flux[:3])
+        cut = {name: getattr(one, name)[:3] for name in ("wavelength", "flux", "ivar", "twin")}
+        short = replace(one, **cut)
         with pytest.raises(InputError, match=r"'comparison' has \(3,\), 'attribution' \(7781,\) pixels"):
             find_features(occluded(np.zeros(len(WAVE))), short)
 
