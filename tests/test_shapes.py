@@ -7,7 +7,7 @@ import types
 import numpy as np
 import pytest
 import shapes
-from networks import tiny_model
+from helpers.networks import tiny_model
 
 from imo_engine.attribution.record import combine
 from imo_engine.spectra.spectra import normalise

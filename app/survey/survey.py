@@ -261,13 +261,14 @@ def _below(spectra: Spectra, more: Spectra) -> Spectra:
         InputError: another wavelength grid.
     """
     pixels = ("flux", "ivar", "measured")
+    concatenate([spectra[:0], more[:0]])  # of one grid
 
     def without(part: Spectra) -> Spectra:
-        empty: Any = dict.fromkeys(pixels, np.empty((len(part), 0)))
-        return replace(part, **empty)
+        none: Any = {"wavelength": np.empty(0), **dict.fromkeys(pixels, np.empty((len(part), 0)))}
+        return replace(part, **none)
 
     stacked: Any = {name: RowStack(getattr(spectra, name), getattr(more, name)) for name in pixels}
-    return replace(concatenate([without(spectra), without(more)]), **stacked)
+    return replace(concatenate([without(spectra), without(more)]), wavelength=spectra.wavelength, **stacked)
 
 
 def _filled(column: Column, value: float, kind: type) -> NDArray[Any]:
