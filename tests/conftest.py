@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-import shapes
+from helpers import shapes
 
 shapes.install()  # before anything of the engine is imported
 

@@ -1,4 +1,4 @@
-"""That shapes are checked while the tests run (see shapes.py), and that a wrong one is found."""
+"""That shapes are checked while the tests run (see helpers/shapes.py), and that a wrong one is found."""
 
 import dataclasses
 import importlib
@@ -6,7 +6,7 @@ import types
 
 import numpy as np
 import pytest
-import shapes
+from helpers import shapes
 from helpers.networks import tiny_model
 
 from imo_engine.attribution.record import combine

@@ -108,7 +108,7 @@ class RangeQuestions(param.Parameterized):
             low, high = float(inside[0]), float(inside[-1])
         self._background.renew()
         self.question = replace(self.question, kind="asking", low=low, high=high, text="")
-        self._background.run(
+        self._background.run_newest(
             lambda: self._answer(target_id, low, high),
             lambda answer: self.param.update(question=Question("answered", low, high, answer=answer)),
             lambda words: self.param.update(question=Question("failed", low, high, _failure(words))),

@@ -5,6 +5,7 @@ A session is changed in one thread, the page's. Everything that takes time runs 
 """
 
 import logging
+import threading
 from collections.abc import Callable, Hashable
 from functools import partial
 from typing import TypeVar
@@ -13,7 +14,7 @@ from app.computing.events import Event, Request
 from app.computing.explainer import Explainer, Ticket
 from imo_engine.errors import ImoError
 
-__all__ = ["Background", "Claim", "Schedule", "Submit", "error_words"]
+__all__ = ["Background", "Claim", "Schedule", "Submit"]
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +49,9 @@ class Background:
         """
         self._submit, self._schedule = submit, schedule
         self._generation = 0
+        self._lock = threading.Lock()
+        self._newest: Callable[[], None] | None = None
+        self._queued = False
 
     def renew(self) -> None:
         """Drop the outcome of everything that is under way; what has not begun is not done."""
@@ -57,7 +61,7 @@ class Background:
         self,
         work: Callable[[], T],
         done: Callable[[T], object],
-        failed: Callable[[str], object] = lambda words: None,
+        failed: Callable[[str], object] | None = None,
         *,
         about: str,
         anyway: bool = False,
@@ -67,22 +71,58 @@ class Background:
         Args:
             work: What takes time.
             done: Called where the session may be changed.
-            failed: The same, with words.
+            failed: The same, with words; None: nobody is told, and the log has them.
             about: What is being done, for the log.
             anyway: Whether to do it even if nobody wants the outcome any more, because others profit from it.
         """
+        self._submit(self._job(work, done, failed, about, anyway=anyway))
+
+    def run_newest(
+        self, work: Callable[[], T], done: Callable[[T], object], failed: Callable[[str], object], *, about: str
+    ) -> None:
+        """As :meth:`run`, in place of what was asked for in this way and has not begun.
+
+        It keeps the place in the line of what it replaces: whoever asks often waits no longer than who asks once. What
+        is asked for while something is being done comes next, behind the work of others.
+        """
+        with self._lock:
+            self._newest = self._job(work, done, failed, about)
+            begin, self._queued = not self._queued, True
+        if begin:
+            self._submit(self._do_newest)
+
+    def _do_newest(self) -> None:
+        with self._lock:
+            job, self._newest = self._newest, None
+            self._queued = job is not None
+        if job is not None:
+            job()
+            self._submit(self._do_newest)
+
+    def _job(
+        self,
+        work: Callable[[], T],
+        done: Callable[[T], object],
+        failed: Callable[[str], object] | None,
+        about: str,
+        *,
+        anyway: bool = False,
+    ) -> Callable[[], None]:
         generation = self._generation
 
-        def elsewhere() -> None:
+        def job() -> None:
             if generation != self._generation and not anyway:
                 return
             try:
-                call = partial(done, work())
+                call: Callable[[], object] = partial(done, work())
             except Exception as error:
-                call = partial(failed, error_words(error, about))
+                words = _error_words(error, about, told=failed is not None)
+                if failed is None:
+                    return
+                call = partial(failed, words)
             self._hand_back(generation, call)
 
-        self._submit(elsewhere)
+        return job
 
     def hand_back(self, call: Callable[[], object]) -> None:
         """Call something where the session may be changed, unless :meth:`renew` is called before; from any thread."""
@@ -96,10 +136,11 @@ class Background:
         self._schedule(now)
 
 
-def error_words(error: Exception, about: str) -> str:
-    """Say what went wrong in ``about``, and put it into the log, with its traceback if nobody expected it."""
+def _error_words(error: Exception, about: str, *, told: bool) -> str:
+    """Say what went wrong in ``about``; the log has what nobody expected, and what nobody is told."""
     if isinstance(error, ImoError):
-        log.info("%s: %s", about, error)
+        if not told:
+            log.warning("%s: %s", about, error)
         return str(error)
     log.error("%s failed", about, exc_info=error)
     return f"unexpected {type(error).__name__}: {error}"

@@ -3,7 +3,7 @@
 Whatever takes time runs in another thread; what goes wrong is one line for the user.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
@@ -82,16 +82,7 @@ class CandidateIntake(param.Parameterized):
             return
         spectra, unknown = self._spectra, self.intake.unknown
         self._begin(Intake("scoring", "Scoring …"))
-        chosen = np.isin(spectra.target_id, list(unknown if target_ids is None else target_ids))
-        if redshift is not None and chosen.any():
-            try:
-                given = with_redshift(spectra[np.flatnonzero(chosen)], redshift)
-            except ImoError as error:
-                self._failed(str(error))
-                return
-            rest = spectra[np.flatnonzero(~chosen)]
-            spectra = given if not len(rest) else concatenate([given, rest])
-        self._score(spectra)
+        self._score(lambda: _completed(spectra, unknown if target_ids is None else target_ids, redshift))
 
     def cancel(self) -> None:
         """Give up what was begun."""
@@ -122,12 +113,16 @@ class CandidateIntake(param.Parameterized):
             self.intake = Intake("redshift", text, unknown)
         else:
             self.intake = Intake("scoring", "Scoring …")
-            self._score(spectra)
+            self._score(lambda: spectra)
 
-    def _score(self, spectra: Spectra) -> None:
-        survey = self._explainer.survey
-        score = partial(score_candidates, spectra, survey)
-        self._background.run(score, self._keep, self._failed, about="scoring new spectra")
+    def _score(self, spectra: Callable[[], Spectra]) -> None:
+        """Score what ``spectra`` returns, both in the other thread."""
+        self._background.run(
+            lambda: score_candidates(spectra(), self._explainer.survey),
+            self._keep,
+            self._failed,
+            about="scoring new spectra",
+        )
 
     def _keep(self, found: tuple[Candidate, ...]) -> None:
         try:
@@ -140,6 +135,15 @@ class CandidateIntake(param.Parameterized):
         self._spectra = None
         best = min(found, key=lambda one: (one.rank is None, one.log_prob if np.isfinite(one.log_prob) else np.inf))
         self.intake = replace(Intake("done"), text=_result(found, best))
+
+
+def _completed(spectra: Spectra, target_ids: Sequence[str], redshift: float | None) -> Spectra:
+    """Return spectra with a redshift for some of them, these first; None: as they are."""
+    chosen = np.isin(spectra.target_id, list(target_ids))
+    if redshift is None or not chosen.any():
+        return spectra
+    given, rest = with_redshift(spectra[np.flatnonzero(chosen)], redshift), spectra[np.flatnonzero(~chosen)]
+    return concatenate([given, rest]) if len(rest) else given
 
 
 def _names(files: Sequence[tuple[str, bytes]]) -> str:

@@ -38,6 +38,7 @@ class CauseGroups(param.Parameterized):
         self._background = Background(submit, schedule)
         self._lock = threading.Lock()
         self._looking = self._closed = False
+        self._looks = self._shown = 0
         self.known = 0
 
     def learned(self) -> None:
@@ -45,7 +46,6 @@ class CauseGroups(param.Parameterized):
         with self._lock:
             begin, self._looking = not self._looking and not self._closed, True
         if begin:
-            self._background.renew()  # the latest look stands, whichever ends last
             targets = frozenset(self._targets())
             self._background.run(lambda: self._look(targets), self._show, about="looking for groups")
 
@@ -62,12 +62,16 @@ class CauseGroups(param.Parameterized):
         self._closed = True
         self._background.renew()
 
-    def _look(self, targets: frozenset[str]) -> tuple[int, tuple[Group, ...]]:
-        """Return how many targets are explained, and their groups, in the other thread."""
+    def _look(self, targets: frozenset[str]) -> tuple[int, int, tuple[Group, ...]]:
+        """Return the number of this look, how many targets are explained, and their groups, in the other thread."""
         with self._lock:
             self._looking = False
+            self._looks += 1
+            look = self._looks
         known = {name: one for name, one in self._findings.all().items() if name in targets}
-        return len(known), find_groups(known)
+        return look, len(known), find_groups(known)
 
-    def _show(self, found: tuple[int, tuple[Group, ...]]) -> None:
-        self.known, self.groups = found
+    def _show(self, found: tuple[int, int, tuple[Group, ...]]) -> None:
+        look, known, groups = found
+        if look > self._shown:  # one that began earlier may end later
+            self._shown, self.known, self.groups = look, known, groups

@@ -7,6 +7,7 @@ other, until it is stopped or somebody asks for something else.
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from app.computing.computation import Inputs
 from app.computing.events import Settings
-from app.state.background import Background, Schedule, Submit, error_words
+from app.state.background import Background, Schedule, Submit
 from app.survey.survey import Survey
 
 if TYPE_CHECKING:
@@ -105,11 +106,8 @@ class LiveExplanation:
         self._survey, self._settings = survey, settings
         self._stages, self._answers = Background(submit, schedule), Background(submit, schedule)
         self._on_stage, self._on_answer, self._on_problem = on_stage, on_answer, on_problem
-        self._lock = threading.Lock()
         self._hybrids: Hybrids | None = None
-        self._waiting: Question | None = None
-        self._busy = False
-        self._changed = threading.Event()  # a sweep gives way
+        self._replaced = threading.Event()  # of the last question: a sweep gives way
 
     def show(self, target_id: str) -> None:
         """Put a target on the stage; what was asked about another one is forgotten."""
@@ -124,62 +122,43 @@ class LiveExplanation:
     def leave(self) -> None:
         """Nobody looks any more."""
         self._stages.renew()
-        with self._lock:
-            self._hybrids, self._waiting = None, None
-            self._changed.set()
+        self._answers.renew()
+        self.stop()
+        self._hybrids = None
 
     def _begin(self, hybrids: "Hybrids", stage: Stage) -> None:
-        with self._lock:
-            self._hybrids = hybrids
+        self._hybrids = hybrids
         self._on_stage(stage)
 
     def ask(self, starts: tuple[int, ...], window: int, baseline: int) -> None:
         """Ask for log p of hybrids, in place of whatever is not answered yet."""
-        with self._lock:
-            self._waiting = Question(tuple(starts), window, baseline)
-            self._changed.set()
-            if self._busy or self._hybrids is None:
-                return
-            self._busy = True
-        self._answers.run(self._answer_all, lambda _: None, about="explaining the method")
+        self.stop()
+        if self._hybrids is not None:
+            self._replaced = threading.Event()
+            question = Question(tuple(starts), window, baseline)
+            answer = partial(self._answer, self._hybrids, question, self._replaced)
+            self._answers.run_newest(answer, lambda _: None, self._on_problem, about="explaining the method")
 
     def stop(self) -> None:
         """End a sweep."""
-        with self._lock:
-            self._waiting = None
-            self._changed.set()
+        self._replaced.set()
 
-    def _answer_all(self) -> None:
-        """Answer the newest question until there is none, in the other thread."""
-        while True:
-            with self._lock:
-                question, self._waiting = self._waiting, None
-                hybrids = self._hybrids
-                if question is None or hybrids is None:
-                    self._busy = False
-                    return
-                self._changed.clear()
-            for first in range(0, len(question.starts), _AT_ONCE):
-                starts = question.starts[first : first + _AT_ONCE]
-                if not self._answered(hybrids, question, starts) or self._changed.wait(_FRAME):
-                    break
+    def _answer(self, hybrids: "Hybrids", question: Question, replaced: threading.Event) -> None:
+        """Hand the parts of an answer back, one after the other, in the other thread."""
 
-    def _answered(self, hybrids: "Hybrids", question: Question, starts: tuple[int, ...]) -> bool:
-        """Hand some places of a question back; return whether that went well."""
+        def tell(answer: Answer) -> None:
+            if hybrids is self._hybrids:
+                self._on_answer(answer)
 
-        def tell(call: Callable[[], None]) -> None:
-            self._answers.hand_back(lambda: call() if hybrids is self._hybrids else None)
-
-        try:
+        for first in range(0, len(question.starts), _AT_ONCE):
+            # what is asked for alone is answered, even if more is asked for meanwhile: else a drag would show nothing
+            if first and replaced.wait(_FRAME):
+                return
+            starts = question.starts[first : first + _AT_ONCE]
             found = hybrids.log_prob(question.baseline, starts, question.window)
-        except Exception as error:
-            words = error_words(error, "a hybrid spectrum")
-            tell(lambda: self._on_problem(words))
-            return False
-        pixels = tuple(int(hybrids.replaced(start, question.window).sum()) for start in starts)
-        answer = Answer(question, starts, tuple(found.tolist()), pixels, starts[-1] == question.starts[-1])
-        tell(lambda: self._on_answer(answer))
-        return True
+            pixels = tuple(int(hybrids.replaced(start, question.window).sum()) for start in starts)
+            last = first + _AT_ONCE >= len(question.starts)
+            self._answers.hand_back(partial(tell, Answer(question, starts, tuple(found.tolist()), pixels, last)))
 
 
 def _staged(survey: Survey, target_id: str, settings: Settings) -> "tuple[Hybrids, Stage]":

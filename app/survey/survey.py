@@ -261,14 +261,14 @@ def _below(spectra: Spectra, more: Spectra) -> Spectra:
         InputError: another wavelength grid.
     """
     pixels = ("flux", "ivar", "measured")
-    concatenate([spectra[:0], more[:0]])  # of one grid
+    grid = concatenate([spectra[:0], more[:1]]).wavelength  # refuses another one
 
     def without(part: Spectra) -> Spectra:
         none: Any = {"wavelength": np.empty(0), **dict.fromkeys(pixels, np.empty((len(part), 0)))}
         return replace(part, **none)
 
     stacked: Any = {name: RowStack(getattr(spectra, name), getattr(more, name)) for name in pixels}
-    return replace(concatenate([without(spectra), without(more)]), wavelength=spectra.wavelength, **stacked)
+    return replace(concatenate([without(spectra), without(more)]), wavelength=grid, **stacked)
 
 
 def _filled(column: Column, value: float, kind: type) -> NDArray[Any]:

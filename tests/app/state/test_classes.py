@@ -11,14 +11,6 @@ from imo_engine.errors import ImoError
 
 
 @pytest.fixture
-def table(tmp_path):
-    table = Table(tmp_path)
-    yield table
-    table.drain()
-    table.store.close()
-
-
-@pytest.fixture
 def desk(table):
     desk = ClassEditing(table.store, submit=table.work.append, schedule=table.work.append, edited=table.desk.reload)
     desk.read()

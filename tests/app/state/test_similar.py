@@ -133,6 +133,17 @@ class TestGroups:
             show()
         assert desk.known == len(everything().keys() & set(TARGETS)) > 0 and desk.groups
 
+    def test_are_shown_while_news_keeps_coming(self, findings):
+        work, scheduled = [], []
+        desk = CauseGroups(findings, lambda: TARGETS, submit=work.append, schedule=scheduled.append)
+        everything, findings.all = findings.all, lambda: (desk.learned(), everything())[1]
+        desk.learned()
+        for _ in range(3):  # each look is told of more before it ends
+            work.pop()()
+            assert len(work) == 1
+            scheduled.pop()()
+            assert desk.known and desk.groups
+
     def test_are_written_with_their_members(self, findings):
         groups = find_groups(findings.all())
         html = groups_html(groups, findings, 5, 300)

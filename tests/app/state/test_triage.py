@@ -29,14 +29,6 @@ from app.views.reasons.who import who_html
 from imo_engine.errors import InputError
 
 
-@pytest.fixture
-def table(tmp_path):
-    table = Table(tmp_path)
-    yield table
-    table.drain()
-    table.store.close()
-
-
 class TestOrder:
     def test_is_by_rank_and_moves_follow_it(self, table):
         order = table.triage.order
@@ -476,6 +468,17 @@ class TestCandidates:
         yield desk, explainer, shelf
         desk.close()
         explainer.close()
+
+    def test_what_nobody_expected_is_said(self, desk, monkeypatch):
+        desk, *_ = desk
+
+        def fail(*_):
+            raise RuntimeError("out of memory")
+
+        monkeypatch.setattr("app.state.candidates.with_redshift", fail)
+        desk.read([("new.csv", spectrum_file())])
+        desk.give_redshift(0.1)
+        assert desk.intake.kind == "failed" and "out of memory" in desk.intake.text
 
     def test_from_file_to_target(self, desk, tmp_path):
         desk, explainer, _ = desk

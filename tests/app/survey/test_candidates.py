@@ -598,8 +598,9 @@ class TestCandidates:
             assert getattr(both.spectra, name)[1:].dtype == own.dtype
 
     def test_on_other_wavelengths_cannot_be_added(self, survey):
-        with pytest.raises(InputError, match="wavelength"):
-            survey.with_candidates(replace(self.new(), wavelength=WAVELENGTH * 2), np.zeros(1), np.array([""]))
+        new = replace(self.new(), wavelength=WAVELENGTH * 2, source=np.array(["mine.fits"]))
+        with pytest.raises(InputError, match=r"mine\.fits.*wavelength"):
+            survey.with_candidates(new, np.zeros(1), np.array([""]))
 
 
 def test_in_the_demo_survey(shared_data):
