@@ -5,7 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from bokeh.events import DocumentReady, DoubleTap, MouseLeave, MouseMove, SelectionGeometry, Tap
-from bokeh.models import BoxSelectTool, BoxZoomTool, CustomJS
+from bokeh.models import BoxSelectTool, BoxZoomTool, CustomJS, Tool
 from bokeh.plotting import figure
 
 from app.browser.channel import Channel
@@ -68,8 +68,8 @@ class BrowserCode:
                 "secondView": stack.second.arguments(),
                 **stack.methods.arguments(),
                 **stack.significant.arguments(),
-                "zoomTools": [panel.select_one({"type": BoxZoomTool}) for panel in stack.every_panel],
-                "rangeTools": [panel.select_one({"type": BoxSelectTool}) for panel in stack.every_panel],
+                "zoomTools": _tools(stack, BoxZoomTool),
+                "rangeTools": _tools(stack, BoxSelectTool),
                 "labels": stack.line_labels,
                 "views": {v.name: {"label": v.label, "low": v.low, "high": v.high} for v in LINE_VIEWS},
                 "keyboard": [asdict(key) for key in keyboard],
@@ -131,3 +131,8 @@ class BrowserCode:
         for panel in stack.panels.values():
             panel.js_on_event(DoubleTap, full)
         stack.panels["combined"].js_on_event(Tap, CustomJS(code="window.imo?.explorer?.tapped(cb_obj.sx, cb_obj.sy)"))
+
+
+def _tools(stack: PlotStack, kind: type[Tool]) -> list[Tool]:
+    # select() would walk through every model of a panel
+    return [tool for panel in stack.every_panel for tool in panel.toolbar.tools if isinstance(tool, kind)]

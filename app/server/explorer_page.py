@@ -13,6 +13,7 @@ from app.browser.page_turns import PageTurns, in_turn
 from app.plots.canvas import PlotCanvas
 from app.plots.sources import PlotSources
 from app.plots.stack import PlotStack
+from app.server.ready_frames import set_frame
 from app.state.links import place_in
 from app.state.session import Session
 from app.state.workspace import Workspace
@@ -23,13 +24,14 @@ __all__ = ["explorer_page"]
 
 
 def explorer_page(workspace: Workspace) -> pn.viewable.Viewable:
-    """Return the page of a new session.
+    """Put the page of a new session into its document, and return what lies over it, which Panel adds.
 
     Raises:
         ImoError: the user's labels cannot be read.
     """
     document, arguments = pn.state.curdoc, pn.state.session_args
     assert document is not None  # a page is made for one
+    dark = arguments.get("theme", [b""])[0] == b"dark"
     document.theme = own_theme()
     survey, settings = workspace.survey, workspace.settings
     sources = PlotSources(survey.spectra.wavelength, settings.window_sizes, settings.n_baselines)
@@ -50,7 +52,7 @@ def explorer_page(workspace: Workspace) -> pn.viewable.Viewable:
         stack,
         browser.channel,
         lambda milliseconds, callback: document.add_timeout_callback(callback, milliseconds),
-        dark=arguments.get("theme", [b""])[0] == b"dark",
+        dark=dark,
     )
 
     def act(action: str) -> None:
@@ -73,7 +75,8 @@ def explorer_page(workspace: Workspace) -> pn.viewable.Viewable:
 
     pn.state.on_session_destroyed(close)
     pn.state.onload(partial(session.begin, place))
-    return view.page
+    set_frame(view.parts, dark=dark)
+    return view.over
 
 
 def _login() -> str:

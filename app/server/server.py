@@ -3,6 +3,7 @@
 import logging
 import socket
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import panel as pn
@@ -17,6 +18,7 @@ from app.labels import LabelStore
 from app.labels.records import check_name
 from app.server.bokeh_patches import send_together
 from app.server.explorer_page import explorer_page
+from app.server.ready_frames import ReadyFrames
 from app.server.routes import answer_only_routes
 from app.server.scores_page import scores_page
 from app.state.workspace import Workspace, default_labels, system_user
@@ -95,12 +97,14 @@ def serve(
             f"This opens the page to other machines; pages served as {', '.join(allow_origin)} may connect.", flush=True
         )
     try:
+        pages = {"/": lambda: explorer_page(workspace), "/evaluation": scores_page}
+        ready = ReadyFrames(f"http://{f'[{address}]' if ':' in address else address}:{port}", pages)
         server = pn.serve(
-            {"/": lambda: explorer_page(workspace), "/evaluation": scores_page},
+            ready.pages,
             extra_patterns=[(f"/{ALIVE}", _Alive, {"pages": workspace.pages})],
             address=address,
             port=port,
-            show=open_browser,  # once it listens
+            show=False,
             start=False,
             title="IMO Explorer",
             websocket_origin=[f"127.0.0.1:{port}", f"localhost:{port}", *allow_origin],
@@ -111,6 +115,7 @@ def serve(
         )
         answer_only_routes(server)
         server.start()
+        server.io_loop.add_callback(ready.prepare, then=partial(server.show, "/") if open_browser else None)
         server.io_loop.start()
     finally:
         workspace.close()

@@ -15,5 +15,6 @@ class Choices(param.Parameterized):
     methods = param.List(default=list(METHODS_AT_FIRST), item_type=str, doc="Names of those, from top to bottom.")
     explaining = param.Boolean(default=False, doc="Whether the page that explains the method is open.")
     details = param.Boolean(default=True, doc="Whether the column with reasons and labels is there.")
+    dark = param.Boolean(default=False, doc="Whether colours are for a dark room.")
     large_type = param.Boolean(default=False, doc="Letters for a projector.")
     truth = param.Boolean(default=False, doc="Whether to say what was injected into a simulated target.")

@@ -9,7 +9,9 @@ from bokeh.events import DocumentReady
 
 from app.browser.channel import Channel
 from app.state.session import Session
+from app.state.triage import Subset
 from app.views.dialogs.groups import GroupsDialog, SubsetMark
+from app.views.dialogs.on_demand import OnDemand
 from app.views.reasons.similar import SimilarPanel
 from app.views.spectrum.latent import LatentView
 
@@ -52,14 +54,14 @@ class Comparisons:
             submit=workspace.thinking.submit,
             schedule=schedule,
         )
-        self.groups = GroupsDialog(groups, triage, findings, schedule)
+        self.groups = OnDemand(lambda: GroupsDialog(groups, triage, findings, schedule))
         self.mark = SubsetMark(triage, self.latent.forget_lasso)
         self.similar = SimilarPanel(
             session.similar, lambda: session.survey, findings, labels.label_of, self._group_name, schedule
         )
         self._heard = {
-            "open": triage.select, "similar": session.similar.choose, "group": self.groups.show_numbered,
-            "group-of": self.groups.show_of, "subset-clear": self.mark.clear,
+            "open": triage.select, "similar": session.similar.choose, "group": self._show_group,
+            "group-of": self._show_group_of, "subset-clear": self.mark.clear,
         }  # fmt: skip
         groups.param.watch(lambda _: self.similar.update(), "groups")
         labels.param.watch(lambda _: self.similar.update(), "changed")
@@ -103,6 +105,19 @@ class Comparisons:
         if news:
             self._learned(news)
             self._session.learned()
+
+    def _show_group(self, number: str) -> None:
+        """Let the table show the group with a number, as text, and nothing else."""
+        group = self._session.groups.numbered(number)
+        if group is not None:
+            self._session.triage.within = Subset(group.name, frozenset(group.targets))
+            if self.groups.made is not None:
+                self.groups.made.close()
+
+    def _show_group_of(self, target_id: str) -> None:
+        group = self._session.groups.of(target_id)
+        if group is not None:
+            self._show_group(str(group.number))
 
     def _group_name(self, target_id: str) -> str:
         group = self._session.groups.of(target_id)

@@ -43,6 +43,8 @@ def header(
     toggles.append(_toggle(state, "details", "Details", style))
     badge = "color:#ffffff;border:1px solid #8fa6ba;border-radius:4px;padding:2px 8px;font-size:12px;white-space:nowrap"
     words = f'<span style="{badge}">Simulated data</span>' if simulated else ""
+    theme = '<button type="button" aria-label="Toggle theme" onclick="window.imo.explorer.theme()">◐</button>'
+    toggles.append(pn.pane.HTML(theme, margin=(0, 6), align="center"))
     return [pn.pane.HTML(words, margin=(0, 10), align="center"), pn.layout.HSpacer(), *buttons, *toggles]
 
 

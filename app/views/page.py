@@ -8,7 +8,6 @@ import panel as pn
 import panel_material_ui as pmui
 
 from app.browser.channel import Channel
-from app.html.theme import variables
 from app.plots.colours import DARK, LIGHT
 from app.plots.stack import PlotStack
 from app.state.session import Session
@@ -18,8 +17,9 @@ from app.views.dialogs.classes import ClassDialog
 from app.views.dialogs.compare import CompareDialog
 from app.views.dialogs.explain import ExplanationSheet
 from app.views.dialogs.files import FilesDialog
+from app.views.dialogs.on_demand import OnDemand
 from app.views.header import header
-from app.views.look import HEADER, LEFT, RIGHT, let_go, page_look
+from app.views.look import HEADER_ROW, LEFT, RIGHT
 from app.views.reasons.ask import AskPanel
 from app.views.reasons.label import LabelPanel
 from app.views.reasons.repair import RepairPanel
@@ -35,7 +35,6 @@ from app.views.table.table import RankedTable
 __all__ = ["ExplorerView"]
 
 _COLUMN: dict[str, Any] = {"sizing_mode": "stretch_both", "margin": 0}
-_HEIGHT = {"height": f"calc(100vh - {HEADER}px)"}
 
 After = Callable[[int, Callable[[], None]], object]
 """Runs a function after so many milliseconds, where the page may be changed."""
@@ -45,7 +44,8 @@ class ExplorerView:
     """All views of one session.
 
     Attributes:
-        page: To be served.
+        parts: What the page is made of, each laid out by itself, by the names of ``app.server.frame.PARTS``.
+        over: The dialogs.
         label: The label's form, which the browser's code starts.
         comparisons: Everything that compares targets.
     """
@@ -67,11 +67,12 @@ class ExplorerView:
         self._table = RankedTable(session.survey, triage, labels, session.workspace.reasons.brief)
         self._filters = TableFilters(session.survey, triage, labels)
         self.comparisons = Comparisons(session, self._table.explain, partial(after, 1500))
-        classes = ClassDialog(session.classes)
+        classes = OnDemand(lambda: ClassDialog(session.classes))
         self.label = LabelPanel(labels, classes.open, triage.select)
         self._explain = ExplanationSheet(session, channel)
-        add, compare = CandidateDialog(session.candidates), CompareDialog(labels, triage)
-        files = FilesDialog(session, lambda: self.page.dark_theme)
+        add = OnDemand(lambda: CandidateDialog(session.candidates))
+        compare = OnDemand(lambda: CompareDialog(labels, triage))
+        files = OnDemand(lambda: FilesDialog(session, lambda: choices.dark))
         actions = {
             "Add spectrum": add.open,
             "Files": files.open,
@@ -79,23 +80,20 @@ class ExplorerView:
             "How it works": self._explain.open,
             **self.comparisons.actions,
         }
-        self._right = self._reasons()
-        self._body = pmui.Row(self._targets(), self._plots(after), self._right, styles=_HEIGHT, **_COLUMN)
         truth = bool(session.workspace.truth)
-        self.page = pmui.Page(
-            title="IMO Explorer",
-            main=[self._body, add, files, compare, classes, self._explain, *self.comparisons.dialogs()],
-            header=header(choices, actions, simulated=session.workspace.survey.simulated, truth=truth),
-            raw_css=["html, body { overflow: hidden }"],
-            stylesheets=[variables()],
-            busy_indicator=None,
-            dark_theme=dark,
-            **page_look(),
-        )
-        let_go(self.page)
+        choices.dark = dark
+        channel.on("theme", self._on_theme)
+        head = header(choices, actions, simulated=session.workspace.survey.simulated, truth=truth)
+        self.over = pn.Column(add, files, compare, classes, self._explain, *self.comparisons.dialogs(), margin=0)
+        self.parts = {
+            "header": pn.Row(*head, **HEADER_ROW),
+            "targets": self._targets(),
+            "strip": self._strip(after),
+            "plots": self._plots(),
+            "reasons": self._reasons(),
+        }
         self._paint()
-        self.page.param.watch(self._on_look, "dark_theme")
-        choices.param.watch(self._on_look, "large_type")
+        choices.param.watch(self._on_look, ["dark", "large_type"])
         choices.param.watch(self._on_room, ["details", "compare"])
         # the spectrum comes first
         choices.param.watch(lambda event: session.schedule(partial(self._table.show, event.new)), "target_id")
@@ -106,10 +104,10 @@ class ExplorerView:
         self._explain.close()
         self.comparisons.close()
 
-    def _targets(self) -> pn.viewable.Viewable:
-        return pmui.Column(self._filters, self.comparisons.mark, self._table, styles=LEFT, **_COLUMN)
+    def _targets(self) -> pn.Column:
+        return pn.Column(self._filters, self.comparisons.mark, self._table, styles=LEFT, **_COLUMN)
 
-    def _plots(self, after: After) -> pn.viewable.Viewable:
+    def _strip(self, after: After) -> pn.Column:
         session, schedule = self._session, self._session.schedule
         strip = pn.Row(
             TargetStrip(session, session.choices, schedule),
@@ -117,17 +115,18 @@ class ExplorerView:
             sizing_mode="stretch_width",
             margin=0,
         )
-        return pmui.Column(
-            strip,
-            toolbar(session.workspace.settings.window_sizes),
-            methods_bar(),
+        bar = toolbar(session.workspace.settings.window_sizes)
+        return pn.Column(strip, bar, methods_bar(), sizing_mode="stretch_width", margin=0)
+
+    def _plots(self) -> pn.Column:
+        return pn.Column(
             pn.pane.Bokeh(self._stack.layout, sizing_mode="stretch_both", margin=0),
             self.comparisons.latent,
-            styles={"min-width": "0", "position": "relative"},
+            styles={"min-height": "0", "position": "relative"},
             **_COLUMN,
         )
 
-    def _reasons(self) -> pn.viewable.Viewable:
+    def _reasons(self) -> pn.Column:
         session, schedule = self._session, self._session.schedule
         why = pn.Column(
             WhyPanel(session.target, schedule),
@@ -137,20 +136,32 @@ class ExplorerView:
             **_COLUMN,
         )
         who = WhoPanel(session, session.choices, session.workspace.truth, schedule)
-        return pmui.Column(who, why, AskPanel(session.asking, schedule), self.label, styles=RIGHT, **_COLUMN)
+        return pn.Column(who, why, AskPanel(session.asking, schedule), self.label, styles=RIGHT, **_COLUMN)
 
     def _paint(self) -> None:
-        colours, large = DARK if self.page.dark_theme else LIGHT, self._session.choices.large_type
+        choices = self._session.choices
+        colours, large = DARK if choices.dark else LIGHT, choices.large_type
         for one in (self._stack, self._explain, self.comparisons.latent):
             one.paint(colours, large=large)
 
+    def _on_theme(self, dark: object) -> None:
+        self._session.choices.dark = bool(dark)
+        for part in (*self.parts.values(), self.over):
+            for one in part.select(pmui.base.MaterialComponent):
+                one.dark_theme = bool(dark)
+        pn.config.param.update(
+            theme="dark" if dark else "default"
+        )  # of this session: dialogs that are made later ask for it
+
     def _on_look(self, event: object) -> None:
-        self._body.styles = {**_HEIGHT, "--imo-type": "1.3" if self._session.choices.large_type else "1"}
+        size = {"--imo-type": "1.3" if self._session.choices.large_type else "1"}
+        for part in (*self.parts.values(), self.over):
+            part.styles = {**part.styles, **size}
         self._session.schedule(self._paint)
 
     def _on_room(self, *events: object) -> None:
         # two columns of plots need the width
-        self._right.visible = self._session.choices.details and not self._session.choices.compare
+        self.parts["reasons"].visible = self._session.choices.details and not self._session.choices.compare
 
     def _on_own(self) -> None:
         self._table.refresh(self._session.survey)

@@ -185,9 +185,13 @@ class Gate:
 
 @contextmanager
 def serving(
-    *arguments: object, threads: int | None = None, gate: Gate | None = None, without: tuple[str, ...] = ()
+    *arguments: object,
+    threads: int | None = None,
+    gate: Gate | None = None,
+    without: tuple[str, ...] = (),
+    root: Path = ROOT,
 ) -> Iterator[Server]:
-    """Run `imo serve`, as if modules ``without`` were not installed.
+    """Run `imo serve` of the checkout ``root``, as if modules ``without`` were not installed.
 
     One thread is quickest for a narrow model on a busy machine.
     """
@@ -197,7 +201,7 @@ def serving(
     command = [*program, "serve", "--port", "0", *map(str, arguments)]
     environment = os.environ | ({} if threads is None else {"OMP_NUM_THREADS": str(threads)})
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT, env=environment
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=root, env=environment
     )
     server = Server("", process)
     ready = threading.Event()

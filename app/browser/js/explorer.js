@@ -20,6 +20,7 @@ import {repaired, stopRepair} from "./repair.js"
 import {fitSecond, followSecond, frameSecond, second} from "./second.js"
 import {drawSignificant, fitSignificant} from "./significant.js"
 import {derive, smooth} from "./spectrum.js"
+import {theme} from "./theme.js"
 import {paintThinned} from "./thin.js"
 import {followRest, moved, startAnew, undoView, view, zoomTo} from "./view.js"
 
@@ -64,7 +65,7 @@ window.addEventListener("resize", onResize)
 imo.explorer = {
   view, zoomTo, undo: undoView, frame, smooth, layer, panel: fold, second, nudge, useRedshift, asking, brushed,
   hover, tapped, moved, repaired, stopRepair, keys, state, method: chooseMethod, methods: listMethods,
-  significance: drawSignificant, copy, placeMenu,
+  significance: drawSignificant, copy, placeMenu, theme,
   target() { empty(); gather(300); newTarget() },  // its spectrum follows
   spectrum: newSpectrum,
   data: computed,

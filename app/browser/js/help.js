@@ -1,5 +1,4 @@
 // The list of keys: a modal dialog of the browser's own, which keeps the focus and gives it back.
-import {find} from "./dom.js"
 import {keyboard} from "./models.js"
 
 const NAMES = {Escape: "Esc"}
@@ -38,13 +37,7 @@ export function help() {
   if (dialog?.open) { dialog.close(); return }
   if (!dialog) {
     dialog = buildHelp()
-    // the page's colours are variables of its theme's element
-    const themed = find(".mui-light, .mui-dark")
-    ;(themed && themed.getRootNode() === document && themed !== document.documentElement ? themed : document.body).append(dialog)
-  }
-  const style = getComputedStyle(find("[data-readout]") ?? document.body)
-  for (const name of ["text", "muted", "line", "surface", "background"]) {
-    dialog.style.setProperty(`--imo-${name}`, style.getPropertyValue(`--imo-${name}`))
+    document.body.append(dialog)
   }
   dialog.showModal()
 }

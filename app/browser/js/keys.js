@@ -13,6 +13,7 @@ import {repair} from "./repair.js"
 import {second} from "./second.js"
 import {significantOnly} from "./significant.js"
 import {smoothStep} from "./spectrum.js"
+import {theme} from "./theme.js"
 import {panBy, undoView, view, zoomBy} from "./view.js"
 
 const actions = {
@@ -41,7 +42,7 @@ const actions = {
   significant: () => significantOnly(!state.significant),
   menu: () => { const menu = find("[data-menu]"); if (menu) { menu.togglePopover(); menu.querySelector("input")?.focus() } },
   repair,
-  theme: () => find('[aria-label="Toggle theme"]')?.click(),
+  theme: () => theme(),
   help,
   leave: () => { forgetRange(); if (state.asking) asking(false) },
 }

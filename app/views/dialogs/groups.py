@@ -34,7 +34,9 @@ class GroupsDialog(pn.viewable.Viewer):
         super().__init__()
         self._desk, self._triage, self._findings, self._schedule = desk, triage, findings, schedule
         self.list = pn.pane.HTML("", sizing_mode="stretch_width", stylesheets=[_STYLE], margin=0)
-        close = pmui.Button(label="Close", size="small", variant="outlined", margin=(10, 0, 0, 0), on_click=self._close)
+        close = pmui.Button(
+            label="Close", size="small", variant="outlined", margin=(10, 0, 0, 0), on_click=lambda _: self.close()
+        )
         self.dialog = pmui.Dialog(
             self.list, close, title="Outliers with the same cause", title_variant="h6", close_on_click=True,
             width_option="md",
@@ -46,20 +48,8 @@ class GroupsDialog(pn.viewable.Viewer):
         self._schedule(self._write)
         self.dialog.open = True
 
-    def show_numbered(self, number: str) -> None:
-        """Let the table show the group with a number, as text, and nothing else."""
-        group = self._desk.numbered(number)
-        if group is not None:
-            self._triage.within = Subset(group.name, frozenset(group.targets))
-            self.dialog.open = False
-
-    def show_of(self, target_id: str) -> None:
-        """Let the table show the group of a target."""
-        group = self._desk.of(target_id)
-        if group is not None:
-            self.show_numbered(str(group.number))
-
-    def _close(self, event: object) -> None:
+    def close(self) -> None:
+        """Put the dialog away."""
         self.dialog.open = False
 
     def _update(self) -> None:

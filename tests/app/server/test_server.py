@@ -11,8 +11,8 @@ from unittest.mock import Mock
 import panel.io.server
 import psutil
 import pytest
-from bokeh.util.token import get_token_payload
-from helpers.browser import serving, write_desi_model
+from bokeh.util.token import get_session_id, get_token_payload
+from helpers.browser import PATIENCE, serving, write_desi_model
 from helpers.fits_files import write_sdss
 from helpers.routes import ROUTES
 from helpers.surveys import tiny_survey
@@ -21,6 +21,7 @@ from tornado.ioloop import IOLoop
 import app.server.server
 from app.commands.program import main
 from app.computing.explainer import Settings
+from app.server.frame import PARTS
 from imo_engine.errors import ImoError
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
@@ -219,7 +220,6 @@ class TestOptions:
         port = passed["port"]
         assert passed["address"] == "127.0.0.1"
         assert passed["websocket_origin"] == [f"127.0.0.1:{port}", f"localhost:{port}"]
-        assert not passed["show"]
         printed = capsys.readouterr().out
         assert f"Tiny, 4 spectra, at http://127.0.0.1:{port}/" in printed
         assert "other machines" not in printed
@@ -235,12 +235,38 @@ class TestOptions:
     def test_sessions_outlive_the_browser_s_attempts_to_come_back(self, serve):
         assert serve()["unused_session_lifetime_milliseconds"] > 63_000
 
-    def test_a_browser_opens_when_asked_for(self, serve):
-        assert serve(open_browser=True)["show"]
-
     def test_another_address_without_origin_is_refused(self, serve):
         with pytest.raises(ImoError, match="--allow-origin"):
             serve(address="0.0.0.0")
+
+
+def test_a_browser_opens_when_asked_for(arguments, tmp_path, monkeypatch):
+    browser, opened = tmp_path / "browser", tmp_path / "opened"
+    browser.write_text(f'#!/bin/sh\nprintf "%s" "$1" > {opened}.new && mv {opened}.new {opened}\n')
+    browser.chmod(0o755)
+    monkeypatch.setenv("BROWSER", f"{browser} %s")
+    with serving(*arguments, "--open") as server:
+        deadline = time.monotonic() + PATIENCE
+        while not opened.exists():
+            assert time.monotonic() < deadline, server.log
+            time.sleep(0.05)
+        assert opened.read_text().rstrip("/") == server.url.rstrip("/")
+
+
+class TestReadyFrames:
+    @pytest.mark.parametrize("theme", ["light", "dark"])
+    def test_each_request_begins_a_session_of_its_own(self, server, theme):
+        pages = [get(server, f"/?theme={theme}")[1] for _ in range(2)]
+        tokens = [re.search(r'"token":\s*"([^"]+)"', page)[1] for page in pages]
+        assert get_session_id(tokens[0]) != get_session_id(tokens[1])
+        for page in pages:
+            assert f'class="mui-{theme}"' in page
+            assert [re.search(rf'class="imo-{names[0]}"', page) is not None for _, names in PARTS] == [True] * 4
+
+    def test_are_not_given_to_who_asks_for_them(self, server):
+        page = get(server, **{"X-Imo-Frame": "guessed"})[1]
+        token = re.search(r'"token":\s*"([^"]+)"', page)[1]
+        assert "imo-header" in page and "guessed" in get_token_payload(token)["headers"].values()
 
 
 def test_an_interrupt_ends_it_quietly(arguments):
