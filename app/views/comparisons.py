@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-import panel as pn
 from bokeh.events import DocumentReady
 
 from app.browser.channel import Channel
@@ -64,6 +63,8 @@ class Comparisons:
         groups.param.watch(lambda _: self.similar.update(), "groups")
         labels.param.watch(lambda _: self.similar.update(), "changed")
         triage.param.watch(lambda _: self.latent.refresh(), "own")
+        self.latent.close.on_click(lambda _: session.choices.toggle_latent())
+        session.choices.param.watch(lambda event: self.latent.show(visible=event.new), "latent")
         session.choices.param.watch(lambda event: schedule(partial(self.latent.mark, event.new)), "target_id")
 
         self._learned, self._later = learned, later
@@ -74,7 +75,8 @@ class Comparisons:
     @property
     def actions(self) -> dict[str, Callable[[], None]]:
         """What buttons of the header do, by their label."""
-        return {"Groups": self.groups.open, "Latent space": self.latent.toggle}
+        choices = self._session.choices
+        return {"Groups": partial(choices.open_or_close, "groups"), "Latent space": choices.toggle_latent}
 
     def attach(self, document: Any, channel: Channel) -> None:  # noqa: ANN401 - bokeh.document.Document, a proxy
         """Hear what buttons say in the page's channel."""
@@ -108,6 +110,7 @@ class Comparisons:
         group = self._session.groups.of(target_id)
         return "" if group is None else group.name
 
-    def dialogs(self) -> list[pn.viewable.Viewer]:
-        """Return what stands over the page."""
-        return [self.groups]
+    @property
+    def dialogs(self) -> dict[str, GroupsDialog]:
+        """What stands over the page, by its name in ``app.state.choices``."""
+        return {"groups": self.groups}

@@ -18,6 +18,7 @@ from app.views.dialogs.classes import ClassDialog
 from app.views.dialogs.compare import CompareDialog
 from app.views.dialogs.explain import ExplanationSheet
 from app.views.dialogs.files import FilesDialog
+from app.views.dialogs.one_at_a_time import Dialog, keep_in_step
 from app.views.header import header
 from app.views.look import HEADER, LEFT, RIGHT, let_go, page_look
 from app.views.reasons.ask import AskPanel
@@ -68,23 +69,26 @@ class ExplorerView:
         self._filters = TableFilters(session.survey, triage, labels)
         self.comparisons = Comparisons(session, self._table.explain, partial(after, 1500))
         classes = ClassDialog(session.classes)
-        self.label = LabelPanel(labels, classes.open, triage.select)
+        self.label = LabelPanel(labels, partial(choices.open_or_close, "classes"), triage.select)
         self._explain = ExplanationSheet(session, channel)
         add, compare = CandidateDialog(session.candidates), CompareDialog(labels, triage)
         files = FilesDialog(session, lambda: self.page.dark_theme)
-        actions = {
-            "Add spectrum": add.open,
-            "Files": files.open,
-            "Disagreements": compare.open,
-            "How it works": self._explain.open,
+        actions: dict[str, Callable[[], None]] = {
+            "Add spectrum": partial(choices.open_or_close, "add"),
+            "Files": partial(choices.open_or_close, "files"),
+            "Disagreements": partial(choices.open_or_close, "disagreements"),
+            "How it works": partial(choices.open_or_close, "method"),
             **self.comparisons.actions,
         }
+        dialogs: dict[str, Dialog] = {"add": add, "files": files, "disagreements": compare, "classes": classes}
+        for name, dialog in (dialogs | self.comparisons.dialogs).items():
+            keep_in_step(choices, name, dialog)
         self._right = self._reasons()
         self._body = pmui.Row(self._targets(), self._plots(after), self._right, styles=_HEIGHT, **_COLUMN)
         truth = bool(session.workspace.truth)
         self.page = pmui.Page(
             title="IMO Explorer",
-            main=[self._body, add, files, compare, classes, self._explain, *self.comparisons.dialogs()],
+            main=[self._body, *dialogs.values(), *self.comparisons.dialogs.values(), self._explain],
             header=header(choices, actions, simulated=session.workspace.survey.simulated, truth=truth),
             raw_css=["html, body { overflow: hidden }"],
             stylesheets=[variables()],

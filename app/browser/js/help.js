@@ -1,5 +1,6 @@
 // The list of keys: a modal dialog of the browser's own, which keeps the focus and gives it back.
 import {find} from "./dom.js"
+import {forward} from "./forward.js"
 import {keyboard} from "./models.js"
 
 const NAMES = {Escape: "Esc"}
@@ -46,6 +47,7 @@ export function help() {
   for (const name of ["text", "muted", "line", "surface", "background"]) {
     dialog.style.setProperty(`--imo-${name}`, style.getPropertyValue(`--imo-${name}`))
   }
+  if (find("[data-hybrid]")?.checkVisibility()) forward("method")  // closes it: one dialog at a time
   dialog.showModal()
 }
 

@@ -9,6 +9,7 @@ import panel_material_ui as pmui
 from app.state.candidates import CandidateIntake, Intake
 from app.survey.candidates import REDSHIFTS
 from app.survey.uploads import UploadLimits
+from app.views.dialogs.one_at_a_time import Sheet
 
 __all__ = ["BoundedFileInput", "CandidateDialog"]
 
@@ -65,7 +66,7 @@ class CandidateDialog(pn.viewable.Viewer):
         )
         self.missing = pn.Row(self.redshift, self.give, self.skip, visible=False, margin=0)
         close = pmui.Button(label="Close", size="small", variant="outlined", margin=(10, 0, 0, 0), on_click=self._close)
-        self.dialog = pmui.Dialog(
+        self.dialog = Sheet(
             pn.Column(self.about, self.files, self.state, self.missing, close, sizing_mode="stretch_width", margin=0),
             title="Add your own spectrum",
             title_variant="h6",

@@ -14,6 +14,7 @@ from app.state.session import Session
 from app.survey.uploads import UploadLimits
 from app.views.dialogs.candidate import BoundedFileInput
 from app.views.dialogs.object_files import ObjectDownloads
+from app.views.dialogs.one_at_a_time import Sheet
 from app.views.downloads import Downloads
 from imo_engine.errors import ImoError
 
@@ -42,7 +43,7 @@ class FilesDialog(pn.viewable.Viewer):
         )
         self.words = pn.pane.HTML("", sizing_mode="stretch_width", stylesheets=[_STYLE], margin=0)
         close = pmui.Button(label="Close", size="small", variant="outlined", margin=(10, 0, 0, 0), on_click=self._close)
-        self.dialog = pmui.Dialog(
+        self.dialog = Sheet(
             pn.Column(
                 _heading("Labels", "All of yours, in the columns of DESI's visual inspections."),
                 self.labels,
@@ -97,7 +98,7 @@ class FilesDialog(pn.viewable.Viewer):
         self.upload.clear()
         try:
             lines = exchange.read_csv(bytes(content), name=str(name)[-80:], scanner=self._desk.scanner)
-            done = self._desk.store.import_labels(lines, client_id=uuid4().hex)
+            done = self._desk.store.import_labels(lines, client_id=f"{self._desk.tab}.{uuid4().hex}")
         except ImoError as error:
             self.words.object = f'<p class="failed" role="alert" data-import="failed">{escape(str(error))}</p>'
             return

@@ -12,6 +12,7 @@ from app.findings.findings import Findings
 from app.findings.groups import Group
 from app.state.groups import CauseGroups
 from app.state.triage import Subset, Triage
+from app.views.dialogs.one_at_a_time import Sheet
 from imo_engine.reasons.profiles import BIN_EDGES
 from imo_engine.spectra.ranges import range_words
 
@@ -35,7 +36,7 @@ class GroupsDialog(pn.viewable.Viewer):
         self._desk, self._triage, self._findings, self._schedule = desk, triage, findings, schedule
         self.list = pn.pane.HTML("", sizing_mode="stretch_width", stylesheets=[_STYLE], margin=0)
         close = pmui.Button(label="Close", size="small", variant="outlined", margin=(10, 0, 0, 0), on_click=self._close)
-        self.dialog = pmui.Dialog(
+        self.dialog = Sheet(
             self.list, close, title="Outliers with the same cause", title_variant="h6", close_on_click=True,
             width_option="md",
         )  # fmt: skip
