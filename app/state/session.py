@@ -135,6 +135,7 @@ class Session:
 
     def close(self) -> None:
         """Let go of everything: nothing more is computed or handed back for this session."""
+        self.labels.close()
         self.methods.close()
         self.repair.close()
         self.target.close()

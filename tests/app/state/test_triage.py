@@ -21,9 +21,10 @@ from app.labels import Label, LabelStore
 from app.labels.database import Database
 from app.labels.said import Answer, Said, said_in
 from app.state.candidates import CandidateIntake
+from app.state.choices import Choices
 from app.state.labels import UserLabels
 from app.state.links import Place, place_in, sky_links
-from app.state.triage import ALL, STARRED, UNLABELLED, YOURS, coordinates_in, separation
+from app.state.triage import ALL, STARRED, UNLABELLED, YOURS, Triage, coordinates_in, separation
 from app.views.dialogs.compare import comparison_html
 from app.views.reasons.who import who_html
 from imo_engine.errors import InputError
@@ -188,13 +189,13 @@ class TestSaving:
         table.key("next", "quality-3", "quality-4", "undo")
         table.drain()
         assert table.desk.record.label == Label(quality=3)
-        assert "took back" in table.desk.state.text
+        assert table.desk.state.text == f"Undid: quality of {table.state.target_id} back to 3"
         table.key("redo")
         table.drain()
         assert table.desk.record.label == Label(quality=4)
         table.key("redo")
         table.drain()
-        assert table.desk.state.text == "nothing to redo"
+        assert table.desk.state.text.startswith("nothing to redo")
 
     def test_a_comment_that_is_too_long_is_refused_in_words(self, table):
         table.key("next")
@@ -268,15 +269,19 @@ class TestSaving:
     def test_a_new_session_takes_up_what_was_said_in_the_one_before(self, table, tmp_path):
         """The first of three changes was saved and its answer lost; all were made with version 0 in sight."""
         target = table.triage.order[0]
-        said = [Said("a", "save", target, {"quality": 3}), Said("b", "save", target, {"star": True}), Said("c", "undo")]
+        said = [
+            Said("tab.a", "save", target, {"quality": 3}),
+            Said("tab.b", "save", target, {"star": True}),
+            Said("tab.c", "undo"),
+        ]
         table.desk.say(said[0])
         table.drain()
         again = Table(tmp_path)
-        for one in (*said, Said("d", "save", target, {"comment": "after it"})):
+        for one in (*said, Said("tab.d", "save", target, {"comment": "after it"})):
             again.desk.say(one)
         again.drain()
         assert again.kept() == {target: Label(quality=3, comment="after it")}
-        assert [one.client_id for one in again.desk.answers] == ["a", "b", "c", "d"]
+        assert [one.client_id for one in again.desk.answers] == ["tab.a", "tab.b", "tab.c", "tab.d"]
         assert [one.kind for one in again.store.history(target, "ann")] == ["save", "save", "undo", "save"]
         again.store.close()
 
@@ -310,7 +315,6 @@ class TestSaving:
             {"fields": {"star": 1}},
             {"base": "0"},
             {"target": None},
-            {"since": "yesterday"},
             {"id": ""},
         ],
     )
@@ -321,7 +325,6 @@ class TestSaving:
             "target": "1",
             "fields": {"quality": 3},
             "base": 0,
-            "since": "",
             "settles": False,
         }
         assert said_in(json.dumps([one])) == [Said("a", "save", "1", {"quality": 3})]
@@ -338,6 +341,61 @@ class TestSaving:
         table.key("quality-3")
         table.drain()
         assert table.kept() == {target: Label(quality=3)}
+
+    def test_a_second_tab_of_the_user_follows_at_once_and_one_of_another_user_does_not(self, table):
+        target = table.triage.order[0]
+        tabs = [
+            UserLabels(table.store, user, submit=table.work.append, schedule=table.work.append)
+            for user in ("ann", "bob")
+        ]
+        counts = [Triage(Choices(), table.survey, one.label_of) for one in tabs]
+        for one in tabs:
+            one.open(target)
+        table.key("next", "quality-2")
+        table.drain()
+        assert [one.record.label for one in tabs] == [Label(quality=2), Label()]
+        assert [one.labelled()[0] for one in counts] == [1, 0]
+        tabs[0].close()
+        table.key("quality-3")
+        table.drain()
+        assert tabs[0].record.label == Label(quality=2)
+
+    def test_a_second_tab_that_has_something_to_say_is_not_overwritten(self, table):
+        target = table.triage.order[0]
+        other = UserLabels(table.store, "ann", submit=lambda work: None, schedule=table.work.append)
+        other.open(target)
+        other.say(Said("other.1", "save", target, {"quality": 0}))
+        table.key("next", "quality-2")
+        table.drain()
+        assert other.label_of(target) == Label(quality=0)
+
+    def test_undo_takes_back_what_was_said_in_its_own_tab(self, table):
+        first, second = table.triage.order[:2]
+        table.key("next", "quality-2")
+        for k, (target, fields) in enumerate([(first, {"star": True}), (second, {"quality": 4})]):
+            table.desk.say(Said(f"other.{k}", "save", target, fields, table.store.get(target, "ann").version + 1 - k))
+            table.drain()
+        table.key("undo")
+        table.drain()
+        assert table.desk.state.text == f"Undid: quality of {first} back to none"
+        assert table.kept() == {first: Label(star=True), second: Label(quality=4)}
+        table.key("undo")
+        table.drain()
+        assert table.desk.state.text.startswith("nothing to undo")
+        table.key("redo")
+        table.drain()
+        assert table.kept()[first] == Label(quality=2, star=True)
+
+    def test_undo_passes_over_what_was_said_over_elsewhere(self, table):
+        table.key("next", "star", "quality-2")
+        table.drain()
+        target = table.state.target_id
+        table.desk.say(Said("other.1", "save", target, {"quality": 0}, 2))
+        table.drain()
+        table.key("undo")
+        table.drain()
+        assert table.desk.state.text == f"Undid: star of {target} back to off"
+        assert table.kept() == {target: Label(quality=0)}
 
     def test_unknown_keys_do_nothing(self, table):
         table.key("nonsense", "comment")
