@@ -11,6 +11,7 @@ from app.browser.channel import Channel
 from app.html.theme import variables
 from app.plots.colours import DARK, LIGHT
 from app.plots.stack import PlotStack
+from app.state.candidates import Intake
 from app.state.session import Session
 from app.views.comparisons import Comparisons
 from app.views.dialogs.candidate import CandidateDialog
@@ -81,16 +82,20 @@ class ExplorerView:
             **self.comparisons.actions,
         }
         dialogs: dict[str, Dialog] = {"add": add, "files": files, "disagreements": compare, "classes": classes}
+        session.candidates.param.watch(lambda event: self._on_intake(event.new), "intake")
         for name, dialog in (dialogs | self.comparisons.dialogs).items():
             keep_in_step(choices, name, dialog)
         self._right = self._reasons()
         self._body = pmui.Row(self._targets(), self._plots(after), self._right, styles=_HEIGHT, **_COLUMN)
         truth = bool(session.workspace.truth)
+        self._header = header(choices, actions, simulated=session.workspace.survey.simulated, truth=truth)
         self.page = pmui.Page(
             title="IMO Explorer",
             main=[self._body, *dialogs.values(), *self.comparisons.dialogs.values(), self._explain],
-            header=header(choices, actions, simulated=session.workspace.survey.simulated, truth=truth),
-            raw_css=["html, body { overflow: hidden }"],
+            header=self._header,
+            raw_css=[
+                f"html {{ background: {(DARK if dark else LIGHT).background} }} html, body {{ overflow: hidden }}"
+            ],
             stylesheets=[variables()],
             busy_indicator=None,
             dark_theme=dark,
@@ -155,6 +160,12 @@ class ExplorerView:
     def _on_room(self, *events: object) -> None:
         # two columns of plots need the width
         self._right.visible = self._session.choices.details and not self._session.choices.compare
+
+    def _on_intake(self, intake: Intake) -> None:
+        busy = {"reading": "Reading …", "scoring": "Scoring …"}
+        for button in self._header:
+            if isinstance(button, pmui.Button) and button.label in ("Add spectrum", *busy.values()):
+                button.label = busy.get(intake.kind, "Add spectrum")
 
     def _on_own(self) -> None:
         self._table.refresh(self._session.survey)
