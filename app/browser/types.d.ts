@@ -158,6 +158,12 @@ interface AddressModels {
   wavelength: Range
 }
 
+interface LookModels {
+  look: Source<{word: string[]}>
+  names: {look: string, owner: string}
+  owner: string
+}
+
 interface ChannelModels {
   told: Source
 }
@@ -169,6 +175,7 @@ interface Imo {
   hybrid?: any
   connection?: any
   address?: any
+  look?: any
   /** Of each of Bokeh's functions that is replaced: true, or why it was not; see js/patches.js. */
   patches?: Record<string, true | string>
   /** Tells Python, and returns the number of the message; see js/channel.js. */

@@ -5,18 +5,16 @@ from collections.abc import Hashable, Sequence
 
 from app.computing.explainer import Explainer
 from app.survey.candidates import Candidate, add_candidates
+from app.survey.kept_candidates import PER_OWNER
 from imo_engine.errors import InputError
 
 __all__ = ["Shelf"]
 
 
-_PER_SESSION = 200
-
-
 class Shelf:
     """Candidates of all sessions of a process, which its explainer has to know. Safe to use from any thread.
 
-    A session's candidates go when it ends: nothing that somebody uploaded stays.
+    A session's candidates leave the process's memory when it ends; see :mod:`app.survey.kept_candidates`.
     """
 
     def __init__(self, explainer: Explainer) -> None:
@@ -34,8 +32,8 @@ class Shelf:
         with self._lock:
             had = self._owned.get(owner, ())
             new = tuple(one for one in candidates if one.target_id not in {other.target_id for other in had})
-            if len(had) + len(new) > _PER_SESSION:
-                raise InputError(f"{len(had) + len(new)} spectra; {_PER_SESSION} can be kept beside a survey at a time")
+            if len(had) + len(new) > PER_OWNER:
+                raise InputError(f"{len(had) + len(new)} spectra; {PER_OWNER} can be kept beside a survey at a time")
             self._owned[owner] = had + new
             self._rebuild()
 

@@ -35,7 +35,7 @@ def explanation_html(window_sizes: Sequence[int]) -> str:
     return (
         '<section class="explain" data-hybrid aria-label="How inverse occlusion works"><header>'
         "<h2>How inverse occlusion finds what is odd</h2>"
-        '<button type="button" onclick="window.imo.explorer.keys.run(\'explain-method\')" title="Esc">Close</button>'
+        '<button type="button" onclick="window.imo.explorer.keys.run(\'method\')" title="Esc">Close</button>'
         "</header>"
         + "".join(f"<p>{words}</p>" for words in _WORDS)
         + '<p class="words" role="status" data-fact="words"></p><div class="live">'

@@ -1,13 +1,26 @@
 """The history of labels: read the newest version, add a version, find what to undo. Inside one transaction each."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import replace
+from collections.abc import Collection
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, exists, func, insert, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    FromClause,
+    Row,
+    Select,
+    exists,
+    false,
+    func,
+    insert,
+    or_,
+    select,
+    true,
+)
 
-from app.labels.records import Label, LabelChange, LabelConflict, LabelRecord
+from app.labels.records import Label, LabelChange, LabelRecord
 from app.labels.schema import change_table as change
 from app.labels.schema import class_table
 from imo_engine.errors import InputError
@@ -84,33 +97,29 @@ def add_version(
     return replace(before, label=label, version=before.version + 1, saved_at=now)
 
 
-Seen = Callable[[LabelChange], bool]
+Tabs = Collection[str] | None
 
 
-def undo(connection: Connection, scanner: str, client_id: str, seen: Seen) -> list[LabelRecord]:
+def undo(connection: Connection, scanner: str, client_id: str, tabs: Tabs) -> list[LabelRecord]:
     """Take back the last request of ``scanner`` that is in effect; an import counts as one request.
 
-    Raises:
-        InputError: it has not been ``seen``.
+    Only requests from these ``tabs``, see :meth:`app.labels.LabelStore.undo`.
     """
     later, again = change.alias(), change.alias()
     redone = exists().where(again.c.undoes == later.c.id)
     undone = exists().where(later.c.undoes == change.c.id, ~redone)
-    in_effect = change.c.scanner == scanner, change.c.undoes.is_(None), ~undone
-    request = _last_request(connection, in_effect)
-    rows = _seen_rows(connection, seen, change.c.client_id == request, *in_effect)
-    return [_revert(connection, row, "undo", client_id) for row in rows]
+    in_effect = change.c.scanner == scanner, change.c.undoes.is_(None), ~undone, _said_in(change, tabs)
+    return _step(connection, in_effect, "undo", client_id)
 
 
-def redo(connection: Connection, scanner: str, client_id: str, seen: Seen) -> list[LabelRecord]:
+def redo(connection: Connection, scanner: str, client_id: str, tabs: Tabs) -> list[LabelRecord]:
     """Repeat what the last undo took back, unless something was saved since; otherwise as :func:`undo`."""
     again, since = change.alias(), change.alias()
     redone = exists().where(again.c.undoes == change.c.id)
-    superseded = exists().where(since.c.scanner == scanner, since.c.undoes.is_(None), since.c.id > change.c.id)
-    in_effect = change.c.scanner == scanner, change.c.kind == "undo", ~redone, ~superseded
-    request = _last_request(connection, in_effect)
-    rows = _seen_rows(connection, seen, change.c.client_id == request, *in_effect)
-    return [_revert(connection, row, "redo", client_id) for row in rows]
+    later = since.c.scanner == scanner, since.c.undoes.is_(None), since.c.id > change.c.id, _said_in(since, tabs)
+    superseded = exists().where(*later)
+    in_effect = change.c.scanner == scanner, change.c.kind == "undo", ~redone, ~superseded, _said_in(change, tabs)
+    return _step(connection, in_effect, "redo", client_id)
 
 
 def rows_of(connection: Connection, *conditions: Any) -> list[Row[Any]]:  # noqa: ANN401 - SQL expressions
@@ -118,12 +127,25 @@ def rows_of(connection: Connection, *conditions: Any) -> list[Row[Any]]:  # noqa
     return list(connection.execute(_rows().where(*conditions).order_by(change.c.id)))
 
 
-def _seen_rows(connection: Connection, seen: Seen, *conditions: Any) -> list[Row[Any]]:  # noqa: ANN401
-    rows = rows_of(connection, *conditions)
-    for row in rows:
-        if not seen(LabelChange(_record(row), row.kind, row.client_id)):
-            raise InputError(f"the last change was made elsewhere meanwhile, of target {row.target_id}")
-    return rows
+def _said_in(changes: FromClause, tabs: Tabs) -> ColumnElement[bool]:
+    if tabs is None:
+        return true()
+    return or_(false(), *(changes.c.client_id.startswith(f"{tab}.", autoescape=True) for tab in tabs))
+
+
+def _step(
+    connection: Connection, conditions: tuple[ColumnElement[bool], ...], kind: str, client_id: str
+) -> list[LabelRecord]:
+    """Revert the newest request of which all still holds; none: there is none."""
+    newest_first = select(change.c.client_id).where(*conditions).group_by(change.c.client_id)
+    for request in connection.execute(newest_first.order_by(func.max(change.c.id).desc())).scalars().all():
+        steps = [_reverted(connection, row) for row in rows_of(connection, change.c.client_id == request, *conditions)]
+        if None not in steps:
+            return [
+                add_version(connection, now, label, kind=kind, client_id=client_id, undoes=number)
+                for now, label, number in filter(None, steps)
+            ]
+    return []
 
 
 def _rows() -> Select[Any]:
@@ -131,25 +153,20 @@ def _rows() -> Select[Any]:
     return select(change, class_table.c.name.label("class_name")).join_from(change, class_table, isouter=True)
 
 
-def _last_request(connection: Connection, conditions: Iterable[Any]) -> str | None:
-    """Return the request that made the newest of these changes."""
-    newest_first = select(change.c.client_id).where(*conditions).order_by(change.c.id.desc()).limit(1)
-    return connection.execute(newest_first).scalar()
-
-
-def _revert(connection: Connection, row: Row[Any], kind: str, client_id: str) -> LabelRecord:
-    """Bring back the version before ``row``."""
-    now = current(connection, row.scanner, row.target_id)
-    if now.label != _record(row).label:  # cannot be: what came later was taken back first
-        raise LabelConflict(now, row.version)
+def _reverted(connection: Connection, row: Row[Any]) -> tuple[LabelRecord, Label, int] | None:
+    """Return a label, what it would be without ``row``, and the number of that; None: it was said over since."""
+    now, said = current(connection, row.scanner, row.target_id), _record(row).label
     wanted = (
         change.c.scanner == row.scanner,
         change.c.target_id == row.target_id,
         change.c.version == row.version - 1,
     )
     before = connection.execute(_rows().where(*wanted)).first()
-    label = Label() if before is None else _record(before).label
-    return add_version(connection, now, label, kind=kind, client_id=client_id, undoes=row.id)
+    old = Label() if before is None else _record(before).label
+    changed = [one.name for one in fields(Label) if getattr(old, one.name) != getattr(said, one.name)]
+    if any(getattr(now.label, name) != getattr(said, name) for name in changed):
+        return None
+    return now, replace(now.label, **{name: getattr(old, name) for name in changed}), row.id
 
 
 def _record(row: Row[Any]) -> LabelRecord:

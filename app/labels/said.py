@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any, Literal, get_args
 
 from app.labels import LabelRecord
@@ -50,12 +49,12 @@ class Said:
     """One change of a label.
 
     Attributes:
-        client_id: A new one for each change; the same one again is the same change.
-        kind: save; undo or redo, of whichever target was last; theirs: give up what is in conflict.
+        client_id: A new one for each change, behind the tab that it was said in and a point; the same one again is the
+            same change.
+        kind: save; undo or redo, of whatever was said last in its tab; theirs: give up what is in conflict.
         target_id: Whose label.
         fields: Of the label, those that change.
         base: Version of the label in sight, 0 if there was none.
-        since: When the newest change that was known was made; undo takes back no newer one.
         settles: Whether this replaces all that is in conflict with version ``base``.
     """
 
@@ -64,8 +63,16 @@ class Said:
     target_id: str = ""
     fields: Mapping[str, Any] = field(default_factory=dict)
     base: int = 0
-    since: datetime | None = None
     settles: bool = False
+
+    @property
+    def tab(self) -> str:
+        """Where it was said.
+
+        >>> Said("f00d.1", "undo").tab
+        'f00d'
+        """
+        return self.client_id.partition(".")[0]
 
 
 @dataclass(frozen=True)
@@ -98,6 +105,5 @@ def _said(one: Mapping[str, Any]) -> Said:
     wrong = [name for name, value in fields.items() if type(value) not in _FIELDS.get(name, ())]
     if wrong or one["kind"] not in _KINDS or type(base) is not int or not isinstance(one["target"], str):
         raise ValueError(f"{', '.join(wrong) or 'kind, base or target'} is not as expected")
-    since = datetime.fromisoformat(one["since"]) if one["since"] else None
     client_id = check_name("id", one["id"])
-    return Said(client_id, one["kind"], one["target"], fields, base, since, one["settles"] is True)
+    return Said(client_id, one["kind"], one["target"], fields, base, one["settles"] is True)

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from sqlalchemy import Connection, select
 from app.labels import changes
 from app.labels.classes import ClassList, ensure_class
 from app.labels.database import Database
+from app.labels.news import LabelNews
 from app.labels.records import (
     Disagreement,
     ImportSummary,
@@ -38,6 +38,7 @@ class LabelStore:
 
     Attributes:
         classes: The list of classes to choose from.
+        news: Told by who saves, so that others of this process follow.
     """
 
     def __init__(self, url_or_path: str | Path) -> None:
@@ -49,6 +50,7 @@ class LabelStore:
         """
         self._database = Database(url_or_path)
         self.classes = ClassList(self._database)
+        self.news = LabelNews()
 
     @property
     def name(self) -> str:
@@ -127,30 +129,27 @@ class LabelStore:
 
         return self._database.write(work, refusal=f"the label of target {target_id} was not saved")
 
-    def undo(
-        self, scanner: str, *, client_id: str, since: datetime | None = None, own: Collection[str] = ()
-    ) -> tuple[LabelRecord, ...]:
+    def undo(self, scanner: str, *, client_id: str, tabs: Collection[str] | None = None) -> tuple[LabelRecord, ...]:
         """Take back the last change of ``scanner``, then the one before it, and so on; an import is one change.
+
+        What was said over elsewhere since does not hold any more, and is passed over.
 
         Args:
             scanner: Whose change.
             client_id: As in :meth:`save`.
-            since: When the newest change that ``scanner`` knew of was made; a newer one is not taken back unseen.
-            own: Client ids of newer changes that are known nevertheless.
+            tabs: Only changes whose ``client_id`` begins with one of these and a point; None: all.
 
         Returns the labels as they are now; none if there is nothing to undo.
 
         Raises:
-            InputError: a ``client_id`` that was used for something else, or the last change is a newer one.
+            InputError: a ``client_id`` that was used for something else.
             LabelStoreError: the disk or the database refuses; nothing was changed.
         """
-        return self._step("undo", scanner, client_id, since, own)
+        return self._step("undo", scanner, client_id, tabs)
 
-    def redo(
-        self, scanner: str, *, client_id: str, since: datetime | None = None, own: Collection[str] = ()
-    ) -> tuple[LabelRecord, ...]:
+    def redo(self, scanner: str, *, client_id: str, tabs: Collection[str] | None = None) -> tuple[LabelRecord, ...]:
         """Repeat what was undone last, unless something was saved since; otherwise as :meth:`undo`."""
-        return self._step("redo", scanner, client_id, since, own)
+        return self._step("redo", scanner, client_id, tabs)
 
     def get(self, target_id: str, scanner: str) -> LabelRecord:
         """Return one label; an empty one at version 0 if there never was one.
@@ -266,16 +265,10 @@ class LabelStore:
     def _decided(self, scanner: str) -> set[str]:
         return {target for target, record in self.labels(scanner).items() if record.label.decided}
 
-    def _step(
-        self, kind: str, scanner: str, client_id: str, since: datetime | None, own: Collection[str]
-    ) -> tuple[LabelRecord, ...]:
+    def _step(self, kind: str, scanner: str, client_id: str, tabs: Collection[str] | None) -> tuple[LabelRecord, ...]:
         """Undo or redo, once for each ``client_id``."""
         check_name("scanner", scanner)
         check_name("client_id", client_id)
-
-        def seen(last: LabelChange) -> bool:
-            saved_at = last.record.saved_at
-            return since is None or saved_at is None or saved_at <= since or last.client_id in own
 
         def work(connection: Connection) -> tuple[LabelRecord, ...]:
             done = changes.of_request(connection, scanner, client_id)
@@ -283,6 +276,6 @@ class LabelStore:
                 raise InputError(f"'client_id' is {client_id!r:.60}, which was used for another change")
             if done:
                 return tuple(entry.record for entry in done)
-            return tuple((changes.undo if kind == "undo" else changes.redo)(connection, scanner, client_id, seen))
+            return tuple((changes.undo if kind == "undo" else changes.redo)(connection, scanner, client_id, tabs))
 
         return self._database.write(work, refusal=f"{kind}: nothing was changed")

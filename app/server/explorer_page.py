@@ -9,6 +9,7 @@ from bokeh.document import Document
 from app.browser.address import follow_address
 from app.browser.client import BrowserCode
 from app.browser.connection import follow_connection
+from app.browser.look import look_in, owner_in
 from app.browser.page_turns import PageTurns, in_turn
 from app.plots.canvas import PlotCanvas
 from app.plots.sources import PlotSources
@@ -19,6 +20,7 @@ from app.state.session import Session
 from app.state.workspace import Workspace
 from app.views.look import HEADER, own_theme
 from app.views.page import ExplorerView
+from app.views.remembered import remember_look
 
 __all__ = ["explorer_page"]
 
@@ -29,9 +31,8 @@ def explorer_page(workspace: Workspace) -> pn.viewable.Viewable:
     Raises:
         ImoError: the user's labels cannot be read.
     """
-    document, arguments = pn.state.curdoc, pn.state.session_args
+    document, arguments, cookies = pn.state.curdoc, pn.state.session_args, pn.state.cookies
     assert document is not None  # a page is made for one
-    dark = arguments.get("theme", [b""])[0] == b"dark"
     document.theme = own_theme()
     survey, settings = workspace.survey, workspace.settings
     sources = PlotSources(survey.spectra.wavelength, settings.window_sizes, settings.n_baselines)
@@ -39,11 +40,13 @@ def explorer_page(workspace: Workspace) -> pn.viewable.Viewable:
     browser = BrowserCode(stack)
     browser.attach(document)
     turns, place = PageTurns.of(document), place_in(arguments)
+    look, owner, user = look_in(cookies, arguments), owner_in(cookies), _login()
     session = Session(
         workspace,
         PlotCanvas(sources, stack.methods),
         turns,
-        user=_login(),
+        user=user,
+        owner=f"user {user}" if user else f"browser {owner}",
         alive=partial(_has_browser, document),
         send=turns.send,
     )
@@ -52,8 +55,9 @@ def explorer_page(workspace: Workspace) -> pn.viewable.Viewable:
         stack,
         browser.channel,
         lambda milliseconds, callback: document.add_timeout_callback(callback, milliseconds),
-        dark=dark,
     )
+    remember_look(session.choices, browser.channel, document, look, owner)
+    browser.channel.on_word("forget-candidate", session.candidates.forget)
 
     def act(action: str) -> None:
         with in_turn(document):
@@ -75,7 +79,7 @@ def explorer_page(workspace: Workspace) -> pn.viewable.Viewable:
 
     pn.state.on_session_destroyed(close)
     pn.state.onload(partial(session.begin, place))
-    set_frame(view.parts, dark=dark)
+    set_frame(view.parts, dark=look.dark)
     return view.over
 
 

@@ -15,6 +15,7 @@ from panel.io.resources import LOCAL_DIST
 from tornado.httpclient import AsyncHTTPClient, HTTPError
 from tornado.httputil import HTTPServerRequest
 
+from app.browser.look import look_in
 from app.server.frame import FRAME, PARTS, frame_variables
 
 __all__ = ["ReadyFrames", "set_frame"]
@@ -75,7 +76,8 @@ class ReadyFrames:
 
 
 def _key(request: HTTPServerRequest) -> tuple[str, bool]:
-    return request.path.rstrip("/"), request.arguments.get("theme", [b""])[0] == b"dark"
+    cookies = {name: one.value for name, one in request.cookies.items()}
+    return request.path.rstrip("/"), look_in(cookies, request.arguments).dark
 
 
 def set_frame(parts: Mapping[str, pn.viewable.Viewable], *, dark: bool) -> None:
@@ -95,7 +97,7 @@ def set_frame(parts: Mapping[str, pn.viewable.Viewable], *, dark: bool) -> None:
 
 
 def _frame() -> pn.viewable.Viewable:
-    dark = pn.state.session_args.get("theme", [b""])[0] == b"dark"
+    dark = look_in({}, pn.state.session_args).dark
     explorer = not pn.state.rel_path and pn.state.app_url in ("/", "")
     set_frame({name: pn.Column() for _, names in PARTS for name in names} if explorer else {}, dark=dark)
     return pn.Column()

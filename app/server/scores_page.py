@@ -2,6 +2,7 @@
 
 import panel as pn
 
+from app.browser.look import look_in
 from app.findings.method_scores import SCORES_FILE, read_scores
 from app.plots.colours import DARK, LIGHT
 from app.server.ready_frames import set_frame
@@ -27,11 +28,11 @@ def scores_page() -> pn.viewable.Viewable:
     document = pn.state.curdoc
     assert document is not None  # a page is made for one
     document.theme = own_theme()
-    dark = pn.state.session_args.get("theme", [b""])[0] == b"dark"
+    dark = look_in(pn.state.cookies, pn.state.session_args).dark
     set_frame({}, dark=dark)
     pn.config.param.update(theme="dark" if dark else "default")  # of this session; its widgets ask for it
     view = ScoresView(read_scores(embedded_file(SCORES_FILE)), DARK if dark else LIGHT)
-    other = '<a href="?">Light</a>' if dark else '<a href="?theme=dark">Dark</a>'
+    other = '<a href="?theme=light">Light</a>' if dark else '<a href="?theme=dark">Dark</a>'
     links = pn.pane.HTML(f'{other}<a href="./">Back to the spectra</a>', stylesheets=[_STYLE], margin=0)
     title = pn.pane.HTML("<h1>IMO Explorer: methods compared</h1>", stylesheets=[_STYLE], margin=0)
     head = pn.Row(title, pn.layout.HSpacer(), links, **HEADER_ROW)

@@ -22,6 +22,7 @@ from app.server.ready_frames import ReadyFrames
 from app.server.routes import answer_only_routes
 from app.server.scores_page import scores_page
 from app.state.workspace import Workspace, default_labels, system_user
+from app.survey.kept_candidates import CandidateFiles
 from app.survey.survey import Survey
 from imo_engine.errors import ImoError
 
@@ -85,6 +86,7 @@ def serve(
         store=LabelStore(place),
         user=check_name("user", user or system_user()),
         ahead=ahead,
+        candidates=CandidateFiles(_beside(place, survey), survey.title),
     )
     if shipped is not None:
         workspace.thinking.submit(lambda: workspace.reasons.findings.learn(shipped.findings()))
@@ -119,6 +121,12 @@ def serve(
         server.io_loop.start()
     finally:
         workspace.close()
+
+
+def _beside(labels: str | Path, survey: Survey) -> Path:
+    """Return the folder of people's own spectra: beside the labels, or where labels are kept by default."""
+    file = default_labels(survey) if "://" in str(labels) else Path(labels)
+    return file.with_name(f"{file.name}.candidates")
 
 
 class _Alive(RequestHandler):

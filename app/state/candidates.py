@@ -15,11 +15,14 @@ from app.computing.explainer import Explainer
 from app.computing.shelf import Shelf
 from app.state.background import Background, Schedule, Submit
 from app.survey.candidates import Candidate, is_unread, needs_redshift, score_candidates, with_redshift
+from app.survey.kept_candidates import CandidateFiles
 from app.survey.uploads import UploadLimits, read_upload
 from imo_engine.errors import ImoError
 from imo_engine.spectra.spectra import Spectra, concatenate
 
-__all__ = ["CandidateIntake", "Intake"]
+__all__ = ["NO_CONTENT", "CandidateIntake", "Intake"]
+
+NO_CONTENT = "Nothing to read: no file was chosen, or it is empty (0 bytes)"
 
 
 IntakeState = Literal["idle", "reading", "redshift", "scoring", "done", "failed"]
@@ -45,6 +48,7 @@ class CandidateIntake(param.Parameterized):
 
     intake = param.ClassSelector(class_=Intake, default=Intake(), doc="Where the files are.")
     kept = param.Parameter(default=(), doc="Candidates of this session, the newest first.")
+    newest = param.String(default="", doc="The one that was added last, to be looked at.")
 
     def __init__(
         self,
@@ -53,25 +57,72 @@ class CandidateIntake(param.Parameterized):
         *,
         submit: Submit,
         schedule: Schedule,
+        keeping: Submit | None = None,
+        files: CandidateFiles | None = None,
+        owner: str = "",
         limits: UploadLimits | None = None,
     ) -> None:
-        """Start empty.
+        """Start empty; :meth:`restore` brings back what was kept.
 
         Args:
             explainer: Gives survey and model.
             shelf: Where all sessions' candidates are.
             submit: Runs a function in another thread.
             schedule: Runs a function soon where the page may be changed; called from that thread.
+            keeping: The same in order, for files; by default ``submit``.
+            files: Where candidates are kept for the next time; None: nowhere.
+            owner: Whose they are; text that nobody else can have.
             limits: What may be uploaded.
         """
         super().__init__()
         self.limits = limits or UploadLimits()
         self._explainer, self._shelf = explainer, shelf
         self._background = Background(submit, schedule)
+        self._files, self._owner = files if owner else None, owner
+        self._keeping = Background(keeping or submit, schedule)
         self._spectra: Spectra | None = None
 
+    @property
+    def busy(self) -> bool:
+        """Whether a file is being read or scored."""
+        return self.intake.kind in ("reading", "scoring")
+
+    def restore(self, then: Callable[[], object]) -> None:
+        """Bring back what was kept of an earlier session, then call ``then``: at once if there is nothing."""
+        files = self._files
+        if files is None or not files.has(self._owner):
+            then()
+            return
+
+        def restored(found: tuple[Candidate, ...]) -> None:
+            self._shelf.add(self, found)
+            self.kept = found
+            then()
+
+        self._keeping.run(
+            lambda: files.of(self._owner, self._explainer.survey),
+            restored,
+            lambda words: then(),
+            about="bringing back candidates",
+        )
+
+    def forget(self, target_id: str) -> None:
+        """Take a candidate off the page, and off the disk."""
+        self.kept = tuple(one for one in self.kept if one.target_id != target_id)
+        files = self._files
+        if files is not None:
+            self._keeping.run(
+                lambda: files.remove(self._owner, target_id),
+                lambda _: None,
+                self._failed,
+                about="forgetting a candidate",
+            )
+
     def read(self, files: Sequence[tuple[str, bytes]]) -> None:
-        """Read files; what was begun before is given up."""
+        """Read files; what was begun before is given up. No files, or empty ones only, are said at once."""
+        if not any(content for _, content in files):
+            self._begin(Intake("failed", f"{_names(files)}: empty, 0 bytes" if files else NO_CONTENT))
+            return
         self._begin(Intake("reading", f"Reading {_names(files)} …"))
         read = partial(self._read, tuple(files))
         self._background.run(read, self._complete, self._failed, about="reading new spectra")
@@ -91,6 +142,7 @@ class CandidateIntake(param.Parameterized):
     def close(self) -> None:
         """Forget everything; the session has ended."""
         self._background.renew()
+        self._keeping.renew()
         self._shelf.drop(self)
 
     def _begin(self, intake: Intake) -> None:
@@ -135,6 +187,16 @@ class CandidateIntake(param.Parameterized):
         self._spectra = None
         best = min(found, key=lambda one: (one.rank is None, one.log_prob if np.isfinite(one.log_prob) else np.inf))
         self.intake = replace(Intake("done"), text=_result(found, best))
+        self.newest = ""
+        self.newest = found[0].target_id
+        files = self._files
+        if files is not None:
+            self._keeping.run(
+                lambda: files.add(self._owner, found), lambda _: None, self._not_kept, about="keeping candidates"
+            )
+
+    def _not_kept(self, words: str) -> None:
+        self.intake = replace(self.intake, text=f"{self.intake.text}. Not kept for the next time: {words}")
 
 
 def _completed(spectra: Spectra, target_ids: Sequence[str], redshift: float | None) -> Spectra:

@@ -2,7 +2,7 @@
 
 import logging
 
-from app.state.choices import Choices
+from app.state.choices import DIALOGS, Choices
 from app.state.methods import toggle_method
 from app.state.triage import Triage
 
@@ -28,8 +28,14 @@ def on_key(triage: Triage, state: Choices, action: str) -> None:
             state.large_type = not state.large_type
         case "compare":
             state.compare = not state.compare
-        case "explain-method":
-            state.explaining = not state.explaining
+        case "latent":
+            state.toggle_latent()
+        case "details":
+            state.details = not state.details
+        case "truth":
+            state.truth = not state.truth
+        case _ if action in DIALOGS:
+            state.open_or_close(action)
         case _ if action.startswith("method-"):
             toggle_method(state, action.removeprefix("method-"))
         case "comment" | "search" | "repair" | "repair-stop":

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from app.labels import ISSUES
+
 __all__ = ["KEYS", "Key", "keyboard_table", "keys_of"]
 
 
@@ -26,13 +28,18 @@ class Key:
     repeats: bool = False
 
 
-_TRIAGE, _LINES, _VIEW, _CHECK, _SHOW = "Triage", "Zoom to lines", "View", "Check the redshift", "Show and hide"
+_TRIAGE, _LINES, _VIEW, _CHECK = "Triage", "Zoom to lines", "View", "Check the redshift"
+_SHOW, _OPEN = "Show and hide", "Open and close"
 
 KEYS: tuple[Key, ...] = (
     Key(("n",), "next", "Next target in the table's order", _TRIAGE, forwarded=True),
     Key(("b",), "previous", "Previous target", _TRIAGE, forwarded=True),
     Key(("N",), "next-unlabelled", "Next target without a label", _TRIAGE, forwarded=True),
     *(Key((str(q),), f"quality-{q}", f"Quality {q}", _TRIAGE, forwarded=True) for q in range(5)),
+    *(
+        Key((key,), f"issue-{flag}", f"Issue {flag}: {words.partition(':')[0]}", _TRIAGE, forwarded=True)
+        for key, (flag, words) in zip("567", ISSUES.items(), strict=True)
+    ),
     Key(("*",), "star", "Star on and off", _TRIAGE, forwarded=True),
     Key(("C",), "class", "Choose a class: then the key before its name", _TRIAGE),
     Key(("c",), "comment", "Write a comment", _TRIAGE, forwarded=True),
@@ -71,12 +78,20 @@ KEYS: tuple[Key, ...] = (
     Key(("j",), "windows", "Panels of single window sizes", _SHOW),
     Key(("S",), "significant", "Significant attributions only", _SHOW),
     Key(("M",), "compare", "Compare with other methods", _SHOW, forwarded=True),
-    Key(("E",), "explain-method", "How the method works, live", _SHOW, forwarded=True),
     Key(("p",), "menu", "Menu of panels, lines and curves", _SHOW),
     Key(("t",), "theme", "Light or dark", _SHOW),
     Key(("T",), "large-type", "Large type", _SHOW, forwarded=True),
-    Key(("?",), "help", "This list", _SHOW),
-    Key(("Escape",), "leave", "Close this, forget the asked range, drag to zoom again", _SHOW),
+    Key(("I",), "details", "Column with reasons and label", _SHOW, forwarded=True),
+    Key(("L",), "latent", "Latent space", _SHOW, forwarded=True),
+    Key(("X",), "truth", "What was injected, in simulated data", _SHOW, forwarded=True),
+    Key(("A",), "add", "Add your own spectrum", _OPEN, forwarded=True),
+    Key(("F",), "files", "Files: labels, attribution, plots, figures", _OPEN, forwarded=True),
+    Key(("G",), "groups", "Groups with the same cause", _OPEN, forwarded=True),
+    Key(("D",), "disagreements", "Where two people disagree", _OPEN, forwarded=True),
+    Key(("K",), "classes", "Edit the list of classes", _OPEN, forwarded=True),
+    Key(("E",), "method", "How the method works, live", _OPEN, forwarded=True),
+    Key(("?",), "help", "This list", _OPEN),
+    Key(("Escape",), "leave", "Close what is open, forget the asked range, drag to zoom again", _OPEN),
 )
 
 

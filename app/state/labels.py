@@ -5,16 +5,17 @@ Needs no browser. Nothing that was said is lost: what the database refuses stays
 
 import logging
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
 from functools import partial
+from uuid import uuid4
 
 import param
 
 from app.labels import Label, LabelConflict, LabelRecord, LabelStore
 from app.labels.said import Answer, Said, SaveState
 from app.state.background import Background, Schedule, Submit
+from app.state.label_words import step_words
 from imo_engine.errors import ImoError, InputError
 
 __all__ = ["UserLabels"]
@@ -23,7 +24,10 @@ log = logging.getLogger(__name__)
 
 
 class UserLabels(param.Parameterized):
-    """The labels as the user sees them; changes are sent one after the other, in order."""
+    """The labels as the user sees them; changes are sent one after the other, in order.
+
+    Other sessions of the process are told what was saved, and those of the same user follow, until ``close`` is called.
+    """
 
     record = param.Parameter(default=LabelRecord("", ""), doc="The selected target's label, unsaved changes included.")
     state = param.ClassSelector(class_=SaveState, default=SaveState(), doc="What became of the changes.")
@@ -48,13 +52,15 @@ class UserLabels(param.Parameterized):
         self._background = Background(submit, schedule)
         self._known = store.labels(scanner)
         self.classes = store.classes.names()
-        self._newest = _newest(self._known.values())
         self._waiting: deque[Said] = deque()
         self._aside: dict[str, tuple[LabelRecord, list[Said]]] = {}  # conflicts, until the user decides
         self._answered: dict[str, Answer] = {}
         self._made: set[tuple[str, int]] = set()  # targets and versions of what was said here
         self._busy = False
         self._refusal = ""
+        self._told: Sequence[LabelRecord] = ()
+        self.tab = uuid4().hex  # of what is said here and not in the browser, such as an import
+        self.close = store.news.listen(self._hear)
 
     def label_of(self, target_id: str) -> Label:
         """Return a label as the user sees it, whether it is saved or not."""
@@ -79,11 +85,6 @@ class UserLabels(param.Parameterized):
         """Version of the label in sight; in a conflict, that of the other one."""
         conflict = self._aside.get(self.record.target_id)
         return self._committed(self.record.target_id).version if conflict is None else conflict[0].version
-
-    @property
-    def newest(self) -> datetime | None:
-        """When the newest change that is known was made."""
-        return self._newest
 
     def open(self, target_id: str) -> None:
         """Show the label of a target; what another session saved meanwhile is fetched."""
@@ -135,8 +136,9 @@ class UserLabels(param.Parameterized):
         """
         self.classes = self.store.classes.names()
         before, self._known = self._known, self.store.labels(self.scanner)
-        self._newest = _newest(self._known.values())
-        self._show(tuple(target for target, record in self._known.items() if record != before.get(target)))
+        changed = tuple(record for target, record in self._known.items() if record != before.get(target))
+        self._show(tuple(record.target_id for record in changed))
+        self._tell_others(changed)
         self._tell()
 
     def retry(self) -> None:
@@ -167,20 +169,20 @@ class UserLabels(param.Parameterized):
             version += 1
         self.state = SaveState("saving", "saving …")
         self._background.run(
-            partial(self._carried_out, said, version, frozenset(self._answered)),
+            partial(self._carried_out, said, version),
             partial(self._done, said),
             lambda words: self._done(said, ImoError(words)),
             about=f"saving a label of target {said.target_id}",
         )
 
-    def _carried_out(self, said: Said, version: int, own: frozenset[str]) -> tuple[LabelRecord, ...] | ImoError:
+    def _carried_out(self, said: Said, version: int) -> tuple[LabelRecord, ...] | ImoError:
         """Carry out a change, in the other thread; return what was written, or why nothing was."""
         who = {"scanner": self.scanner, "client_id": said.client_id}
         try:
             if said.kind == "save":
                 return (self.store.change(said.target_id, said.fields, expected_version=version, **who),)
             back_or_forth = self.store.undo if said.kind == "undo" else self.store.redo
-            return back_or_forth(**who, since=said.since, own=own)
+            return back_or_forth(**who, tabs=(said.tab, self.tab))
         except ImoError as error:
             return error
 
@@ -201,16 +203,17 @@ class UserLabels(param.Parameterized):
         else:
             self._waiting.popleft()
             self._made |= {(record.target_id, record.version) for record in outcome}
+            before = {record.target_id: self._committed(record.target_id).label for record in outcome}
             self._adopt(outcome)
+            self._tell_others(outcome)
             self._answer(Answer(said.client_id, {record.target_id: record.version for record in outcome}))
-            self._tell(self._words(said, outcome))
+            self._tell(_words(said, before, outcome))
         self._send()
 
     def _adopt(self, records: tuple[LabelRecord, ...]) -> None:
         for record in records:
             if record.version >= self._committed(record.target_id).version:  # an answer again may be older
                 self._known[record.target_id] = record
-        self._newest = _newest((LabelRecord("", "", saved_at=self._newest), *records))
         self._show(tuple(record.target_id for record in records))
 
     def _show(self, targets: tuple[str, ...]) -> None:
@@ -241,16 +244,6 @@ class UserLabels(param.Parameterized):
         else:
             self.state = SaveState()
 
-    def _words(self, change: Said, records: tuple[LabelRecord, ...]) -> str:
-        if change.kind != "save":
-            if not records:
-                return f"nothing to {change.kind}"
-            done = "took back" if change.kind == "undo" else "repeated"
-            what = f"target {records[0].target_id}" if len(records) == 1 else f"{len(records)} labels"
-            return f"{done} the last change: {what}"
-        saved_at = records[0].saved_at
-        return f"saved {saved_at.astimezone():%H:%M:%S}" if saved_at is not None else ""
-
     def _count(self) -> str:
         return "1 change" if self.unsaved == 1 else f"{self.unsaved} changes"
 
@@ -261,11 +254,31 @@ class UserLabels(param.Parameterized):
             except ImoError as error:
                 log.info("reading the labels: %s", error)
                 return
-        unsaved = any(one.target_id == found.target_id for one in self._waiting) or found.target_id in self._aside
-        if not unsaved and found.version > self._committed(found.target_id).version:
-            self._adopt((found,))
+        self._follow((found,))
+
+    def _follow(self, records: Iterable[LabelRecord]) -> None:
+        """Take over what was saved elsewhere, except where this session has something to say itself."""
+        own = {one.target_id for one in self._waiting} | self._aside.keys()
+        newer = tuple(
+            one for one in records if one.target_id not in own and one.version > self._committed(one.target_id).version
+        )
+        if newer:
+            self._adopt(newer)
             self._tell()
 
+    def _tell_others(self, records: Sequence[LabelRecord]) -> None:
+        """Let other sessions of this user know: the user has a second tab, perhaps."""
+        if records:
+            self._told = records
+            self.store.news.tell(records)
 
-def _newest(records: Iterable[LabelRecord]) -> datetime | None:
-    return max((one.saved_at for one in records if one.saved_at is not None), default=None)
+    def _hear(self, records: Sequence[LabelRecord]) -> None:
+        if records is not self._told and records[0].scanner == self.scanner:
+            self._background.hand_back(partial(self._follow, records))
+
+
+def _words(change: Said, before: Mapping[str, Label], records: tuple[LabelRecord, ...]) -> str:
+    if change.kind != "save":
+        return step_words(change.kind, before, records)
+    saved_at = records[0].saved_at
+    return f"saved {saved_at.astimezone():%H:%M:%S}" if saved_at is not None else ""

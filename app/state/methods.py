@@ -133,7 +133,7 @@ class ComparedMethods:
 
     def _waiting(self, name: str) -> MethodRow:
         if not self._state.target_id:
-            words = "Select a target"
+            words = self._session.status.text
         elif self._session.status.kind in _IMO_FIRST:
             words = "Waits for inverse occlusion"
         else:

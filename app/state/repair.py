@@ -101,6 +101,11 @@ class TargetRepair(param.Parameterized):
         self._asked: set[str] = set()
         session.param.watch(self._on_status, "status")
 
+    @property
+    def target_id(self) -> str:
+        """Whose repair it is; empty if no target is selected."""
+        return self._choices.target_id
+
     def ask(self) -> None:
         """Ask for the selected target's repair, unless that is under way or done."""
         target_id = self._choices.target_id

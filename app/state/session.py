@@ -1,6 +1,7 @@
 """One browser session without its browser: choices, labels, triage, computations and questions, put together."""
 
 from collections.abc import Callable
+from functools import partial
 
 from app.state.asking import RangeQuestions
 from app.state.background import Schedule
@@ -50,6 +51,7 @@ class Session:
         schedule: Schedule,
         *,
         user: str = "",
+        owner: str = "",
         alive: Callable[[], bool] = lambda: True,
         send: Callable[[], None] = lambda: None,
     ) -> None:
@@ -60,6 +62,7 @@ class Session:
             canvas: Where the selected target is drawn.
             schedule: Runs a function soon where the session may be changed; called from any thread.
             user: Whose labels; by default the workspace's user.
+            owner: Whose spectra are brought back and kept; empty: nobody's.
             alive: Whether a browser is connected.
             send: Called by a scheduled function: what it has changed is to be seen before what follows it.
 
@@ -95,13 +98,22 @@ class Session:
             lambda: self.survey, lambda: self.triage.targets, findings, latents, submit=think, schedule=schedule
         )
         self.groups = CauseGroups(findings, lambda: self.triage.targets, submit=think, schedule=schedule)
-        self.candidates = CandidateIntake(explainer, workspace.shelf, submit=think, schedule=schedule)
+        self.candidates = CandidateIntake(
+            explainer,
+            workspace.shelf,
+            submit=think,
+            schedule=schedule,
+            keeping=workspace.saving.submit,
+            files=workspace.candidates,
+            owner=owner,
+        )
         self.classes = ClassEditing(
             workspace.store, submit=workspace.saving.submit, schedule=schedule, edited=self.labels.reload
         )
         self.choices.param.watch(lambda event: self._follow(event.new), "target_id")
         self.repair.param.watch(lambda _: self._draw_repair(), "state")
         self.candidates.param.watch(lambda _: self._take_in(), "kept")
+        self.candidates.param.watch(lambda event: event.new and self.triage.select(event.new), "newest")
         self.groups.learned()
 
     @property
@@ -110,7 +122,10 @@ class Session:
         return self.workspace.explainer.survey
 
     def begin(self, place: Place) -> None:
-        """Select what an address asks for, else the first target."""
+        """Select what an address asks for, else the first target, once the user's own spectra are back."""
+        self.candidates.restore(partial(self._begin, place))
+
+    def _begin(self, place: Place) -> None:
         if place.compare is not None:
             self.choices.param.update(compare=True, methods=known_methods(place.compare))
         triage = self.triage
@@ -135,6 +150,7 @@ class Session:
 
     def close(self) -> None:
         """Let go of everything: nothing more is computed or handed back for this session."""
+        self.labels.close()
         self.methods.close()
         self.repair.close()
         self.target.close()
@@ -159,9 +175,6 @@ class Session:
             self._canvas.show_repair(regions, found.repair.flux)
 
     def _take_in(self) -> None:
-        """Put spectra that the user has added on top of the table, and select the newest."""
-        kept = self.candidates.kept
-        self.triage.add([one.target_id for one in kept], self.survey)
+        """Put the spectra that the user has added on top of the table."""
+        self.triage.bring([one.target_id for one in self.candidates.kept], self.survey)
         self.similar.learned()
-        if kept:
-            self.triage.select(kept[0].target_id)

@@ -25,7 +25,7 @@ from app.state.background import Background, Claim, Schedule, Submit
 from app.state.canvas import Canvas
 from app.state.choices import Choices
 from app.state.refinement import Refined, Refinement
-from app.state.words import duration_words, finished_words, in_detail, progress_words, within
+from app.state.words import duration_words, finished_words, in_detail, loading_words, progress_words, within
 from app.survey.survey import Survey
 from imo_engine.attribution.record import Attribution
 from imo_engine.reasons.significance import significance_or_why
@@ -49,7 +49,7 @@ class Status:
     """
 
     kind: State = "idle"
-    text: str = "Select a target"
+    text: str = ""
     fraction: float | None = None
     refining: bool = False
     detail: str = ""
@@ -95,7 +95,7 @@ class SelectedTarget(param.Parameterized):
             ahead: Names the targets to compute when the given one is finished, before it is refined.
             idle: Names those to compute after that.
         """
-        super().__init__()
+        super().__init__(status=Status(text=loading_words(len(explainer.survey.spectra))))
         self._state = state
         self._explainer = explainer
         self._sources = sources

@@ -63,7 +63,7 @@ class Triage(param.Parameterized):
 
         Args:
             state: Whose target is written.
-            survey: The targets; :meth:`add` brings more.
+            survey: The targets; :meth:`bring` brings more.
             label_of: The label of a target as the user sees it.
         """
         super().__init__()
@@ -103,12 +103,14 @@ class Triage(param.Parameterized):
         taken = name in (ALL, UNLABELLED, STARRED, YOURS) or name in self._kinds
         return f"{name} (class)" if taken else name
 
-    def add(self, target_ids: Sequence[str], survey: Survey) -> None:
-        """Put targets that the user brought on top; ``survey`` has them."""
+    def bring(self, target_ids: Sequence[str], survey: Survey) -> None:
+        """Put what the user brought on top, and nothing else of that; ``survey`` has it."""
         self._survey, self._kinds = survey, _kinds(survey)
-        self._own = (*target_ids, *(one for one in self._own if one not in target_ids))
+        self._own = tuple(target_ids)
         self._arrange()
         self.own = self._own
+        if self.selected in survey.candidates and self.selected not in self._own:  # it was taken away
+            self.select(self.order[0] if self.order else self.targets[0])
 
     def sorted_as(self, target_ids: Sequence[str] | None) -> None:
         """Follow the table, whose columns sort; None: no column does."""

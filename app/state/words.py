@@ -3,7 +3,7 @@
 from app.computing.events import Progress
 from imo_engine.attribution.record import Attribution, local_share_words
 
-__all__ = ["duration_words", "finished_words", "in_detail", "progress_words", "within"]
+__all__ = ["duration_words", "finished_words", "in_detail", "loading_words", "progress_words", "within"]
 
 _CANCELLED = 2.0  # local share from which on its number says less than words
 
@@ -13,6 +13,15 @@ def progress_words(progress: Progress) -> str:
     left = progress.seconds_left
     rest = "" if left is None else f" · {duration_words(left)} left"
     return f"W = {progress.window_size} on {progress.device} · {progress.done:,} of {progress.total:,}{rest}"
+
+
+def loading_words(count: int) -> str:
+    """Say why no target is shown yet, in a survey of so many.
+
+    >>> loading_words(3), loading_words(0)
+    ('Loading …', 'There are no spectra to show')
+    """
+    return "Loading …" if count else "There are no spectra to show"
 
 
 def finished_words(attribution: Attribution) -> str:

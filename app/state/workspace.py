@@ -13,6 +13,7 @@ from app.computing.explainer import Explainer, Settings
 from app.computing.shelf import Shelf
 from app.findings.reasons import Reasons
 from app.labels import LabelStore
+from app.survey.kept_candidates import CandidateFiles
 from app.survey.latents import Latents
 from app.survey.survey import Survey
 from imo_engine.errors import ImoError
@@ -44,7 +45,8 @@ class Workspace:
         asking: Answers questions about ranges.
         pages: Keys of the pages that sessions have open.
         truth: What was injected, in words, by target of the embedded survey; empty for any other.
-        shelf: Everybody's own files.
+        shelf: Everybody's own files, of the sessions there are.
+        candidates: The same on disk, for the next time; None: they are not kept.
     """
 
     survey: Survey
@@ -59,6 +61,7 @@ class Workspace:
     thinking: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(2, "imo-reasons"))
     asking: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "imo-asking"))
     pages: set[str] = field(default_factory=set)
+    candidates: CandidateFiles | None = None
     truth: dict[str, str] = field(init=False)
     shelf: Shelf = field(init=False)
 

@@ -4,14 +4,13 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-import panel as pn
 from bokeh.events import DocumentReady
 
 from app.browser.channel import Channel
 from app.state.session import Session
 from app.state.triage import Subset
 from app.views.dialogs.groups import GroupsDialog, SubsetMark
-from app.views.dialogs.on_demand import OnDemand
+from app.views.dialogs.one_at_a_time import Dialog
 from app.views.reasons.similar import SimilarPanel
 from app.views.spectrum.latent import LatentView
 
@@ -24,7 +23,6 @@ class Comparisons:
     Attributes:
         similar: Panel for the column beside the plots.
         mark: What says above the table that it is filtered.
-        groups: Dialog.
         latent: Panel for below the plots.
         close: Lets go of everything; the session has ended.
     """
@@ -54,7 +52,7 @@ class Comparisons:
             submit=workspace.thinking.submit,
             schedule=schedule,
         )
-        self.groups = OnDemand(lambda: GroupsDialog(groups, triage, findings, schedule))
+        self._groups = partial(GroupsDialog, groups, triage, findings, schedule)
         self.mark = SubsetMark(triage, self.latent.forget_lasso)
         self.similar = SimilarPanel(
             session.similar, lambda: session.survey, findings, labels.label_of, self._group_name, schedule
@@ -66,6 +64,8 @@ class Comparisons:
         groups.param.watch(lambda _: self.similar.update(), "groups")
         labels.param.watch(lambda _: self.similar.update(), "changed")
         triage.param.watch(lambda _: self.latent.refresh(), "own")
+        self.latent.close.on_click(lambda _: session.choices.toggle_latent())
+        session.choices.param.watch(lambda event: self.latent.show(visible=event.new), "latent")
         session.choices.param.watch(lambda event: schedule(partial(self.latent.mark, event.new)), "target_id")
 
         self._learned, self._later = learned, later
@@ -76,7 +76,8 @@ class Comparisons:
     @property
     def actions(self) -> dict[str, Callable[[], None]]:
         """What buttons of the header do, by their label."""
-        return {"Groups": self.groups.open, "Latent space": self.latent.toggle}
+        choices = self._session.choices
+        return {"Groups": partial(choices.open_or_close, "groups"), "Latent space": choices.toggle_latent}
 
     def attach(self, document: Any, channel: Channel) -> None:  # noqa: ANN401 - bokeh.document.Document, a proxy
         """Hear what buttons say in the page's channel."""
@@ -111,8 +112,7 @@ class Comparisons:
         group = self._session.groups.numbered(number)
         if group is not None:
             self._session.triage.within = Subset(group.name, frozenset(group.targets))
-            if self.groups.made is not None:
-                self.groups.made.close()
+            self._session.choices.closed("groups")
 
     def _show_group_of(self, target_id: str) -> None:
         group = self._session.groups.of(target_id)
@@ -123,6 +123,7 @@ class Comparisons:
         group = self._session.groups.of(target_id)
         return "" if group is None else group.name
 
-    def dialogs(self) -> list[pn.viewable.Viewer]:
-        """Return what stands over the page."""
-        return [self.groups]
+    @property
+    def dialogs(self) -> dict[str, Callable[[], Dialog]]:
+        """What makes the dialogs that stand over the page, by their names in ``app.state.choices``."""
+        return {"groups": self._groups}

@@ -3,6 +3,7 @@
 import io
 import logging
 from collections.abc import Callable
+from functools import partial
 from html import escape
 from typing import Any
 
@@ -12,6 +13,8 @@ import panel_material_ui as pmui
 from imo_engine.errors import ImoError
 
 __all__ = ["DownloadButton", "Downloads"]
+
+_SHOWN = 60  # ms
 
 _log = logging.getLogger(__name__)
 
@@ -59,13 +62,23 @@ class DownloadButton(pmui.FileDownload):
     def _handle_click(self, event: object = None) -> None:
         self._say("")
         self.data = None  # the browser saves what changes: else a file that is still the same could not be had again
+        label, self.label, self.loading = self.label, "Writing …", True
+        document = pn.state.curdoc
+        if document is None:
+            self._make(event, label)
+        else:  # once the browser shows it: nothing is sent while the file is made
+            document.add_timeout_callback(partial(self._make, event, label), _SHOWN)
+
+    def _make(self, event: object, label: str) -> None:
         try:
             super()._handle_click(event)
         except Exception as error:  # whatever it is: who pressed the button must hear of it
             expected = isinstance(error, ImoError)
             _log.warning("%s could not be made: %s", self.filename, error, exc_info=not expected)
             why = str(error) if expected else f"{type(error).__name__}: {error}"
-            self._say(f"{self.label} could not be made. {why}")
+            self._say(f"{label} could not be made. {why}")
+        finally:
+            self.label, self.loading = label, False
 
 
 _STYLE = "p { margin: 4px 0; font-size: 13px; font-weight: 600; color: var(--imo-warning); overflow-wrap: anywhere; }"

@@ -10,6 +10,7 @@ import panel_material_ui as pmui
 from app.browser.channel import Channel
 from app.plots.colours import DARK, LIGHT
 from app.plots.stack import PlotStack
+from app.state.candidates import Intake
 from app.state.session import Session
 from app.views.comparisons import Comparisons
 from app.views.dialogs.candidate import CandidateDialog
@@ -17,7 +18,7 @@ from app.views.dialogs.classes import ClassDialog
 from app.views.dialogs.compare import CompareDialog
 from app.views.dialogs.explain import ExplanationSheet
 from app.views.dialogs.files import FilesDialog
-from app.views.dialogs.on_demand import OnDemand
+from app.views.dialogs.one_at_a_time import Dialog, OnDemand
 from app.views.header import header
 from app.views.look import HEADER_ROW, LEFT, RIGHT
 from app.views.reasons.ask import AskPanel
@@ -50,9 +51,7 @@ class ExplorerView:
         comparisons: Everything that compares targets.
     """
 
-    def __init__(
-        self, session: Session, stack: PlotStack, channel: Channel, after: After, *, dark: bool = False
-    ) -> None:
+    def __init__(self, session: Session, stack: PlotStack, channel: Channel, after: After) -> None:
         """Build the page.
 
         Args:
@@ -60,39 +59,40 @@ class ExplorerView:
             stack: The plots of its canvas.
             channel: What the browser tells.
             after: Runs a function after so many milliseconds, where the page may be changed.
-            dark: Whether it begins with the dark colours.
         """
         self._session, self._stack = session, stack
         choices, labels, triage = session.choices, session.labels, session.triage
         self._table = RankedTable(session.survey, triage, labels, session.workspace.reasons.brief)
         self._filters = TableFilters(session.survey, triage, labels)
         self.comparisons = Comparisons(session, self._table.explain, partial(after, 1500))
-        classes = OnDemand(lambda: ClassDialog(session.classes))
-        self.label = LabelPanel(labels, classes.open, triage.select)
+        self.label = LabelPanel(labels, partial(choices.open_or_close, "classes"), triage.select)
         self._explain = ExplanationSheet(session, channel)
-        add = OnDemand(lambda: CandidateDialog(session.candidates))
-        compare = OnDemand(lambda: CompareDialog(labels, triage))
-        files = OnDemand(lambda: FilesDialog(session, lambda: choices.dark))
-        actions = {
-            "Add spectrum": add.open,
-            "Files": files.open,
-            "Disagreements": compare.open,
-            "How it works": self._explain.open,
+        actions: dict[str, Callable[[], None]] = {
+            "Add spectrum": partial(choices.open_or_close, "add"),
+            "Files": partial(choices.open_or_close, "files"),
+            "Disagreements": partial(choices.open_or_close, "disagreements"),
+            "How it works": partial(choices.open_or_close, "method"),
             **self.comparisons.actions,
         }
+        session.candidates.param.watch(lambda event: self._on_intake(event.new), "intake")
+        dialogs: dict[str, Callable[[], Dialog]] = {
+            "add": lambda: CandidateDialog(session.candidates),
+            "files": lambda: FilesDialog(session, lambda: choices.dark),
+            "disagreements": lambda: CompareDialog(labels, triage),
+            "classes": lambda: ClassDialog(session.classes),
+            **self.comparisons.dialogs,
+        }
+        self.over = pn.Column(*(OnDemand(choices, *one) for one in dialogs.items()), self._explain, margin=0)
         truth = bool(session.workspace.truth)
-        choices.dark = dark
-        channel.on("theme", self._on_theme)
-        head = header(choices, actions, simulated=session.workspace.survey.simulated, truth=truth)
-        self.over = pn.Column(add, files, compare, classes, self._explain, *self.comparisons.dialogs(), margin=0)
+        self._header = header(choices, actions, simulated=session.workspace.survey.simulated, truth=truth)
         self.parts = {
-            "header": pn.Row(*head, **HEADER_ROW),
+            "header": pn.Row(*self._header, **HEADER_ROW),
             "targets": self._targets(),
             "strip": self._strip(after),
             "plots": self._plots(),
             "reasons": self._reasons(),
         }
-        self._paint()
+        self._on_look()
         choices.param.watch(self._on_look, ["dark", "large_type"])
         choices.param.watch(self._on_room, ["details", "compare"])
         # the spectrum comes first
@@ -144,24 +144,26 @@ class ExplorerView:
         for one in (self._stack, self._explain, self.comparisons.latent):
             one.paint(colours, large=large)
 
-    def _on_theme(self, dark: object) -> None:
-        self._session.choices.dark = bool(dark)
-        for part in (*self.parts.values(), self.over):
-            for one in part.select(pmui.base.MaterialComponent):
-                one.dark_theme = bool(dark)
-        pn.config.param.update(
-            theme="dark" if dark else "default"
-        )  # of this session: dialogs that are made later ask for it
-
-    def _on_look(self, event: object) -> None:
-        size = {"--imo-type": "1.3" if self._session.choices.large_type else "1"}
+    def _on_look(self, *events: object) -> None:
+        choices = self._session.choices
+        size = {"--imo-type": "1.3" if choices.large_type else "1"}
         for part in (*self.parts.values(), self.over):
             part.styles = {**part.styles, **size}
+            for one in part.select(pmui.base.MaterialComponent):
+                one.dark_theme = choices.dark
+        # of this session: dialogs that are made later ask for it
+        pn.config.param.update(theme="dark" if choices.dark else "default")
         self._session.schedule(self._paint)
 
     def _on_room(self, *events: object) -> None:
         # two columns of plots need the width
         self.parts["reasons"].visible = self._session.choices.details and not self._session.choices.compare
+
+    def _on_intake(self, intake: Intake) -> None:
+        busy = {"reading": "Reading …", "scoring": "Scoring …"}
+        for button in self._header:
+            if isinstance(button, pmui.Button) and button.label in ("Add spectrum", *busy.values()):
+                button.label = busy.get(intake.kind, "Add spectrum")
 
     def _on_own(self) -> None:
         self._table.refresh(self._session.survey)

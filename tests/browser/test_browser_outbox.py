@@ -186,7 +186,7 @@ def test_everything_that_can_be_said_waits_in_order(page, proxy, store):
     pressed(page, "star")
     unsaved(page, 10)
     proxy.mend()
-    seen.locator(".state.saved", has_text="took back").wait_for()
+    seen.locator(".state.saved", has_text="Undid:").wait_for()
     whole(page)
     assert [label.quality for _, label in made(store, target)][:4] == [3, 1, 4, 2]
     label = store.get(target, USER).label

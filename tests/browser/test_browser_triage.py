@@ -161,7 +161,7 @@ def test_undo_takes_the_last_change_back(page, folder):
     page.page.keyboard.press("3")
     page.page.locator('.imo-label [data-label="quality-3"][aria-pressed="true"]').wait_for()
     page.page.keyboard.press("z")
-    page.page.locator(".state.saved", has_text="took back").wait_for()
+    page.page.locator(".state.saved", has_text="Undid:").wait_for()
     page.page.locator('.imo-label [data-label="quality-3"][aria-pressed="false"]').wait_for()
     with LabelStore(folder / "labels.sqlite") as store:
         assert store.get(page.shown_target(), USER).label.empty

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 import torch
-from playwright.sync_api import Browser, Page, WebSocket, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, WebSocket, sync_playwright
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from imo_engine.model.autoencoder import AutoencoderConfig, SpectrumDecoder, SpectrumEncoder
@@ -353,8 +353,9 @@ class Visit:
         return self.page.locator(".strip .id").inner_text()
 
 
-def visit(browser: Browser, url: str, *, width: int = 1440, height: int = 900) -> Visit:
-    page = browser.new_page(viewport={"width": width, "height": height})
+def visit(browser: Browser | BrowserContext, url: str, *, width: int = 1440, height: int = 900) -> Visit:
+    page = browser.new_page()
+    page.set_viewport_size({"width": width, "height": height})
     page.set_default_timeout(1000 * PATIENCE)
     seen = Visit(page)
     page.on("request", lambda request: seen.requests.append(request.url))

@@ -50,7 +50,7 @@ class Table:
         desk = self.desk
         target = desk.record.target_id if target is None else target
         base = desk.base if base is None else base
-        desk.say(Said(uuid4().hex, kind, target, fields, base, desk.newest, settles))
+        desk.say(Said(f"tab.{uuid4().hex}", kind, target, fields, base, settles))
 
     def kept(self):
         return {target: record.label for target, record in self.store.labels(self.desk.scanner).items()}

@@ -11,7 +11,8 @@ import {imo} from "./imo.js"
 import {keys, onKey} from "./keys.js"
 import {layer, legendOfRepair, nameWhatIsKnown} from "./layers.js"
 import {moveLines, nudge, placeFeatures, placeLabels, showRedshift, useRedshift} from "./lines.js"
-import {attribution, axisModels, drawn, features, panels, windows} from "./models.js"
+import {attribution, axisModels, drawn, features, panels, target, windows} from "./models.js"
+import {hideOldWords} from "./old_words.js"
 import {state} from "./page.js"
 import {arrange, fold, frame, nameAxes} from "./panels.js"
 import {tellPatches} from "./patches.js"
@@ -66,7 +67,7 @@ imo.explorer = {
   view, zoomTo, undo: undoView, frame, smooth, layer, panel: fold, second, nudge, useRedshift, asking, brushed,
   hover, tapped, moved, repaired, stopRepair, keys, state, method: chooseMethod, methods: listMethods,
   significance: drawSignificant, copy, placeMenu, theme,
-  target() { empty(); gather(300); newTarget() },  // its spectrum follows
+  target() { empty(); hideOldWords(target.data.id[0]); gather(300); newTarget() },  // its spectrum follows
   spectrum: newSpectrum,
   data: computed,
   stop() {

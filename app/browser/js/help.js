@@ -1,4 +1,6 @@
 // The list of keys: a modal dialog of the browser's own, which keeps the focus and gives it back.
+import {find} from "./dom.js"
+import {forward} from "./forward.js"
 import {keyboard} from "./models.js"
 
 const NAMES = {Escape: "Esc"}
@@ -39,6 +41,7 @@ export function help() {
     dialog = buildHelp()
     document.body.append(dialog)
   }
+  if (find("[data-hybrid]")?.checkVisibility()) forward("method")  // closes it: one dialog at a time
   dialog.showModal()
 }
 

@@ -226,7 +226,7 @@ function onKey(event) {
   const pressed = event.composedPath().some((node) => node instanceof Element && node.matches("button"))
   const by = Math.max(1, Math.round(state.window / 4)) * (event.shiftKey ? 8 : 1)
   const at = sizes.indexOf(state.window)
-  if (event.key === "Escape") imo.explorer.keys.run("explain-method")
+  if (event.key === "Escape") imo.explorer.keys.run("method")
   else if (field || !state.ready) return
   else if (event.key === "ArrowLeft") moveTo(state.at - by)
   else if (event.key === "ArrowRight") moveTo(state.at + by)

@@ -37,7 +37,7 @@ function act(action) {
   else send(action)
 }
 
-const LOCAL = ["comment"], ABOUT_LABELS = /^(quality-\d|star|undo-label|redo-label)$/
+const LOCAL = ["comment"], ABOUT_LABELS = /^(quality-\d|issue-\w|star|undo-label|redo-label)$/
 
 function takes(action) {
   if (ABOUT_LABELS.test(action)) act(action)
@@ -181,7 +181,7 @@ function update() {
     }
   }
   if (other && choosing()) choices().hidePopover()
-  see(entry("target"), entry("base"), entry("since"))
+  see(entry("target"), entry("base"))
   if (!form) return
   form.dataset.target = shown.target
   form.dataset.shown = known.data.count[0]

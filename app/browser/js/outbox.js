@@ -7,11 +7,11 @@ const KEPT = "imo-unsaved:"
 const mine = KEPT + owner
 export const entry = (name) => known.data[name][0]
 export const server = () => imo.connection
-export let shown = {target: "", base: 0, since: ""}  // label in sight: what is said is said of this one
+export let shown = {target: "", base: 0}  // label in sight: what is said is said of this one
 export let unsaved = stored(mine)
 export let sent = 0  // number of the last message that went to the server
 
-export function see(target, base, since) { shown = {target, base, since} }
+export function see(target, base) { shown = {target, base} }
 
 // Where the browser does not allow it, or has no room, what is said is kept as long as the page.
 export function inTab(work) {
@@ -29,6 +29,16 @@ const strange = () => (inTab(Object.keys) ?? []).filter((name) => name.startsWit
 export const others = () => strange().flatMap(stored)
 export const forget = () => strange().forEach((name) => inTab((tab) => tab.removeItem(name)))
 
+function newName() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16))  // randomUUID is for secure pages only
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("")
+}
+
+// Undo takes back what was said in this tab, before the page was loaded again too, and nothing else.
+const TAB = "imo-tab"
+const tab = inTab((storage) => storage.getItem(TAB)) ?? newName()
+inTab((storage) => storage.setItem(TAB, tab))
+
 export function send(action, target = "", text = "") {
   server()?.asks()
   sent = imo.tell?.("label", {action, target, text}) ?? sent
@@ -36,11 +46,9 @@ export function send(action, target = "", text = "") {
 }
 
 export function note(kind, fields = {}, settles = false) {
-  const {target, base, since} = shown
+  const {target, base} = shown
   if (!target) return
-  const bytes = crypto.getRandomValues(new Uint8Array(16))  // randomUUID is for secure pages only
-  const id = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("")
-  const one = {id, kind, target, fields, base, since, settles, user}
+  const one = {id: `${tab}.${newName()}`, kind, target, fields, base, settles, user}
   const settled = settles || kind === "theirs"
   unsaved = unsaved.filter((before) => !settled || before.kind !== "save" || before.target !== target)
   unsaved.push(one)
@@ -58,10 +66,7 @@ export function hearAnswers() {
   for (const [id, versions] of JSON.parse(entry("answers"))) {
     if (!unsaved.some((one) => one.id === id)) continue
     unsaved = unsaved.filter((one) => one.id !== id)
-    for (const one of unsaved) {
-      one.base = Math.max(one.base, versions[one.target] ?? 0)
-      one.since = entry("since")
-    }
+    for (const one of unsaved) one.base = Math.max(one.base, versions[one.target] ?? 0)
   }
   if (unsaved.length !== before) store()
 }

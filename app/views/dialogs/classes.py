@@ -9,6 +9,7 @@ import panel_material_ui as pmui
 from app.labels import LabelClass
 from app.labels.records import MAX_NAME
 from app.state.classes import ClassEditing
+from app.views.dialogs.one_at_a_time import Sheet
 
 __all__ = ["ClassDialog", "class_list_html"]
 
@@ -32,7 +33,7 @@ class ClassDialog(pn.viewable.Viewer):
         self.add = pmui.Button(label="Add", on_click=self._on_add, **button)
         self.words = pn.pane.HTML("", sizing_mode="stretch_width", stylesheets=[_STYLE], margin=0)
         close = pmui.Button(label="Close", size="small", variant="outlined", margin=(10, 0, 0, 0), on_click=self._close)
-        self.dialog = pmui.Dialog(
+        self.dialog = Sheet(
             pn.Column(
                 self.list,
                 pn.FlexBox(self.which, self.new_name, self.rename, self.retire, margin=0),

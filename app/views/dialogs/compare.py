@@ -8,6 +8,7 @@ import panel_material_ui as pmui
 from app.labels import Disagreement, Label
 from app.state.labels import UserLabels
 from app.state.triage import Triage
+from app.views.dialogs.one_at_a_time import Sheet
 from imo_engine.errors import ImoError
 
 __all__ = ["CompareDialog", "comparison_html"]
@@ -29,7 +30,7 @@ class CompareDialog(pn.viewable.Viewer):
         )
         self.table = pn.pane.HTML("", sizing_mode="stretch_width", stylesheets=[_STYLE], margin=0)
         close = pmui.Button(label="Close", size="small", variant="outlined", margin=(10, 0, 0, 0), on_click=self._close)
-        self.dialog = pmui.Dialog(
+        self.dialog = Sheet(
             pn.Row(self.other, self.next, margin=0),
             self.table,
             close,

@@ -32,7 +32,7 @@ _SHEET = {
 
 
 class ExplanationSheet(pn.viewable.Viewer):
-    """Lies over the page while ``state.explaining``; shows the selected target, made when first wanted."""
+    """Lies over the page while ``state.dialog`` is "method"; shows the selected target, made when first wanted."""
 
     def __init__(self, session: Session, channel: Channel) -> None:
         """Follow a session, and hear questions in the page's channel; the sheet is hidden."""
@@ -52,12 +52,8 @@ class ExplanationSheet(pn.viewable.Viewer):
             on_problem=lambda words: self._say(f"This target cannot be used here: {words}"),
         )
         self.sheet = pn.Column(visible=False, styles=_SHEET, margin=0)
-        state.param.watch(self._on_open, "explaining")
+        state.param.watch(self._on_open, "dialog")
         state.param.watch(lambda _: schedule(self._show), "target_id")
-
-    def open(self) -> None:
-        """Show the sheet."""
-        self._state.explaining = True
 
     def close(self) -> None:
         """Let go of everything; the session has ended."""
@@ -81,7 +77,7 @@ class ExplanationSheet(pn.viewable.Viewer):
         return plots
 
     def _on_open(self, event: object) -> None:
-        if not self._state.explaining:
+        if self._state.dialog != "method":
             self.sheet.visible = False
             self.desk.leave()
             return
@@ -91,7 +87,7 @@ class ExplanationSheet(pn.viewable.Viewer):
         self._show()
 
     def _show(self) -> None:
-        if not self._state.explaining:
+        if self._state.dialog != "method":
             return
         if self._state.target_id:
             self._say("Preparing …")

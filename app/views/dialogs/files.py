@@ -10,10 +10,12 @@ import panel_material_ui as pmui
 
 from app.labels import exchange
 from app.labels.records import Inspection
+from app.state.candidates import NO_CONTENT
 from app.state.session import Session
 from app.survey.uploads import UploadLimits
 from app.views.dialogs.candidate import BoundedFileInput
 from app.views.dialogs.object_files import ObjectDownloads
+from app.views.dialogs.one_at_a_time import Sheet
 from app.views.downloads import Downloads
 from imo_engine.errors import ImoError
 
@@ -38,11 +40,16 @@ class FilesDialog(pn.viewable.Viewer):
         self.object = ObjectDownloads(session, dark, lambda: self.dialog.open, style)
         limits = UploadLimits(files=1, bytes=exchange.MAX_BYTES)
         self.upload = BoundedFileInput(
-            limits, label="Import labels (CSV)", variant="outlined", size="small", margin=(4, 0)
+            limits,
+            lambda: self._refuse(NO_CONTENT),
+            label="Import labels (CSV)",
+            variant="outlined",
+            size="small",
+            margin=(4, 0),
         )
         self.words = pn.pane.HTML("", sizing_mode="stretch_width", stylesheets=[_STYLE], margin=0)
         close = pmui.Button(label="Close", size="small", variant="outlined", margin=(10, 0, 0, 0), on_click=self._close)
-        self.dialog = pmui.Dialog(
+        self.dialog = Sheet(
             pn.Column(
                 _heading("Labels", "All of yours, in the columns of DESI's visual inspections."),
                 self.labels,
@@ -97,13 +104,16 @@ class FilesDialog(pn.viewable.Viewer):
         self.upload.clear()
         try:
             lines = exchange.read_csv(bytes(content), name=str(name)[-80:], scanner=self._desk.scanner)
-            done = self._desk.store.import_labels(lines, client_id=uuid4().hex)
+            done = self._desk.store.import_labels(lines, client_id=f"{self._desk.tab}.{uuid4().hex}")
         except ImoError as error:
-            self.words.object = f'<p class="failed" role="alert" data-import="failed">{escape(str(error))}</p>'
+            self._refuse(str(error))
             return
         self._desk.reload()
         text = f"{done.added} added, {done.unchanged} already here, {len(done.kept)} differ and were left as they are"
         self.words.object = f'<p role="status" data-import="done">{escape(text)}</p>'
+
+    def _refuse(self, why: str) -> None:
+        self.words.object = f'<p class="failed" role="alert" data-import="failed">{escape(why)}</p>'
 
     def __panel__(self) -> pn.viewable.Viewable:
         return self.dialog

@@ -12,6 +12,7 @@ from app.findings.findings import Findings
 from app.findings.groups import Group
 from app.state.groups import CauseGroups
 from app.state.triage import Subset, Triage
+from app.views.dialogs.one_at_a_time import Sheet
 from imo_engine.reasons.profiles import BIN_EDGES
 from imo_engine.spectra.ranges import range_words
 
@@ -37,7 +38,7 @@ class GroupsDialog(pn.viewable.Viewer):
         close = pmui.Button(
             label="Close", size="small", variant="outlined", margin=(10, 0, 0, 0), on_click=lambda _: self.close()
         )
-        self.dialog = pmui.Dialog(
+        self.dialog = Sheet(
             self.list, close, title="Outliers with the same cause", title_variant="h6", close_on_click=True,
             width_option="md",
         )  # fmt: skip

@@ -109,7 +109,6 @@ class LabelPanel(pn.viewable.Viewer):
             "target": record.target_id,
             "label": json.dumps(asdict(record.label)),
             "base": desk.base,
-            "since": "" if desk.newest is None else desk.newest.isoformat(),
             "classes": json.dumps(desk.classes),
             "kind": state.kind,
             "text": _words(state),

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import panel as pn
 
+from app.html.of_target import OF_TARGET, of_target
 from app.html.repair import REPAIR_STYLE, repair_html
 from app.state.repair import TargetRepair
 
@@ -17,20 +18,24 @@ class RepairPanel(pn.viewable.Viewer):
         """Build the panel; it changes in turn with everything else that is scheduled (see ``ProgressStrip``)."""
         super().__init__()
         self._desk = desk
-        self._shown = repair_html(desk.state)
+        self._shown = self._html()
         self.pane = pn.pane.HTML(
             self._shown,
             sizing_mode="stretch_width",
             stylesheets=[REPAIR_STYLE],
+            css_classes=[OF_TARGET],
             margin=0,
             styles={"flex": "0 0 auto", "max-height": "none"},
         )
         desk.param.watch(lambda _: schedule(self._update), "state")
 
     def _update(self) -> None:
-        html = repair_html(self._desk.state)
+        html = self._html()
         if html != self._shown:
             self._shown = self.pane.object = html
+
+    def _html(self) -> str:
+        return of_target(self._desk.target_id, repair_html(self._desk.state))
 
     def __panel__(self) -> pn.viewable.Viewable:
         return self.pane

@@ -10,9 +10,11 @@ import panel as pn
 from app.browser.channel import tells
 from app.findings.findings import Findings
 from app.findings.likeness import Neighbour
+from app.html.of_target import OF_TARGET, of_target
 from app.labels import Label
 from app.plots.thumbnail import stamp_path, stamp_svg
 from app.state.similar import CAUSE, LATENT, Similar, SimilarTargets
+from app.state.words import loading_words
 from app.survey.survey import Survey
 
 __all__ = ["SimilarPanel", "similar_html"]
@@ -49,7 +51,12 @@ class SimilarPanel(pn.viewable.Viewer):
         super().__init__()
         self._desk, self._survey, self._findings = desk, survey, findings
         self._label_of, self._group_of = label_of, group_of
-        style: dict[str, Any] = {"sizing_mode": "stretch_width", "stylesheets": [_STYLE], "margin": 0}
+        style: dict[str, Any] = {
+            "sizing_mode": "stretch_width",
+            "stylesheets": [_STYLE],
+            "css_classes": [OF_TARGET],
+            "margin": 0,
+        }
         self.pane = pn.pane.HTML(self._html(), **style)
         self.words = pn.pane.HTML(_words_html(desk.similar), **style)  # changes more often
         self._schedule = schedule
@@ -96,12 +103,13 @@ def similar_html(
 
 
 def _words_html(similar: Similar) -> str:
-    return f'<p class="quiet words" data-similar-words>{escape(_words(similar))}</p>'
+    words = f'<p class="quiet words" data-similar-words>{escape(_words(similar))}</p>'
+    return of_target(similar.target_id, words)
 
 
 def _words(similar: Similar) -> str:
     if not similar.target_id:
-        return "Select a target."
+        return loading_words(similar.total)
     if similar.problem:
         return f"Not in latent space: {similar.problem}"
     if similar.way == LATENT:

@@ -6,9 +6,11 @@ from html import escape
 import numpy as np
 import panel as pn
 
+from app.html.of_target import OF_TARGET, of_target
 from app.state.choices import Choices
 from app.state.links import sky_links
 from app.state.session import Session
+from app.state.words import loading_words
 from app.survey.survey import Survey
 
 __all__ = ["WhoPanel"]
@@ -30,13 +32,16 @@ class WhoPanel(pn.viewable.Viewer):
         """
         super().__init__()
         self._session, self._state, self._truth = session, state, truth
-        self.pane = pn.pane.HTML("", sizing_mode="stretch_width", stylesheets=[_STYLE], margin=0)
+        self.pane = pn.pane.HTML(
+            "", sizing_mode="stretch_width", stylesheets=[_STYLE], css_classes=[OF_TARGET], margin=0
+        )
         state.param.watch(lambda *_: schedule(self._update), ["target_id", "truth"])
         self._update()
 
     def _update(self) -> None:
         target = self._state.target_id
-        self.pane.object = who_html(self._session.survey, target, self._truth if self._state.truth else None)
+        html = who_html(self._session.survey, target, self._truth if self._state.truth else None)
+        self.pane.object = of_target(target, html)
 
     def __panel__(self) -> pn.viewable.Viewable:
         return self.pane
@@ -45,7 +50,8 @@ class WhoPanel(pn.viewable.Viewer):
 def who_html(survey: Survey, target_id: str, truth: dict[str, str] | None = None) -> str:
     """Return the panel for a target; with ``truth`` also what was injected into it."""
     if not target_id:
-        return '<section class="who"><p class="quiet">Nothing is selected.</p></section>'
+        words = loading_words(len(survey.spectra))
+        return f'<section class="who"><p class="quiet">{words}</p></section>'
     spectra, row = survey.spectra, survey.spectra.row(target_id)
     ra, dec = float(spectra.ra[row]), float(spectra.dec[row])
     lines = [_line("Target", target_id, copy=target_id)]

@@ -4,13 +4,13 @@ from collections.abc import Callable
 
 import panel as pn
 
+from app.html.of_target import OF_TARGET, of_target
 from app.html.why import WHY_STYLE, why_html
 from app.state.target import SelectedTarget
 
 __all__ = ["WhyPanel"]
 
 _WAITING = {
-    "idle": "Select a target.",
     "unscored": "Without a score there is nothing to explain.",
     "failed": "It could not be explained.",
     "stopped": "The computation was stopped.",
@@ -29,6 +29,7 @@ class WhyPanel(pn.viewable.Viewer):
             self._html(),
             sizing_mode="stretch_width",
             stylesheets=[WHY_STYLE],
+            css_classes=[OF_TARGET],
             margin=0,
             styles={"flex": "0 0 auto", "max-height": "none"},
         )
@@ -42,9 +43,12 @@ class WhyPanel(pn.viewable.Viewer):
     def _html(self) -> str:
         reason = self._session.reason
         if reason is not None:
-            return why_html(reason)
-        words = _WAITING.get(self._session.status.kind, "Known when all window sizes are computed …")
-        return f'<section class="why"><h2>Why is it odd?</h2><p class="quiet">{words}</p></section>'
+            return of_target(self._session.target_id, why_html(reason))
+        status = self._session.status
+        otherwise = status.text if status.kind == "idle" else "Known when all window sizes are computed …"
+        words = _WAITING.get(status.kind, otherwise)
+        html = f'<section class="why"><h2>Why is it odd?</h2><p class="quiet">{words}</p></section>'
+        return of_target(self._session.target_id, html)
 
     def __panel__(self) -> pn.viewable.Viewable:
         return self.pane

@@ -65,9 +65,7 @@ class LatentView(pn.viewable.Viewer):
             margin=(10, 8, 2, 8), stylesheets=[SMALL_FIELDS],
         )  # fmt: skip
         self.words = pn.pane.HTML(_words("Encoding the spectra …"), sizing_mode="stretch_width", margin=0)
-        self.close = pmui.Button(
-            label="Close", size="small", variant="outlined", margin=(6, 8), on_click=lambda _: self.toggle()
-        )
+        self.close = pmui.Button(label="Close", size="small", variant="outlined", margin=(6, 8))
         bar = pn.Row(
             self.colour,
             self.words,
@@ -84,11 +82,10 @@ class LatentView(pn.viewable.Viewer):
         self.colour.param.watch(lambda _: self._colour(), "value")
         desk.param.watch(self._on_label, "changed")
 
-    def toggle(self) -> None:
+    def show(self, *, visible: bool) -> None:  # type: ignore[override]  # opens no server, as Panel's would
         """Show or hide the panel."""
-        self.panel.visible = not self.panel.visible
-        if self.panel.visible:
-            self.refresh()
+        self.panel.visible = visible
+        self.refresh()
 
     def refresh(self) -> None:
         """Bring new targets in, if the panel is shown."""

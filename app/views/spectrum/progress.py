@@ -6,6 +6,7 @@ from html import escape
 import panel as pn
 import panel_material_ui as pmui
 
+from app.html.of_target import OF_TARGET
 from app.state.target import SelectedTarget, Status
 
 __all__ = ["ProgressStrip"]
@@ -33,7 +34,9 @@ class ProgressStrip(pn.viewable.Viewer):
         super().__init__()
         self._session, self._soon = session, soon
         self._coming = False
-        self.text = pn.pane.HTML(_bar(session.status), sizing_mode="stretch_width", stylesheets=[_STYLE], margin=0)
+        self.text = pn.pane.HTML(
+            self._bar(), sizing_mode="stretch_width", stylesheets=[_STYLE], css_classes=[OF_TARGET], margin=0
+        )
         self.button = pmui.Button(
             label="Cancel",
             size="small",
@@ -46,7 +49,7 @@ class ProgressStrip(pn.viewable.Viewer):
         session.param.watch(lambda _: schedule(self._show), "status")
 
     def _show(self) -> None:
-        self.text.object = _bar(self._session.status)
+        self.text.object = self._bar()
         if self.button.visible or not self._label():
             self._show_button()
         elif not self._coming:
@@ -72,19 +75,23 @@ class ProgressStrip(pn.viewable.Viewer):
         else:
             self._session.retry()
 
+    def _bar(self) -> str:
+        return _bar(self._session.status, self._session.target_id)
+
     def __panel__(self) -> pn.viewable.Viewable:
         return pn.Row(
             self.text, self.button, sizing_mode="stretch_width", height=30, margin=0, styles={"align-items": "center"}
         )
 
 
-def _bar(status: Status) -> str:
+def _bar(status: Status, target_id: str) -> str:
     percent = 0 if status.fraction is None else round(100 * status.fraction, 1)
     waiting = " waiting" if status.kind == "queued" else ""
     refining = " refining" if status.refining else ""
     title = f"{status.text}; {status.detail}" if status.detail else status.text  # the words may be cut
     return (
         f'<div class="progress {status.kind}{refining}" role="status" aria-live="polite" data-status="{status.kind}" '
+        f'data-of="{escape(target_id)}" '
         f'title="{escape(title)}">'
         f'<span class="words">{escape(status.text)}</span>'
         f'<span class="track"><span class="fill{waiting}" style="width:{percent}%"></span></span></div>'

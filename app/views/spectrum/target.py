@@ -7,8 +7,10 @@ from html import escape
 import numpy as np
 import panel as pn
 
+from app.html.of_target import OF_TARGET
 from app.state.choices import Choices
 from app.state.session import Session
+from app.state.words import loading_words
 
 __all__ = ["TargetStrip"]
 
@@ -20,7 +22,7 @@ class TargetStrip(pn.viewable.Viewer):
         """Follow ``state.target_id``, in turn with everything else that is scheduled."""
         super().__init__()
         self._session = session
-        self.pane = pn.pane.HTML(self.html(state.target_id), stylesheets=[_STYLE], margin=0)
+        self.pane = pn.pane.HTML(self.html(state.target_id), stylesheets=[_STYLE], css_classes=[OF_TARGET], margin=0)
 
         def update() -> None:
             self.pane.object = self.html(state.target_id)
@@ -31,8 +33,7 @@ class TargetStrip(pn.viewable.Viewer):
         """Return the strip for a target."""
         survey = self._session.survey
         if not target_id:
-            words = "Select a target in the table" if len(survey.spectra) else "There are no spectra to show"
-            return f'<div class="strip"><span class="quiet">{words}</span></div>'
+            return f'<div class="strip"><span class="quiet">{loading_words(len(survey.spectra))}</span></div>'
         row = survey.spectra.row(target_id)
         parts = [f'<span class="id" title="target id">{escape(target_id)}</span>']
         rank, reason = survey.own_rank(target_id), survey.why_not_ranked(row)
@@ -50,7 +51,7 @@ class TargetStrip(pn.viewable.Viewer):
                 parts.append(_ordinary(share, len(survey.ordinary)))
         if np.isfinite(survey.spectra.redshift[row]):
             parts.append(_fact("z", f"{survey.spectra.redshift[row]:.5f}", "wide"))  # it is in the toolbar, too
-        return f'<div class="strip">{"".join(parts)}</div>'
+        return f'<div class="strip" data-of="{escape(target_id)}">{"".join(parts)}</div>'
 
     def __panel__(self) -> pn.viewable.Viewable:
         return self.pane

@@ -16,7 +16,7 @@ from app.browser.modules import ModuleError, join, joined
 
 APP = Path(modules.__file__).parents[1]
 FOLDER = APP / "browser" / "js"
-ENTRIES = ("address", "channel", "connection", "early", "explorer", "hybrid", "label_form", "short_number")
+ENTRIES = ("address", "channel", "connection", "early", "explorer", "hybrid", "label_form", "look", "short_number")
 FILES = sorted(file.stem for file in FOLDER.glob("*.js"))
 FILES_IN_PYTHON = sorted(file for file in APP.rglob("*.py") if "node_modules" not in file.parts)
 NODE = shutil.which("node", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")

@@ -184,20 +184,6 @@ def test_parts_are_changed_once_for_each_request(store):
         change(2, "e", quality=7)
 
 
-@pytest.mark.parametrize("kind", ["undo", "redo"])
-def test_what_was_not_seen_is_not_taken_back(store, say, kind):
-    seen = say("1", STAR).saved_at
-    say("2", DULL)
-    if kind == "redo":
-        store.undo("ann", client_id="elsewhere")
-    step = getattr(store, kind)
-    with pytest.raises(InputError, match="made elsewhere meanwhile, of target 2"):
-        step("ann", client_id="x", since=seen)
-    assert len(store.history("2", "ann")) == (1 if kind == "undo" else 2)
-    own = {change.client_id for change in store.history("2", "ann")}
-    assert [r.target_id for r in step("ann", client_id="y", since=seen, own=own)] == ["2"]
-
-
 def test_undo_goes_back_change_by_change(store, say):
     say("1", STAR)
     say("2", DULL)

@@ -243,8 +243,8 @@ class TestChoices:
         for action, expected in (("compare", True), ("compare", False)):
             on_key(None, state, action)
             assert state.compare is expected
-        on_key(None, state, "explain-method")
-        assert state.explaining
+        on_key(None, state, "method")
+        assert state.dialog == "method"
         on_key(None, state, "method-lime")
         assert state.methods[-1] == "lime"
 

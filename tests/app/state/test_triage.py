@@ -1,6 +1,7 @@
 """Order, filters, labels, keys and addresses, without a browser."""
 
 import json
+import os
 import sqlite3
 import threading
 from collections import deque
@@ -9,6 +10,7 @@ from uuid import uuid4
 
 import numpy as np
 import pytest
+from helpers.networks import tiny_model
 from helpers.surveys import TARGETS, tiny_survey
 from helpers.tables import HTML, Table
 from hypothesis import given, settings
@@ -20,10 +22,12 @@ from app.html.table_cells import table_frame
 from app.labels import Label, LabelStore
 from app.labels.database import Database
 from app.labels.said import Answer, Said, said_in
-from app.state.candidates import CandidateIntake
+from app.state.candidates import NO_CONTENT, CandidateIntake
+from app.state.choices import Choices
 from app.state.labels import UserLabels
 from app.state.links import Place, place_in, sky_links
-from app.state.triage import ALL, STARRED, UNLABELLED, YOURS, coordinates_in, separation
+from app.state.triage import ALL, STARRED, UNLABELLED, YOURS, Triage, coordinates_in, separation
+from app.survey.kept_candidates import PER_OWNER, CandidateFiles
 from app.views.dialogs.compare import comparison_html
 from app.views.reasons.who import who_html
 from imo_engine.errors import InputError
@@ -188,13 +192,13 @@ class TestSaving:
         table.key("next", "quality-3", "quality-4", "undo")
         table.drain()
         assert table.desk.record.label == Label(quality=3)
-        assert "took back" in table.desk.state.text
+        assert table.desk.state.text == f"Undid: quality of {table.state.target_id} back to 3"
         table.key("redo")
         table.drain()
         assert table.desk.record.label == Label(quality=4)
         table.key("redo")
         table.drain()
-        assert table.desk.state.text == "nothing to redo"
+        assert table.desk.state.text.startswith("nothing to redo")
 
     def test_a_comment_that_is_too_long_is_refused_in_words(self, table):
         table.key("next")
@@ -268,15 +272,19 @@ class TestSaving:
     def test_a_new_session_takes_up_what_was_said_in_the_one_before(self, table, tmp_path):
         """The first of three changes was saved and its answer lost; all were made with version 0 in sight."""
         target = table.triage.order[0]
-        said = [Said("a", "save", target, {"quality": 3}), Said("b", "save", target, {"star": True}), Said("c", "undo")]
+        said = [
+            Said("tab.a", "save", target, {"quality": 3}),
+            Said("tab.b", "save", target, {"star": True}),
+            Said("tab.c", "undo"),
+        ]
         table.desk.say(said[0])
         table.drain()
         again = Table(tmp_path)
-        for one in (*said, Said("d", "save", target, {"comment": "after it"})):
+        for one in (*said, Said("tab.d", "save", target, {"comment": "after it"})):
             again.desk.say(one)
         again.drain()
         assert again.kept() == {target: Label(quality=3, comment="after it")}
-        assert [one.client_id for one in again.desk.answers] == ["a", "b", "c", "d"]
+        assert [one.client_id for one in again.desk.answers] == ["tab.a", "tab.b", "tab.c", "tab.d"]
         assert [one.kind for one in again.store.history(target, "ann")] == ["save", "save", "undo", "save"]
         again.store.close()
 
@@ -310,7 +318,6 @@ class TestSaving:
             {"fields": {"star": 1}},
             {"base": "0"},
             {"target": None},
-            {"since": "yesterday"},
             {"id": ""},
         ],
     )
@@ -321,7 +328,6 @@ class TestSaving:
             "target": "1",
             "fields": {"quality": 3},
             "base": 0,
-            "since": "",
             "settles": False,
         }
         assert said_in(json.dumps([one])) == [Said("a", "save", "1", {"quality": 3})]
@@ -338,6 +344,61 @@ class TestSaving:
         table.key("quality-3")
         table.drain()
         assert table.kept() == {target: Label(quality=3)}
+
+    def test_a_second_tab_of_the_user_follows_at_once_and_one_of_another_user_does_not(self, table):
+        target = table.triage.order[0]
+        tabs = [
+            UserLabels(table.store, user, submit=table.work.append, schedule=table.work.append)
+            for user in ("ann", "bob")
+        ]
+        counts = [Triage(Choices(), table.survey, one.label_of) for one in tabs]
+        for one in tabs:
+            one.open(target)
+        table.key("next", "quality-2")
+        table.drain()
+        assert [one.record.label for one in tabs] == [Label(quality=2), Label()]
+        assert [one.labelled()[0] for one in counts] == [1, 0]
+        tabs[0].close()
+        table.key("quality-3")
+        table.drain()
+        assert tabs[0].record.label == Label(quality=2)
+
+    def test_a_second_tab_that_has_something_to_say_is_not_overwritten(self, table):
+        target = table.triage.order[0]
+        other = UserLabels(table.store, "ann", submit=lambda work: None, schedule=table.work.append)
+        other.open(target)
+        other.say(Said("other.1", "save", target, {"quality": 0}))
+        table.key("next", "quality-2")
+        table.drain()
+        assert other.label_of(target) == Label(quality=0)
+
+    def test_undo_takes_back_what_was_said_in_its_own_tab(self, table):
+        first, second = table.triage.order[:2]
+        table.key("next", "quality-2")
+        for k, (target, fields) in enumerate([(first, {"star": True}), (second, {"quality": 4})]):
+            table.desk.say(Said(f"other.{k}", "save", target, fields, table.store.get(target, "ann").version + 1 - k))
+            table.drain()
+        table.key("undo")
+        table.drain()
+        assert table.desk.state.text == f"Undid: quality of {first} back to none"
+        assert table.kept() == {first: Label(star=True), second: Label(quality=4)}
+        table.key("undo")
+        table.drain()
+        assert table.desk.state.text.startswith("nothing to undo")
+        table.key("redo")
+        table.drain()
+        assert table.kept()[first] == Label(quality=2, star=True)
+
+    def test_undo_passes_over_what_was_said_over_elsewhere(self, table):
+        table.key("next", "star", "quality-2")
+        table.drain()
+        target = table.state.target_id
+        table.desk.say(Said("other.1", "save", target, {"quality": 0}, 2))
+        table.drain()
+        table.key("undo")
+        table.drain()
+        assert table.desk.state.text == f"Undid: star of {target} back to off"
+        assert table.kept() == {target: Label(quality=0)}
 
     def test_unknown_keys_do_nothing(self, table):
         table.key("nonsense", "comment")
@@ -493,7 +554,7 @@ class TestCandidates:
         table = Table(tmp_path, survey=explainer.survey)
         before = table.triage.targets
         assert kept.target_id not in before  # another session's file is nobody's business
-        table.triage.add([kept.target_id], explainer.survey)
+        table.triage.bring([kept.target_id], explainer.survey)
         assert table.triage.targets == (kept.target_id, *before)
         assert YOURS in table.triage.choices(())
         table.triage.only = YOURS
@@ -527,3 +588,107 @@ class TestCandidates:
         late[0]()
         assert desk.intake.kind == "idle"
         assert desk.kept == ()
+
+    def test_an_empty_upload_is_said_and_not_what_was_said_of_the_last_one(self, desk):
+        desk, *_ = desk
+        desk.read([("new.csv", spectrum_file(0.1))])
+        before = desk.intake.text
+        desk.read([("empty.csv", b"")])
+        assert (desk.intake.kind, desk.intake.text) == ("failed", "empty.csv: empty, 0 bytes")
+        desk.read([])
+        assert (desk.intake.kind, desk.intake.text) == ("failed", NO_CONTENT)
+        assert before not in desk.intake.text and len(desk.kept) == 1
+
+
+class TestKeptCandidates:
+    @pytest.fixture
+    def made(self, tmp_path):
+        """Makes a desk of an owner, in a process of its own as far as it knows."""
+        desks = []
+
+        def make(owner, **survey):
+            explainer = Explainer(tiny_survey(**survey))
+            desk = CandidateIntake(
+                explainer,
+                Shelf(explainer),
+                submit=lambda work: work(),
+                schedule=lambda work: work(),
+                files=CandidateFiles(tmp_path / "candidates", "Tiny"),
+                owner=owner,
+            )
+            desks.append((desk, explainer))
+            return desk
+
+        yield make
+        for desk, explainer in desks:
+            desk.close()
+            explainer.close()
+
+    def test_come_back_to_their_owner_and_nobody_else(self, made, tmp_path):
+        desk = made("ann")
+        desk.read([("new.csv", spectrum_file(0.1)), ("other.csv", spectrum_file(0.2))])
+        names = [one.target_id for one in desk.kept]
+        assert len(names) == 2 and desk.newest == names[0]
+        again, nobody, other = made("ann"), made(""), made("bob")
+        for one in (again, nobody, other):
+            heard = []
+            one.restore(lambda heard=heard: heard.append(True))
+            assert heard == [True]
+        assert (nobody.kept, other.kept) == ((), ())
+        assert [one.target_id for one in again.kept] == names
+        assert again.newest == ""  # it is not what the user wants to look at now
+        for one, before in zip(again.kept, desk.kept, strict=True):
+            np.testing.assert_array_equal(one.spectra.flux, before.spectra.flux)
+            np.testing.assert_equal(one.log_prob, before.log_prob)
+            assert (one.rank, one.model, one.not_ranked) == (before.rank, before.model, before.not_ranked)
+        (file,) = (tmp_path / "candidates").iterdir()
+        assert file.stat().st_mode & 0o077 == 0 and "ann" not in file.name
+
+    def test_can_be_removed(self, made, tmp_path):
+        desk = made("ann")
+        desk.read([("new.csv", spectrum_file(0.1)), ("other.csv", spectrum_file(0.2))])
+        first, second = (one.target_id for one in desk.kept)
+        desk.forget(first)
+        again = made("ann")
+        again.restore(lambda: None)
+        assert [one.target_id for one in again.kept] == [one.target_id for one in desk.kept] == [second]
+        again.forget(second)
+        assert list((tmp_path / "candidates").iterdir()) == []
+
+    def test_a_damaged_file_is_none_and_the_log_has_it(self, made, tmp_path, caplog):
+        desk = made("ann")
+        desk.read([("new.csv", spectrum_file(0.1))])
+        (file,) = (tmp_path / "candidates").iterdir()
+        file.write_bytes(file.read_bytes()[:2000])
+        again, heard = made("ann"), []
+        again.restore(lambda: heard.append(True))
+        assert heard == [True] and again.kept == ()
+        assert "cannot be read" in caplog.text
+
+    def test_another_model_gives_other_scores(self, made):
+        desk = made("ann")
+        desk.read([("new.csv", spectrum_file(0.1))])
+        again = made("ann", model=tiny_model(seed=5))
+        again.restore(lambda: None)
+        assert [one.name for one in again.kept] == ["new"]
+        assert again.kept[0].model != desk.kept[0].model
+
+    def test_the_folder_is_bounded(self, made, tmp_path):
+        desk = made("ann")
+        desk.read([("new.csv", spectrum_file(0.1))])
+        files = CandidateFiles(tmp_path / "candidates", "Tiny", most=1)
+        os.utime(next((tmp_path / "candidates").iterdir()), (1, 1))
+        files.add("bob", desk.kept)
+        assert files.has("bob") and not files.has("ann")
+        with pytest.raises(InputError, match="can be kept beside a survey"):
+            files.add("bob", [replace(desk.kept[0], target_id=str(k)) for k in range(PER_OWNER + 1)])
+
+    def test_one_that_is_taken_away_is_not_selected_any_more(self, made, tmp_path):
+        desk = made("ann")
+        desk.read([("new.csv", spectrum_file(0.1))])
+        table = Table(tmp_path, survey=desk._explainer.survey)
+        table.triage.bring([desk.newest], table.survey)
+        table.triage.select(desk.newest)
+        table.triage.bring([], table.survey)
+        assert table.state.target_id == table.triage.order[0] != desk.newest
+        table.store.close()

@@ -257,7 +257,7 @@ class TestCandidates:
             desk = CandidateIntake(
                 explainer, Shelf(explainer), submit=lambda work: work(), schedule=lambda work: work()
             )
-            desk.read([("mine.csv", b"")])
+            desk.read([("mine.csv", b"wavelength")])
             assert desk.intake.kind == "done"
             assert re.search(r"new: log p -?\d.*, not ranked: redshift 0.9 is outside the model's", desk.intake.text)
         finally:
