@@ -28,7 +28,7 @@ SMALL_FIELDS = """
 """
 """Fields of Material UI in the page's own size."""
 
-LEFT = _column("clamp(350px, 27vw, 440px)", "right")
+LEFT = _column("clamp(350px, 28vw, 540px)", "right")
 RIGHT = _column("clamp(270px, 21vw, 380px)", "left")
 
 

@@ -18,7 +18,7 @@ from app.views.dialogs.classes import ClassDialog
 from app.views.dialogs.compare import CompareDialog
 from app.views.dialogs.explain import ExplanationSheet
 from app.views.dialogs.files import FilesDialog
-from app.views.header import header
+from app.views.header import Header
 from app.views.look import HEADER, LEFT, RIGHT, let_go, page_look
 from app.views.reasons.ask import AskPanel
 from app.views.reasons.label import LabelPanel
@@ -46,6 +46,7 @@ class ExplorerView:
 
     Attributes:
         page: To be served.
+        header: Its buttons, which tell the channel what was pressed.
         label: The label's form, which the browser's code starts.
         comparisons: Everything that compares targets.
     """
@@ -62,9 +63,9 @@ class ExplorerView:
             after: Runs a function after so many milliseconds, where the page may be changed.
             dark: Whether it begins with the dark colours.
         """
-        self._session, self._stack = session, stack
+        self._session, self._stack, self._channel = session, stack, channel
         choices, labels, triage = session.choices, session.labels, session.triage
-        self._table = RankedTable(session.survey, triage, labels, session.workspace.reasons.brief)
+        self._table = RankedTable(session.survey, triage, labels, session.workspace.reasons.findings.get)
         self._filters = TableFilters(session.survey, triage, labels)
         self.comparisons = Comparisons(session, self._table.explain, partial(after, 1500))
         classes = ClassDialog(session.classes)
@@ -82,10 +83,11 @@ class ExplorerView:
         self._right = self._reasons()
         self._body = pmui.Row(self._targets(), self._plots(after), self._right, styles=_HEIGHT, **_COLUMN)
         truth = bool(session.workspace.truth)
+        self.header = Header(choices, actions, simulated=session.workspace.survey.simulated, truth=truth)
         self.page = pmui.Page(
             title="IMO Explorer",
             main=[self._body, add, files, compare, classes, self._explain, *self.comparisons.dialogs()],
-            header=header(choices, actions, simulated=session.workspace.survey.simulated, truth=truth),
+            header=[self.header],
             raw_css=["html, body { overflow: hidden }"],
             stylesheets=[variables()],
             busy_indicator=None,
@@ -130,7 +132,7 @@ class ExplorerView:
     def _reasons(self) -> pn.viewable.Viewable:
         session, schedule = self._session, self._session.schedule
         why = pn.Column(
-            WhyPanel(session.target, schedule),
+            WhyPanel(session.target, schedule, self._channel),
             RepairPanel(session.repair, schedule),
             self.comparisons.similar,
             styles={"overflow-y": "auto", "display": "block"},
