@@ -67,10 +67,14 @@ def of_the_page(seen: Visit, shoot: Shoot) -> None:
     shoot("large-type")
     key("T")
     for name in ("Reveal truth", "Details"):
-        button = page.get_by_role("button", name=name)
-        button.click()
-        shoot("truth" if name == "Reveal truth" else "without-details")
-        button.click()
+        for end in ("", "-again"):
+            page.get_by_role("button", name="View").click()
+            page.get_by_role("checkbox", name=name).click()
+            if not end:
+                shoot("view-menu")
+            key("Escape")
+            if not end:
+                shoot("truth" if name == "Reveal truth" else "without-details")
     key("/")
     page.keyboard.type("there is no such target")
     shoot("nothing-found")

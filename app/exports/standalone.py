@@ -12,6 +12,7 @@ from bokeh.resources import Resources
 
 from app.browser.client import BrowserCode
 from app.findings.reasons import Reason, marks
+from app.html.glossary import TERM_STYLE
 from app.html.repair import REPAIR_STYLE, repaired_html
 from app.html.theme import variables
 from app.html.toolbar import TOOLBAR_STYLE, toolbar_html
@@ -105,7 +106,7 @@ def standalone_html(shown: StandaloneObject, *, dark: bool = False) -> str:
             "style": _STYLE,
             "header": _header(shown, target),
             "toolbar": _shadow(toolbar_html(attribution.window_sizes, alone=True), TOOLBAR_STYLE),
-            "side": _shadow(_side(shown), WHY_STYLE + REPAIR_STYLE + _SIDE_STYLE),
+            "side": _shadow(_side(shown), TERM_STYLE + WHY_STYLE + REPAIR_STYLE + _SIDE_STYLE),
         },
         suppress_callback_warning=True,
     )

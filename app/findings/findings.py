@@ -32,19 +32,21 @@ class Finding:
         marks: Where, the strongest first; none if nothing stands out.
         profiles: (B,) by frame, see :mod:`imo_engine.reasons.profiles`.
         instrument: Name of what observed it; empty where the file does not say.
+        p_value: Of what stands out most; None if nothing does, or it is not known.
     """
 
     brief: str
     marks: tuple[Mark, ...]
     profiles: dict[str, NDArray[np.float32]]
     instrument: str = ""
+    p_value: float | None = None
 
     @classmethod
     def of(cls, attribution: Attribution, features: Sequence[Feature], brief: str, instrument: str = "") -> "Finding":
         """Gather it."""
         marks = tuple(Mark(*feature.observed, feature.verdict) for feature in features)
         profiles = {frame: attribution_profile(attribution, frame) for frame in FRAMES}
-        return cls(brief, marks, profiles, instrument)
+        return cls(brief, marks, profiles, instrument, features[0].p_value if features else None)
 
     @property
     def verdict(self) -> str:

@@ -42,6 +42,8 @@ class Group:
         verdict: What most of them were found to come from: "source", "instrument" or "unclear".
         spread: Mean Hellinger distance between members.
         instrument: Name of what observed them; empty where it is not known, or not the same.
+        second: Where else their common profile is highest, as ``low`` and ``high``; None if it is nowhere else.
+        apart: What tells the group from others that share and come from the same; empty if there are none.
     """
 
     number: int
@@ -52,23 +54,33 @@ class Group:
     verdict: str
     spread: float
     instrument: str = ""
+    second: tuple[float, float] | None = None
+    apart: str = ""
 
     @property
     def feature(self) -> str:
         """What they share, in words."""
-        span = range_words(self.low, self.high)
+        return self._words(self.low, self.high)
+
+    @property
+    def kind(self) -> str:
+        """What they share and what made it; groups of one kind are told apart by ``apart``."""
+        return f"{self.feature}, {self.verdict}"
+
+    def _words(self, low: float, high: float) -> str:
+        span = range_words(low, high)
         if self.frame == "observed":
-            part = place(self.low, self.high, INSTRUMENTS.get(self.instrument))
+            part = place(low, high, INSTRUMENTS.get(self.instrument))
             return f"{part} {span}" if part else span
-        lines = lines_within(self.low * (1 - _SLACK), self.high * (1 + _SLACK))
+        lines = lines_within(low * (1 - _SLACK), high * (1 + _SLACK))
         span = f"rest {span}"
-        return f"{names(lines)}, {span}" if lines and self.high - self.low <= _NARROW else span
+        return f"{names(lines)}, {span}" if lines and high - low <= _NARROW else span
 
     @property
     def name(self) -> str:
         """Number, size, what they share, and what made it."""
-        verdict = "" if self.verdict == "unclear" else f", {self.verdict}"
-        return f"Group {self.number}: {len(self.targets)} targets, {self.feature}{verdict}"
+        apart = f", {self.apart}" if self.apart else ""
+        return f"Group {self.number}: {len(self.targets)} targets, {self.feature}{apart}, {self.verdict}"
 
 
 def find_groups(findings: dict[str, Finding], *, alike: float = ALIKE) -> tuple[Group, ...]:
@@ -86,7 +98,20 @@ def find_groups(findings: dict[str, Finding], *, alike: float = ALIKE) -> tuple[
         members = sorted(target for target, one in findings.items() if one.marks and one.frame == frame)
         found += _clusters(members, findings, frame, alike)
     found.sort(key=lambda one: (-len(one.targets), one.spread, one.targets))
-    return tuple(replace(one, number=number) for number, one in enumerate(found, start=1))
+    return tuple(replace(one, number=number) for number, one in enumerate(_told_apart(found), start=1))
+
+
+def _told_apart(groups: Sequence[Group]) -> list[Group]:
+    """Say what tells groups of one kind apart: where else they are alike, else their most typical targets."""
+    kinds = Counter(one.kind for one in groups)
+    also = {one: f"also {one._words(*one.second)}" if one.second else "nothing else" for one in groups}
+    often = Counter((one.kind, words) for one, words in also.items())
+    return [
+        one
+        if kinds[one.kind] == 1
+        else replace(one, apart=also[one] if often[one.kind, also[one]] == 1 else f"like {one.targets[0]}")
+        for one in groups
+    ]
 
 
 def _clusters(members: Sequence[str], findings: dict[str, Finding], frame: str, alike: float) -> list[Group]:
@@ -104,7 +129,10 @@ def _clusters(members: Sequence[str], findings: dict[str, Finding], frame: str, 
             continue
         among = distances[np.ix_(inside, inside)]
         typical = inside[np.argsort(among.mean(axis=1), kind="stable")]
-        low, high = _core(profiles[inside].mean(axis=0))
+        common = profiles[inside].mean(axis=0)
+        low, high = _core(common)
+        rest = np.where((BIN_EDGES[:-1] < high) & (BIN_EDGES[1:] > low), 0.0, common)
+        second = _core(rest) if rest.max() > 0 else None
         verdicts = Counter(findings[members[k]].verdict for k in inside.tolist())
         top, count = verdicts.most_common(1)[0]
         verdict = top if 2 * count > len(inside) else "unclear"
@@ -112,7 +140,7 @@ def _clusters(members: Sequence[str], findings: dict[str, Finding], frame: str, 
         instruments = {findings[members[k]].instrument for k in inside.tolist()}
         instrument = instruments.pop() if len(instruments) == 1 else ""
         targets = tuple(members[k] for k in typical.tolist())
-        groups.append(Group(0, targets, frame, low, high, verdict, spread, instrument))
+        groups.append(Group(0, targets, frame, low, high, verdict, spread, instrument, second))
     return groups
 
 

@@ -68,6 +68,7 @@ def write_results(path: str | Path, results: Sequence[Result], settings: Setting
                 "key": one.key,
                 "brief": one.finding.brief,
                 "instrument": one.finding.instrument,
+                "p": one.finding.p_value,
                 "marks": [[mark.low, mark.high, mark.verdict] for mark in one.finding.marks],
             }
             for one in results
@@ -175,7 +176,8 @@ class Precomputed:
         for row, one in enumerate(header["findings"]):
             marks = tuple(Mark(*mark) for mark in one["marks"])
             own = {frame: table[row] for frame, table in profiles.items()}
-            self._found[one["key"]] = (one["target_id"], Finding(one["brief"], marks, own, one["instrument"]))
+            finding = Finding(one["brief"], marks, own, one["instrument"], one.get("p"))  # older files have none
+            self._found[one["key"]] = one["target_id"], finding
         ends = np.cumsum(lengths)
         for end, length, one in zip(ends.tolist(), lengths.tolist(), header["attributions"], strict=True):
             self._packed[one["key"]] = (values[end - length : end], one)

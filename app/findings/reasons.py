@@ -57,11 +57,6 @@ class Reasons:
         self._found: LRUCache[str, tuple[Reason, bool]] = LRUCache(_KEEP)  # and whether of exact values
         self.findings = Findings() if findings is None else findings
 
-    def brief(self, target_id: str) -> str:
-        """Return what stands out in a few words, empty if it is not known."""
-        finding = self.findings.get(target_id)
-        return "" if finding is None else finding.brief
-
     def known(self, target_id: str, attribution: Attribution) -> Reason | None:
         """Return why a target is odd if that was worked out before, from values that are as exact."""
         with self._lock:

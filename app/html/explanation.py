@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from html import escape
 
+from app.html.glossary import glossary_html, meaning
+
 __all__ = ["EXPLANATION_STYLE", "explanation_html"]
 
 _WORDS = (
@@ -40,20 +42,21 @@ def explanation_html(window_sizes: Sequence[int]) -> str:
         + "".join(f"<p>{words}</p>" for words in _WORDS)
         + '<p class="words" role="status" data-fact="words"></p><div class="live">'
         f'<div class="row"><span class="group" role="group" aria-label="Window size, pixels">'
-        f'<span class="name">Window / pixel</span>{sizes}</span></div>'
+        f'<span class="name" title="{escape(meaning("window size"))}">Window / pixel</span>{sizes}</span></div>'
         '<div class="row"><button type="button" class="play" data-play onclick="window.imo.hybrid.play()">Play</button>'
-        '<label><span class="name">Baseline</span> <select onchange="window.imo.hybrid.baseline(Number(this.value))">'
+        f'<label><span class="name" title="{escape(meaning("baselines"))}">Baseline</span> '
+        '<select onchange="window.imo.hybrid.baseline(Number(this.value))">'
         "</select></label></div>"
         '<input type="range" min="0" max="7780" aria-label="Where the window begins, pixel" '
         'oninput="window.imo.hybrid.moveTo(Number(this.value))">'
         '<div class="where" data-fact="where"></div>'
-        '<div class="head" id="imo-facts">log p of the</div>'
+        f'<div class="head" id="imo-facts"><abbr title="{escape(meaning("log p"))}">log p</abbr> of the</div>'
         f'<dl aria-live="off" aria-labelledby="imo-facts">{rows}</dl>'
         '<div class="bar" data-bar aria-hidden="true"><span></span></div>'
         '<div class="each" data-fact="each"></div><div class="meaning" data-fact="meaning"></div>'
         '<p class="keys">Outlier <span data-fact="id"></span>: log p <span data-fact="own"></span>. Drag the window; '
         "<kbd>←</kbd> <kbd>→</kbd> move (with Shift further), <kbd>↑</kbd> <kbd>↓</kbd> other sizes, <kbd>Space</kbd> "
-        "plays.</p></div></section>"
+        f"plays.</p></div>{glossary_html()}</section>"
     )
 
 
@@ -80,6 +83,9 @@ input[type="range"] { width: 100%; margin: 6px 0 0; accent-color: var(--imo-acce
 .where, .each, .keys, .head { color: var(--imo-muted); }
 .where, .each { white-space: nowrap; min-height: 1.45em; }
 dl { margin: 2px 0 4px; }
+.glossary { margin-top: 8px; } .glossary summary { cursor: pointer; width: max-content; color: var(--imo-muted); }
+.glossary dt { font-weight: 600; color: var(--imo-text); } .glossary dd { font-weight: 400; font-size: 1em; }
+summary:focus-visible { outline: 2px solid var(--imo-accent); outline-offset: 1px; }
 dl div { display: flex; justify-content: space-between; align-items: baseline; }
 dt { color: var(--imo-muted); } dd { margin: 0; font-weight: 600; font-size: 1.15em; }
 dl .big { border-top: 1px solid var(--imo-line); }

@@ -2,6 +2,8 @@
 
 from html import escape
 
+from app.html.glossary import explained
+from app.html.numbers import printed
 from app.state.keys import keys_of
 from app.state.repair import Repaired, RepairState
 from app.survey.survey import RankRange
@@ -33,9 +35,10 @@ def repair_html(state: RepairState) -> str:
         )
     else:
         failed = ' class="failed" role="alert"' if state.kind == "failed" else ' class="quiet"'
+        say = escape if state.kind == "failed" else explained
         words = state.text or "The fewest regions whose replacement by ordinary spectra would make it ordinary."
         label = "Repair it" if state.kind == "idle" else "Try again"
-        body = f"<p{failed}>{escape(words)}</p>{_button('repair', label, key)}"
+        body = f"<p{failed}>{say(words)}</p>{_button('repair', label, key)}"
     return f'<section class="repair" aria-label="Repair" data-repair="{state.kind}"><h2>{_HEAD}</h2>{body}</section>'
 
 
@@ -50,14 +53,14 @@ def repaired_html(text: str, found: Repaired, *, alone: bool = False) -> str:
     show = ""
     if rows and not alone:
         show = _button("repair", "Show or hide it in the spectrum", keys_of("repair"))
-    facts = f"Ordinary is log p {_nats(repair.target)} or more"
+    facts = f"Ordinary is log p {printed(repair.target, '.1f')} or more"
     if rows:
         facts += f"; log p as medians over {len(repair.regions[0].log_prob)} baselines that the attribution did not use"
     spent = f". {repair.evaluations:,} spectra scored in {_seconds(repair.seconds)}."
     return (
         f'<section class="repair" aria-label="Repair" data-repair="done"><h2>{_HEAD}</h2>'
-        f'<p class="sentence" role="status">{escape(text)}</p>{listed}{show}'
-        f'<p class="quiet">{escape(facts + spent)}</p></section>'
+        f'<p class="sentence" role="status">{explained(text)}</p>{listed}{show}'
+        f'<p class="quiet">{explained(facts + spent)}</p></section>'
     )
 
 
@@ -66,7 +69,7 @@ def _row(number: int, region: RepairedRegion, rank: RankRange | None, instrument
     span, what = range_words(low, high), _what(region, instrument)
     rest = f"rest {range_words(*region.rest)}"
     pixels = f"{region.pixels:,} pixel{'s' if region.pixels != 1 else ''}"
-    after = f"log p {_nats(region.median)} ± {region.scatter:.1f}"
+    after = f"log p {printed(region.median, '.1f')} ± {region.scatter:.1f}"
     if rank is not None:
         after += f", {str(rank).removesuffix(f' of {rank.size:,}')}"
     return (
@@ -91,10 +94,6 @@ def _button(action: str, label: str, key: str) -> str:
     return f'<button type="button" class="do" onclick="window.imo.explorer.{call}"{tip}>{label}</button>'
 
 
-def _nats(value: float) -> str:
-    return f"{value:.1f}".replace("-", "−")
-
-
 def _seconds(value: float) -> str:
     return f"{value:.1f} s" if value < 90 else f"{value / 60:.0f} min"
 
@@ -102,7 +101,8 @@ def _seconds(value: float) -> str:
 REPAIR_STYLE = """
 .repair { padding: 6px 10px; font-size: calc(12.5px * var(--imo-type, 1)); color: var(--imo-text); line-height: 1.4;
   font-variant-numeric: tabular-nums; border-top: 1px solid var(--imo-line); }
-h2 { font-size: calc(13px * var(--imo-type, 1)); margin: 2px 0; font-weight: 600; }
+h2 { font-size: calc(12.5px * var(--imo-type, 1)); margin: 2px 0; font-weight: 600; color: var(--imo-muted); }
+.sentence { font-size: calc(13.5px * var(--imo-type, 1)); }
 p { margin: 2px 0 6px; }
 .quiet, .facts, .pixels { color: var(--imo-muted); }
 .quiet, .facts { font-size: calc(11.5px * var(--imo-type, 1)); }

@@ -5,6 +5,7 @@ from html import escape
 from itertools import groupby
 
 from app.browser.constants import IDLE, SMOOTHINGS
+from app.html.glossary import meaning
 from app.plots.layers import LAYERS
 from app.state.keys import keys_of
 from imo_engine.spectra.ranges import range_words
@@ -14,6 +15,7 @@ __all__ = ["TOOLBAR_STYLE", "toolbar_html"]
 
 _PANELS = {"spectrum": "Spectrum", "residual": "Residual", "combined": "Combined", "map": "Scale map"}
 _FOLDED = ("residual",)
+_MEANINGS = {"combined": "combined map", "map": "scale map", "baselines": "baselines"}
 
 
 def toolbar_html(window_sizes: Iterable[int], *, alone: bool = False) -> str:
@@ -74,7 +76,7 @@ def _redshift(alone: bool) -> str:
     less = _button("−", "nudge(-1)", f"z − 0.0001 ({keys_of('nudge-down')})", label="Redshift down by 0.0001")
     more = _button("+", "nudge(1)", f"z + 0.0001 ({keys_of('nudge-up')})", label="Redshift up by 0.0001")
     hidden = " data-nudged-only hidden"
-    reset = _button("Reset", "nudge(0)", f"Back to the label's redshift ({keys_of('nudge-reset')})", more=hidden)
+    reset = _button("Reset", "nudge(0)", f"Back to the file's redshift ({keys_of('nudge-reset')})", more=hidden)
     use = "" if alone else _button("Use as VI_z", "useRedshift()", "Put this redshift into the label", more=hidden)
     return (
         '<span class="set"><span class="redshift" data-redshift title="For checking: moves all line markers">z</span>'
@@ -111,8 +113,10 @@ def _switch(group: str, value: str, words: str, on: bool) -> str:
     )
     # the page writes why a layer has nothing to show beside it
     named = f'<span><span data-words="{value}">{escape(words)}</span><span data-why="{value}"></span></span>'
+    word = "W" if value[1:].isdigit() else _MEANINGS.get(value)
+    tip = f' title="{escape(meaning(word))}"' if word else ""
     return (
-        f'<label><input type="checkbox" data-group="{group}" data-value="{value}"{" checked" if on else ""}'
+        f'<label{tip}><input type="checkbox" data-group="{group}" data-value="{value}"{" checked" if on else ""}'
         f' onchange="{code}">{named if group == "layer" else escape(words)}</label>'
     )
 

@@ -67,6 +67,7 @@ def explorer_page(workspace: Workspace) -> pn.viewable.Viewable:
     browser.on_key(act)
     browser.on_brush(session.ask, session.asking.clear)
     view.comparisons.attach(document, browser.channel)
+    view.header.attach(document, stack.axes.wavelength, browser.channel)
     key = uuid4().hex
     workspace.pages.add(key)
     follow_address(document, stack, place)

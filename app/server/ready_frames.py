@@ -70,6 +70,10 @@ class ReadyFrames:
 
     def _or_frame(self, page: Page) -> Page:
         def made() -> pn.viewable.Viewable:
+            document = pn.state.curdoc
+            assert document is not None  # a page is made for one
+            # Panel writes where its style sheets are when it answers a request; the session itself was not asked for
+            document.template_variables["dist_url"] = LOCAL_DIST
             return _frame() if pn.state.headers.get(_HEADER) == self._secret else page()
 
         return made
@@ -85,8 +89,7 @@ def set_frame(parts: Mapping[str, pn.viewable.Viewable], *, dark: bool) -> None:
     document = pn.state.curdoc
     assert document is not None  # a page is made for one
     document.template = FRAME
-    # Panel writes the place of its style sheets when it answers a request, which is not done for a session of its own
-    document.template_variables.update(frame_variables(dark=dark, explorer=bool(parts)), dist_url=LOCAL_DIST)
+    document.template_variables.update(frame_variables(dark=dark, explorer=bool(parts)))
     with document.models.freeze():
         for name, part in parts.items():
             before = set(document.roots)

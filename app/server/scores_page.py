@@ -6,7 +6,7 @@ from app.browser.look import look_in
 from app.findings.method_scores import SCORES_FILE, read_scores
 from app.plots.colours import DARK, LIGHT
 from app.server.ready_frames import set_frame
-from app.views.look import HEADER_ROW, own_theme
+from app.views.look import HEADER_ROW, own_theme, set_theme
 from app.views.scores import ScoresView
 from imo_engine.system.embedded import embedded_file
 
@@ -30,7 +30,7 @@ def scores_page() -> pn.viewable.Viewable:
     document.theme = own_theme()
     dark = look_in(pn.state.cookies, pn.state.session_args).dark
     set_frame({}, dark=dark)
-    pn.config.param.update(theme="dark" if dark else "default")  # of this session; its widgets ask for it
+    set_theme(dark=dark)
     view = ScoresView(read_scores(embedded_file(SCORES_FILE)), DARK if dark else LIGHT)
     other = '<a href="?theme=light">Light</a>' if dark else '<a href="?theme=dark">Dark</a>'
     links = pn.pane.HTML(f'{other}<a href="./">Back to the spectra</a>', stylesheets=[_STYLE], margin=0)

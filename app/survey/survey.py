@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from imo_engine.reasons.null_distribution import NullDistribution
 
 DEMO_CATALOGUE = "demo-catalogue.ecsv"
+_EVERY = 8  # pixels, of which one counts for the S/N
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,18 @@ class Survey:
     not_ranked: NDArray[np.str_] | None = field(default=None, repr=False)
     rank_all: bool = False
     files: str = ""
+
+    @cached_property
+    def signal_to_noise(self) -> NDArray[np.float64]:
+        """(n,) median over the pixels, each eighth of them, of flux over its noise; NaN where that is not known."""
+        spectra, every = self.spectra, slice(None, None, _EVERY)
+        found = np.full(len(spectra), np.nan)
+        for row in range(len(spectra)):
+            ivar = spectra.ivar[row][every]
+            known = spectra.measured[row][every] & (ivar > 0)
+            if known.any():
+                found[row] = np.median(spectra.flux[row][every][known] * np.sqrt(ivar[known]))
+        return found
 
     def order(self) -> NDArray[np.int64]:
         """Return positions by rank, at the same rank by log p, those without a score last."""

@@ -1,52 +1,81 @@
-"""The buttons in the page's header."""
+"""The buttons in the page's header: plain HTML that tells what was pressed, kept in step with the session's choices."""
 
 from collections.abc import Callable
 from typing import Any
 
 import panel as pn
-import panel_material_ui as pmui
+from bokeh.models import ColumnDataSource, CustomJS, Model
 
+from app.browser.channel import Channel
+from app.browser.page_turns import in_turn
+from app.html.header import HEADER_STYLE, SWITCHES, header_html
 from app.state.choices import Choices
 
-__all__ = ["header"]
-
-_SX = {
-    "color": "#ffffff",
-    "borderColor": "#8fa6ba",
-    "padding": "2px 8px",
-    "height": "30px",
-    "minWidth": "0",
-    "fontSize": "13px",
-    "textTransform": "none",
-    "&.Mui-selected, &.Mui-selected:hover": {"backgroundColor": "#d9e6f2", "color": "#12283c"},
-    "&:hover": {"backgroundColor": "#2b465f"},
-    "&.Mui-focusVisible": {"outline": "2px solid #ffffff", "outlineOffset": "2px"},
-}
+__all__ = ["Header"]
 
 
-def header(
-    state: Choices, actions: dict[str, Callable[[], None]], *, simulated: bool, truth: bool
-) -> list[pn.viewable.Viewable]:
-    """Return the header's content.
+class Header(pn.viewable.Viewer):
+    """Writes the switches among the choices; its HTML stays as it is, so that the focus does."""
 
-    Args:
-        state: Its switches are written.
-        actions: What a button does, by its label.
-        simulated: Whether to say that the data are simulated.
-        truth: Whether it is known what was injected.
-    """
-    style: dict[str, Any] = {"size": "small", "variant": "outlined", "sx": _SX, "margin": (0, 2), "align": "center"}
-    buttons = [pmui.Button(label=label, on_click=lambda _, do=do: do(), **style) for label, do in actions.items()]
-    toggles = [_toggle(state, "compare", "Compare methods", style), _toggle(state, "large_type", "Large type", style)]
-    if truth:
-        toggles.append(_toggle(state, "truth", "Reveal truth", style))
-    toggles.append(_toggle(state, "details", "Details", style))
-    badge = "color:#ffffff;border:1px solid #8fa6ba;border-radius:4px;padding:2px 8px;font-size:12px;white-space:nowrap"
-    words = f'<span style="{badge}">Simulated data</span>' if simulated else ""
-    theme = '<button type="button" aria-label="Toggle theme" onclick="window.imo.explorer.theme()">◐</button>'
-    toggles.append(pn.pane.HTML(theme, margin=(0, 6), align="center"))
-    return [pn.pane.HTML(words, margin=(0, 10), align="center"), pn.layout.HSpacer(), *buttons, *toggles]
+    def __init__(
+        self, choices: Choices, actions: dict[str, Callable[[], None]], *, simulated: bool, truth: bool
+    ) -> None:
+        """Build the header.
 
+        Args:
+            choices: Its switches are written and followed.
+            actions: What a button does, by its label.
+            simulated: Whether to say that the data are simulated.
+            truth: Whether it is known what was injected.
+        """
+        super().__init__()
+        self._choices, self._actions = choices, actions
+        self._busy = ""
+        self._on = ColumnDataSource(self._columns())
+        self.pane = pn.pane.HTML(
+            header_html(self._names(), simulated=simulated, truth=truth),
+            sizing_mode="stretch_width",
+            stylesheets=[HEADER_STYLE],
+            margin=0,
+        )
 
-def _toggle(state: Choices, name: str, label: str, style: dict[str, Any]) -> pn.viewable.Viewable:
-    return pmui.Toggle.from_param(state.param[name], name=label, label=label, description=None, **style)
+    def attach(self, document: Any, anchor: Model, channel: Channel) -> None:  # noqa: ANN401 - bokeh.document.Document
+        """Hear what is pressed, and let the browser show which switches are on; ``anchor`` is any model of the page."""
+
+        def act(do: Callable[[str], None]) -> Callable[[str], None]:
+            def heard(word: str) -> None:
+                with in_turn(document):
+                    do(word)
+
+            return heard
+
+        anchor.js_on_change("name", CustomJS(args={"on": self._on}, code=""))  # named by a model, it is the document's
+        self._on.js_on_change("data", CustomJS(code="window.imo?.explorer?.switched(cb_obj.data.on, cb_obj.data.busy)"))
+        channel.on_word("header", act(self._press))
+        channel.on_word("switch", act(self._switch))
+        self._choices.param.watch(lambda *_: self._show(), list(SWITCHES))
+
+    def _press(self, word: str) -> None:
+        if word in self._actions:
+            self._actions[word]()
+
+    def _switch(self, name: str) -> None:
+        if name in SWITCHES:
+            self._choices.param.update(**{name: not getattr(self._choices, name)})
+
+    def busy(self, words: str) -> None:
+        """Say what is being done with spectra that were added, or nothing."""
+        self._busy = words
+        self._show()
+
+    def _show(self) -> None:
+        self._on.data = self._columns()
+
+    def _columns(self) -> dict[str, Any]:
+        return {"on": [self._names()], "busy": [self._busy]}
+
+    def _names(self) -> list[str]:
+        return [name for name in SWITCHES if getattr(self._choices, name)]
+
+    def __panel__(self) -> pn.viewable.Viewable:
+        return self.pane

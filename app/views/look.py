@@ -2,9 +2,10 @@
 
 from typing import Any
 
+import panel as pn
 from bokeh.themes import Theme
 
-__all__ = ["HEADER", "HEADER_ROW", "LEFT", "RIGHT", "SMALL_FIELDS", "own_theme"]
+__all__ = ["HEADER", "HEADER_ROW", "LEFT", "RIGHT", "SMALL_FIELDS", "own_theme", "set_theme"]
 
 HEADER = 48
 
@@ -29,10 +30,15 @@ HEADER_ROW: dict[str, Any] = {
     "margin": 0,
     "styles": {"background": "#12283c", "color": "#ffffff", "align-items": "center", "padding": "0 12px"},
 }
-LEFT = _column("clamp(350px, 27vw, 440px)", "right")
+LEFT = _column("clamp(350px, 28vw, 540px)", "right")
 RIGHT = _column("clamp(270px, 21vw, 380px)", "left")
 
 
 def own_theme() -> Theme:
     """Return a theme that leaves the looks of plots to the code that paints them."""
     return Theme(json={"attrs": dict.fromkeys(("Axis", "ColorBar", "Figure", "Grid", "Legend", "Plot", "Title"), {})})
+
+
+def set_theme(*, dark: bool) -> None:
+    """Let widgets that this session makes from now on be light or dark."""
+    pn.config.theme = "dark" if dark else "default"  # type: ignore[misc]  # to be set, whatever its types say

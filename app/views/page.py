@@ -19,8 +19,8 @@ from app.views.dialogs.compare import CompareDialog
 from app.views.dialogs.explain import ExplanationSheet
 from app.views.dialogs.files import FilesDialog
 from app.views.dialogs.one_at_a_time import Dialog, OnDemand
-from app.views.header import header
-from app.views.look import HEADER_ROW, LEFT, RIGHT
+from app.views.header import Header
+from app.views.look import HEADER_ROW, LEFT, RIGHT, set_theme
 from app.views.reasons.ask import AskPanel
 from app.views.reasons.label import LabelPanel
 from app.views.reasons.repair import RepairPanel
@@ -47,6 +47,7 @@ class ExplorerView:
     Attributes:
         parts: What the page is made of, each laid out by itself, by the names of ``app.server.frame.PARTS``.
         over: The dialogs.
+        header: Its buttons, which tell the channel what was pressed.
         label: The label's form, which the browser's code starts.
         comparisons: Everything that compares targets.
     """
@@ -60,9 +61,9 @@ class ExplorerView:
             channel: What the browser tells.
             after: Runs a function after so many milliseconds, where the page may be changed.
         """
-        self._session, self._stack = session, stack
+        self._session, self._stack, self._channel = session, stack, channel
         choices, labels, triage = session.choices, session.labels, session.triage
-        self._table = RankedTable(session.survey, triage, labels, session.workspace.reasons.brief)
+        self._table = RankedTable(session.survey, triage, labels, session.workspace.reasons.findings.get)
         self._filters = TableFilters(session.survey, triage, labels)
         self.comparisons = Comparisons(session, self._table.explain, partial(after, 1500))
         self.label = LabelPanel(labels, partial(choices.open_or_close, "classes"), triage.select)
@@ -84,9 +85,9 @@ class ExplorerView:
         }
         self.over = pn.Column(*(OnDemand(choices, *one) for one in dialogs.items()), self._explain, margin=0)
         truth = bool(session.workspace.truth)
-        self._header = header(choices, actions, simulated=session.workspace.survey.simulated, truth=truth)
+        self.header = Header(choices, actions, simulated=session.workspace.survey.simulated, truth=truth)
         self.parts = {
-            "header": pn.Row(*self._header, **HEADER_ROW),
+            "header": pn.Row(self.header, **HEADER_ROW),
             "targets": self._targets(),
             "strip": self._strip(after),
             "plots": self._plots(),
@@ -129,7 +130,7 @@ class ExplorerView:
     def _reasons(self) -> pn.Column:
         session, schedule = self._session, self._session.schedule
         why = pn.Column(
-            WhyPanel(session.target, schedule),
+            WhyPanel(session.target, schedule, self._channel),
             RepairPanel(session.repair, schedule),
             self.comparisons.similar,
             styles={"overflow-y": "auto", "display": "block"},
@@ -151,8 +152,7 @@ class ExplorerView:
             part.styles = {**part.styles, **size}
             for one in part.select(pmui.base.MaterialComponent):
                 one.dark_theme = choices.dark
-        # of this session: dialogs that are made later ask for it
-        pn.config.param.update(theme="dark" if choices.dark else "default")
+        set_theme(dark=choices.dark)
         self._session.schedule(self._paint)
 
     def _on_room(self, *events: object) -> None:
@@ -160,10 +160,7 @@ class ExplorerView:
         self.parts["reasons"].visible = self._session.choices.details and not self._session.choices.compare
 
     def _on_intake(self, intake: Intake) -> None:
-        busy = {"reading": "Reading …", "scoring": "Scoring …"}
-        for button in self._header:
-            if isinstance(button, pmui.Button) and button.label in ("Add spectrum", *busy.values()):
-                button.label = busy.get(intake.kind, "Add spectrum")
+        self.header.busy({"reading": "Reading …", "scoring": "Scoring …"}.get(intake.kind, ""))
 
     def _on_own(self) -> None:
         self._table.refresh(self._session.survey)

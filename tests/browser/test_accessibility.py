@@ -65,6 +65,11 @@ def test_nothing_serious(seen, theme):
         assert findings(seen.page) == [], name
         dialog.get_by_role("button", name="Close").click()
         dialog.wait_for(state="detached")
+    seen.page.get_by_role("button", name="View").click()
+    seen.page.locator("#imo-view").wait_for()
+    seen.painted()
+    assert findings(seen.page) == [], "view"
+    seen.page.keyboard.press("Escape")
     seen.page.keyboard.press("p")
     seen.page.locator("#imo-show").wait_for()
     seen.painted()

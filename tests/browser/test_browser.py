@@ -366,7 +366,7 @@ class TestViews:
             page.until(lambda: "residual" in page.figures())
             page.until(lambda: max(page.page.evaluate(BOTTOMS)) <= 720)
             page.page.keyboard.press("T")
-            page.page.locator('button[aria-pressed="true"]', has_text="Large type").wait_for()
+            page.page.locator('input[data-switch="large_type"]:checked').wait_for(state="attached")
             page.until(lambda: max(page.at_rest(lambda: page.page.evaluate(BOTTOMS))) <= 720)
         finally:
             page.page.set_viewport_size({"width": 1440, "height": 900})

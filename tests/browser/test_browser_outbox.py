@@ -198,8 +198,13 @@ def test_everything_that_can_be_said_waits_in_order(page, proxy, store):
 
 def test_keys_label_also_where_the_form_is_hidden(page, store):
     seen, target, order = page.page, page.shown_target(), table_order(page)
-    details = seen.get_by_role("button", name="Details")
-    details.click()
+
+    def switch():
+        seen.get_by_role("button", name="View").click()
+        seen.get_by_role("checkbox", name="Details").click()
+        seen.keyboard.press("Escape")
+
+    switch()
     seen.locator(".imo-form").wait_for(state="hidden")
     seen.keyboard.press("n")
     wait_for_target(page, order[order.index(target) + 1])
@@ -208,7 +213,7 @@ def test_keys_label_also_where_the_form_is_hidden(page, store):
     for key in "10":
         seen.keyboard.press(key)
     page.until(lambda: len(made(store, target)) == 2)
-    details.click()
+    switch()
     pressed(page, "quality-0")
 
 

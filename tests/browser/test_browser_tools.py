@@ -262,7 +262,7 @@ class TestRedshift:
         z = REDSHIFTS[0]
         before = page.mark()
         page.key(".", ".", ".")
-        assert page.page.locator("[data-redshift]").inner_text() == "z = 0.3203 (label: 0.3200)"
+        assert page.page.locator("[data-redshift]").inner_text() == "z = 0.3203 (file: 0.3200)"
         assert page.lines_at("Hα") == pytest.approx(HALPHA * (1 + z + 0.0003), abs=0.01)
         page.key(">", ",")
         assert page.lines_at("Hα") == pytest.approx(HALPHA * (1 + z + 0.0012), abs=0.01)

@@ -1,7 +1,7 @@
 // The page of panels: what its buttons and other views may call, and how it begins.
 import {lighten} from "./bokeh.js"
 import {asking, brushed} from "./brush.js"
-import {copy, placeMenu} from "./buttons.js"
+import {copy, placeMenu, switched} from "./buttons.js"
 import {panelNamed} from "./columns.js"
 import {chooseMethod, fitMethods, listMethods} from "./compare.js"
 import {computed, empty, gather, newSpectrum} from "./computed.js"
@@ -42,7 +42,7 @@ function fitPanels(from, to) {
   }
 }
 
-function newTarget() {  // back to the whole spectrum, and to the label's redshift
+function newTarget() {  // back to the whole spectrum, and to the file's redshift
   state.nudge = 0
   moveLines()
   startAnew()
@@ -66,7 +66,7 @@ window.addEventListener("resize", onResize)
 imo.explorer = {
   view, zoomTo, undo: undoView, frame, smooth, layer, panel: fold, second, nudge, useRedshift, asking, brushed,
   hover, tapped, moved, repaired, stopRepair, keys, state, method: chooseMethod, methods: listMethods,
-  significance: drawSignificant, copy, placeMenu, theme,
+  significance: drawSignificant, copy, placeMenu, switched, theme,
   target() { empty(); hideOldWords(target.data.id[0]); gather(300); newTarget() },  // its spectrum follows
   spectrum: newSpectrum,
   data: computed,

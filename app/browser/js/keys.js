@@ -76,13 +76,23 @@ function typing(event) {
   })
 }
 
+// Chromium finds nothing behind the scroller of Tabulator's grid and leaves the page: the plots come next.
+function leavesTable(event) {
+  const [one] = event.composedPath()
+  const next = event.key === "Tab" && !event.shiftKey && one instanceof Element && one.matches(".tabulator-tableholder")
+    ? find('button[data-group="view"]') : null
+  next?.focus()
+  return Boolean(next)
+}
+
 export function onKey(event) {
+  if (leavesTable(event)) { event.preventDefault(); return }
   if (event.defaultPrevented || event.isComposing || event.ctrlKey || event.metaKey || event.altKey) return
   const key = bindings.get(event.key)
   if (!key || typing(event) || (event.repeat && !key.repeats)) return
   const dialog = document.querySelector("dialog[open]")
   if (dialog && key.action !== "help") return  // Escape closes it by itself
-  if (event.key === "Escape" && find("[data-menu]:popover-open")) return
+  if (event.key === "Escape" && find('[popover=""]:popover-open')) return
   run(key.action)
   event.preventDefault()
 }

@@ -3,7 +3,7 @@ import {find, findAll, say} from "./dom.js"
 import {schedule} from "./drawing.js"
 import {imo} from "./imo.js"
 import {features, labels, lightSpeed, lines, panels, wavelength} from "./models.js"
-import {known, labelRedshift, redshift, sizeOf, state} from "./page.js"
+import {known, fileRedshift, redshift, sizeOf, state} from "./page.js"
 import {followSecond} from "./second.js"
 import {followRest} from "./view.js"
 
@@ -65,7 +65,7 @@ export function showRedshift() {
   if (!place) return
   const moved = state.nudge !== 0
   place.textContent = !known() ? "z unknown"
-    : moved ? `z = ${redshift().toFixed(4)} (label: ${labelRedshift().toFixed(4)})` : `z = ${redshift().toFixed(4)}`
+    : moved ? `z = ${redshift().toFixed(4)} (file: ${fileRedshift().toFixed(4)})` : `z = ${redshift().toFixed(4)}`
   place.toggleAttribute("data-moved", moved)
   for (const button of findAll("[data-nudged-only]")) button.hidden = !moved
 }

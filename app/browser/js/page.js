@@ -17,9 +17,9 @@ export const state = {
   panels: Object.fromEntries(Object.keys(panels).map((name) => [name, panels[name].visible])),
 }
 
-export const labelRedshift = () => target.data.z[0]
-export const known = () => Number.isFinite(labelRedshift())
-export const redshift = () => labelRedshift() + state.nudge
+export const fileRedshift = () => target.data.z[0]
+export const known = () => Number.isFinite(fileRedshift())
+export const redshift = () => fileRedshift() + state.nudge
 export const pixel = (angstrom) => Math.max(0, Math.min(count - 1, Math.round((angstrom - first) / step)))
 
 // In sources that are sent: what is known of the file that the target came from.

@@ -8,6 +8,7 @@ import panel as pn
 from app.browser.channel import Channel
 from app.browser.hybrid import connect_hybrid
 from app.html.explanation import EXPLANATION_STYLE, explanation_html
+from app.html.glossary import TERM_STYLE
 from app.plots.colours import LIGHT, Colours
 from app.plots.hybrid import HybridPlots
 from app.state.hybrid import Answer, LiveExplanation, Stage
@@ -70,7 +71,10 @@ class ExplanationSheet(pn.viewable.Viewer):
         connect_hybrid(plots, self._channel, self.desk.ask, self.desk.stop)
         plots.paint(self._look[0], large=self._look[1])
         text = pn.pane.HTML(
-            explanation_html(plots.window_sizes), stylesheets=[EXPLANATION_STYLE], width=330, margin=(0, 16, 0, 0)
+            explanation_html(plots.window_sizes),
+            stylesheets=[TERM_STYLE, EXPLANATION_STYLE],
+            width=330,
+            margin=(0, 16, 0, 0),
         )
         figures = pn.pane.Bokeh(plots.layout, sizing_mode="stretch_width", margin=0, min_height=594)
         self.sheet[:] = [pn.Row(text, figures, sizing_mode="stretch_width", margin=0)]

@@ -10,6 +10,7 @@ import panel_material_ui as pmui
 from app.browser.channel import tells
 from app.findings.findings import Findings
 from app.findings.groups import Group
+from app.html.glossary import TERM_STYLE, explained
 from app.state.groups import CauseGroups
 from app.state.triage import Subset, Triage
 from app.views.dialogs.one_at_a_time import Sheet
@@ -34,7 +35,7 @@ class GroupsDialog(pn.viewable.Viewer):
         """Build the dialog, closed; it changes in turn with everything else (see ``ProgressStrip``)."""
         super().__init__()
         self._desk, self._triage, self._findings, self._schedule = desk, triage, findings, schedule
-        self.list = pn.pane.HTML("", sizing_mode="stretch_width", stylesheets=[_STYLE], margin=0)
+        self.list = pn.pane.HTML("", sizing_mode="stretch_width", stylesheets=[TERM_STYLE, _STYLE], margin=0)
         close = pmui.Button(
             label="Close", size="small", variant="outlined", margin=(10, 0, 0, 0), on_click=lambda _: self.close()
         )
@@ -97,7 +98,7 @@ def groups_html(groups: tuple[Group, ...], findings: Findings, known: int, total
     )
     rows = "".join(_row(one, findings) for one in groups)
     none = "" if groups else "<p>No two of them are alike yet.</p>"
-    return f'<p class="quiet">{escape(about)}</p>{none}<div class="scroll" data-groups="{len(groups)}">{rows}</div>'
+    return f'<p class="quiet">{explained(about)}</p>{none}<div class="scroll" data-groups="{len(groups)}">{rows}</div>'
 
 
 def _row(group: Group, findings: Findings) -> str:

@@ -5,6 +5,8 @@ from html import escape
 
 import panel as pn
 
+from app.html.glossary import TERM_STYLE, explained
+from app.html.numbers import printed
 from app.plots.strips import Dot, Strip, strips_svg
 from app.state.asking import Answer, Question, RangeQuestions, in_words
 from app.state.keys import keys_of
@@ -20,7 +22,9 @@ class AskPanel(pn.viewable.Viewer):
         """Build the panel; it changes in turn with everything else that is scheduled (see ``ProgressStrip``)."""
         super().__init__()
         self._desk = desk
-        self.pane = pn.pane.HTML(ask_html(desk.question), sizing_mode="stretch_width", stylesheets=[_STYLE], margin=0)
+        self.pane = pn.pane.HTML(
+            ask_html(desk.question), sizing_mode="stretch_width", stylesheets=[TERM_STYLE, _STYLE], margin=0
+        )
         desk.param.watch(lambda _: schedule(self._update), "question")
 
     def _update(self) -> None:
@@ -51,8 +55,9 @@ def ask_html(question: Question) -> str:
 def _answer(answer: Answer) -> str:
     probe = answer.probe
     first, second = in_words(answer)
+    ranked = len(answer.ranks) == len(probe.repaired)
     repaired = [
-        Dot(value, f"log p {value:.1f}" + (f", {answer.ranks[k]}" if len(answer.ranks) == len(probe.repaired) else ""))
+        Dot(value, _log_p(value) + (f", {answer.ranks[k]}" if ranked else ""))
         for k, value in enumerate(probe.repaired.tolist())
     ]
     strips = (
@@ -70,13 +75,18 @@ def _answer(answer: Answer) -> str:
         pixels = f"{probe.pixels:,} of {pixels}, the others not measured or beyond the model"
     facts = f"rest {range_words(answer.low / rest, answer.high / rest)} · {pixels}"
     return (
-        f'<p class="sentence" role="status">{escape(first)}</p>{strips_svg(strips, "log p (nat)", f"{first} {second}")}'
-        f'<p class="quiet">{escape(second)} {escape(facts)}</p>'
+        f'<p class="sentence" role="status">{explained(first)}</p>'
+        f"{strips_svg(strips, 'log p (nat)', f'{first} {second}')}"
+        f'<p class="quiet">{explained(f"{second} {facts}")}</p>'
     )
 
 
 def _plain(value: float) -> Dot:
-    return Dot(value, f"log p {value:.1f}")
+    return Dot(value, _log_p(value))
+
+
+def _log_p(value: float) -> str:
+    return f"log p {printed(value, '.1f')}"
 
 
 _STYLE = """
@@ -85,6 +95,7 @@ _STYLE = """
 h2 { font-size: calc(13px * var(--imo-type, 1)); margin: 2px 0; font-weight: 600; display: flex;
   justify-content: space-between; gap: 8px; }
 h2 .quiet { font-weight: 400; }
+@media (max-height: 760px) { [data-ask="idle"] { display: none; } }  /* the list of keys says it, too */
 p { margin: 2px 0; }
 .quiet { color: var(--imo-muted); font-size: calc(11.5px * var(--imo-type, 1)); }
 .failed { color: var(--imo-warning); }

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import panel as pn
 
+from app.html.glossary import TERM_STYLE
 from app.html.of_target import OF_TARGET, of_target
 from app.html.repair import REPAIR_STYLE, repair_html
 from app.state.repair import TargetRepair
@@ -22,7 +23,7 @@ class RepairPanel(pn.viewable.Viewer):
         self.pane = pn.pane.HTML(
             self._shown,
             sizing_mode="stretch_width",
-            stylesheets=[REPAIR_STYLE],
+            stylesheets=[TERM_STYLE, REPAIR_STYLE],
             css_classes=[OF_TARGET],
             margin=0,
             styles={"flex": "0 0 auto", "max-height": "none"},

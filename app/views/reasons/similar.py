@@ -10,6 +10,7 @@ import panel as pn
 from app.browser.channel import tells
 from app.findings.findings import Findings
 from app.findings.likeness import Neighbour
+from app.html.glossary import TERM_STYLE, explained, meaning
 from app.html.of_target import OF_TARGET, of_target
 from app.labels import Label
 from app.plots.thumbnail import stamp_path, stamp_svg
@@ -19,7 +20,10 @@ from app.survey.survey import Survey
 
 __all__ = ["SimilarPanel", "similar_html"]
 
-_WAYS = ((CAUSE, "Same cause"), (LATENT, "Near in latent space"))
+_WAYS = (
+    (CAUSE, "Same cause", "Outliers whose attribution lies at the same wavelengths"),
+    (LATENT, "Near in latent space", meaning("latent space")),
+)
 _BECAUSE = {
     "observed": "attribution compared in the observed frame, as what stands out looks instrumental",
     "rest": "attribution compared in the rest frame",
@@ -53,7 +57,7 @@ class SimilarPanel(pn.viewable.Viewer):
         self._label_of, self._group_of = label_of, group_of
         style: dict[str, Any] = {
             "sizing_mode": "stretch_width",
-            "stylesheets": [_STYLE],
+            "stylesheets": [TERM_STYLE, _STYLE],
             "css_classes": [OF_TARGET],
             "margin": 0,
         }
@@ -86,8 +90,8 @@ def similar_html(
     """Return the panel; all words from files are escaped."""
     ways = "".join(
         f'<button type="button" data-word="{way}" aria-pressed="{str(way == similar.way).lower()}" '
-        f'onclick="{tells("similar")}">{words}</button>'
-        for way, words in _WAYS
+        f'onclick="{tells("similar")}" title="{escape(tip)}">{words}</button>'
+        for way, words, tip in _WAYS
     )
     rows = "".join(_row(one, similar, survey, findings, label_of) for one in similar.neighbours)
     more = ""
@@ -103,7 +107,7 @@ def similar_html(
 
 
 def _words_html(similar: Similar) -> str:
-    words = f'<p class="quiet words" data-similar-words>{escape(_words(similar))}</p>'
+    words = f'<p class="quiet words" data-similar-words>{explained(_words(similar))}</p>'
     return of_target(similar.target_id, words)
 
 
@@ -159,7 +163,7 @@ def _stamp(target_id: str, similar: Similar, survey: Survey, findings: Findings)
 _STYLE = """
 .similar { padding: 6px 10px; font-size: calc(12.5px * var(--imo-type, 1)); color: var(--imo-text); line-height: 1.35;
   font-variant-numeric: tabular-nums; border-top: 1px solid var(--imo-line); }
-h2 { font-size: calc(13px * var(--imo-type, 1)); margin: 2px 0 4px; font-weight: 600; }
+h2 { font-size: calc(12.5px * var(--imo-type, 1)); margin: 2px 0 4px; font-weight: 600; color: var(--imo-muted); }
 p { margin: 3px 0; } .quiet, .facts { color: var(--imo-muted); font-size: calc(11.5px * var(--imo-type, 1)); }
 button { font: inherit; color: inherit; background: none; border: 1px solid var(--imo-line); cursor: pointer;
   border-radius: 5px; }

@@ -6,6 +6,7 @@ from html import escape
 import numpy as np
 import panel as pn
 
+from app.html.numbers import printed
 from app.html.of_target import OF_TARGET, of_target
 from app.state.choices import Choices
 from app.state.links import sky_links
@@ -56,9 +57,9 @@ def who_html(survey: Survey, target_id: str, truth: dict[str, str] | None = None
     ra, dec = float(spectra.ra[row]), float(spectra.dec[row])
     lines = [_line("Target", target_id, copy=target_id)]
     if np.isfinite(ra) and np.isfinite(dec):
-        lines.append(_line("RA, Dec", f"{ra:.5f}, {dec:+.5f}", copy=f"{ra:.6f} {dec:.6f}"))
+        lines.append(_line("RA, Dec", f"{ra:.5f}, {printed(dec, '+.5f')}", copy=f"{ra:.6f} {dec:.6f}"))
     else:
-        lines.append(_line("RA, Dec", "not in the file"))
+        lines.append(_line("RA, Dec", "no RA, Dec in the file"))
     lines.append(_line("File", str(spectra.source[row])))
     if target_id in survey.candidates:
         rank = survey.own_rank(target_id)
@@ -69,7 +70,7 @@ def who_html(survey: Survey, target_id: str, truth: dict[str, str] | None = None
     if spectra.note[row]:
         lines.append(f'<div class="note">{escape(str(spectra.note[row]))}</div>')
     if survey.simulated and target_id not in survey.candidates:
-        words = "Simulated: there is no such place on the sky, so no links."
+        words = "Simulated: no links to the sky."
         lines.append(f'<div class="quiet">{words}</div>')
     elif links := sky_links(ra, dec):
         anchors = " ".join(
@@ -92,8 +93,8 @@ def _line(name: str, value: str, *, copy: str = "") -> str:
             'onclick="window.imo.explorer.copy(this)">copy</button>'
         )
     return (
-        f'<div class="line"><span class="name">{escape(name)}</span>'
-        f'<span class="value" title="{escape(value)}">{escape(value)}</span>{button}</div>'
+        f'<div class="line"><span class="unseen">{escape(name)}</span>'
+        f'<span class="value" title="{escape(name)}: {escape(value)}">{escape(value)}</span>{button}</div>'
     )
 
 
@@ -101,8 +102,8 @@ _STYLE = """
 .who { padding: 6px 10px; font-size: calc(12.5px * var(--imo-type, 1)); color: var(--imo-text);
   font-variant-numeric: tabular-nums; border-bottom: 1px solid var(--imo-line); line-height: 1.5; }
 .line { display: flex; gap: 8px; align-items: baseline; }
-.name { color: var(--imo-muted); flex: 0 0 calc(54px * var(--imo-type, 1)); }
-.value { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; user-select: all; min-width: 0; }
+.unseen { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
+.value { overflow-wrap: anywhere; user-select: all; min-width: 0; }
 .quiet { color: var(--imo-muted); margin: 2px 0; }
 .note, .truth { color: var(--imo-warning); }
 .truth { font-weight: 600; }

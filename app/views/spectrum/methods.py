@@ -4,7 +4,8 @@ from html import escape
 
 import panel as pn
 
-from app.state.method_choices import METHOD_CHOICES, METHODS_AT_ONCE
+from app.html.glossary import TERM_STYLE, explained, meaning
+from app.state.method_choices import METHOD_CHOICES, METHODS_AT_ONCE, MethodChoice
 
 __all__ = ["methods_bar"]
 
@@ -13,17 +14,21 @@ def methods_bar() -> pn.viewable.Viewable:
     """Return the bar, which shows itself while methods are compared."""
     buttons = "".join(
         f'<button type="button" data-group="method" data-value="{choice.name}" aria-pressed="false" '
-        f'onclick="window.imo.explorer.method(\'{choice.name}\')" title="{escape(choice.words)}">'
+        f'onclick="window.imo.explorer.method(\'{choice.name}\')" title="{escape(_tip(choice))}">'
         f'<span class="dot" aria-hidden="true"></span>{escape(choice.label)}</button>'
         for choice in METHOD_CHOICES
     )
     html = (
         '<div class="methods" data-methods hidden>'
         f'<span class="group" role="group" aria-label="Other methods, at most {METHODS_AT_ONCE}">{buttons}</span>'
-        "<p>Above zero: makes the spectrum more anomalous (lowers log p)</p>"
+        f"<p>{explained('Above zero: makes the spectrum more anomalous (lowers log p)')}</p>"
         '<a href="evaluation" target="_blank" rel="noopener">Which one finds the cause?</a></div>'
     )
-    return pn.pane.HTML(html, sizing_mode="stretch_width", stylesheets=[_STYLE], margin=0)
+    return pn.pane.HTML(html, sizing_mode="stretch_width", stylesheets=[TERM_STYLE, _STYLE], margin=0)
+
+
+def _tip(choice: MethodChoice) -> str:
+    return f"{choice.words}. {meaning('baselines')}" if "baseline" in choice.label.casefold() else choice.words
 
 
 _STYLE = """

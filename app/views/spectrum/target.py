@@ -7,6 +7,8 @@ from html import escape
 import numpy as np
 import panel as pn
 
+from app.html.glossary import meaning
+from app.html.numbers import printed
 from app.html.of_target import OF_TARGET
 from app.state.choices import Choices
 from app.state.session import Session
@@ -38,27 +40,28 @@ class TargetStrip(pn.viewable.Viewer):
         parts = [f'<span class="id" title="target id">{escape(target_id)}</span>']
         rank, reason = survey.own_rank(target_id), survey.why_not_ranked(row)
         if rank and target_id in survey.candidates:
-            parts.append(_fact("would be", str(rank)))
+            parts.append(_fact("would be", str(rank), tip=meaning("rank")))
         elif rank:
-            parts.append(_fact("rank", str(rank).removeprefix("rank ")))
+            parts.append(_fact("rank", str(rank).removeprefix("rank "), tip=meaning("rank")))
         elif reason:
             parts.append(f'<span class="fact aside" title="{escape(reason)}">not ranked</span>')
         log_prob = float(survey.log_prob[row])
         if np.isfinite(log_prob):
-            parts.append(_fact("−log p", f"{-log_prob:.1f}"))
+            parts.append(_fact("−log p", printed(-log_prob, ".1f"), tip=meaning("log p")))
             share = survey.ordinary_share(log_prob)
             if share is not None and survey.ordinary is not None:
                 parts.append(_ordinary(share, len(survey.ordinary)))
         if np.isfinite(survey.spectra.redshift[row]):
-            parts.append(_fact("z", f"{survey.spectra.redshift[row]:.5f}", "wide"))  # it is in the toolbar, too
+            parts.append(_fact("z", printed(survey.spectra.redshift[row], ".5f"), "wide"))  # it is in the toolbar, too
         return f'<div class="strip" data-of="{escape(target_id)}">{"".join(parts)}</div>'
 
     def __panel__(self) -> pn.viewable.Viewable:
         return self.pane
 
 
-def _fact(name: str, value: str, kind: str = "") -> str:
-    return f'<span class="fact {kind}"><span class="name">{name}</span> {value}</span>'
+def _fact(name: str, value: str, kind: str = "", tip: str = "") -> str:
+    title = f' title="{escape(tip)}"' if tip else ""
+    return f'<span class="fact {kind}"{title}><span class="name">{name}</span> {value}</span>'
 
 
 def _ordinary(share: float, count: int) -> str:

@@ -5,6 +5,7 @@ from html import escape
 import panel as pn
 import panel_material_ui as pmui
 
+from app.html.glossary import meaning
 from app.state.labels import UserLabels
 from app.state.triage import ALL, Triage
 from app.survey.survey import Survey
@@ -75,9 +76,10 @@ class TableFilters(pn.viewable.Viewer):
         held = "spectrum" if survey.size == 1 else "spectra, lowest log p first"
         return (
             f'<div class="head"><div class="title" title="{escape(survey.title)}">{escape(survey.title)}</div>'
-            f'<div class="count">{len(survey.spectra):,}{of} {held}{also}</div>'
+            f'<div class="count" title="{escape(meaning("log p"))}">{len(survey.spectra):,}{of} {held}{also}</div>'
             f"{files}"
-            f'<div class="count" data-labelled="{done}">{done:,} of {total:,} labelled by {escape(self._desk.scanner)}'
+            f'<div class="count" data-labelled="{done}" title="{escape(meaning("label"))}">{done:,} '
+            f"of {total:,} labelled by {escape(self._desk.scanner)}"
             f'</div><div class="track" aria-hidden="true"><span style="width:{share:.2f}%"></span></div></div>'
         )
 

@@ -193,7 +193,7 @@ class TestShipped:
             found = results.get(Inputs.of(demo, target, Settings()).digest())
             told = Reasons()
             told.of(demo, target, found)
-            assert told.brief(target) == findings[target].brief
+            assert told.findings.get(target).brief == findings[target].brief
             assert findings[target].instrument == "DESI"
 
     def test_is_small(self):

@@ -28,7 +28,7 @@ from app.views.dialogs.groups import groups_html
 from app.views.reasons.similar import similar_html
 from imo_engine.bundle.engine import Engine
 from imo_engine.errors import ModelFileError
-from imo_engine.reasons.profiles import FRAMES, attribution_profile
+from imo_engine.reasons.profiles import BIN_EDGES, FRAMES, attribution_profile
 
 FIRST, SECOND, THIRD, UNSCORED = TARGETS
 SETTINGS = Settings(window_sizes=(1, 16), n_baselines=3)
@@ -295,7 +295,7 @@ class TestFindings:
             assert heard.wait(30)
         finally:
             explainer.close()
-        assert told == [FIRST] and reasons.brief(FIRST)
+        assert told == [FIRST] and reasons.findings.get(FIRST).brief
         finding = reasons.findings.get(FIRST)
         assert finding.profiles["rest"].sum() == pytest.approx(1, abs=1e-5)
         stop()
@@ -411,3 +411,24 @@ def test_desks_leave_no_trace_in_memory(survey, findings):
     del similar, groups, stop
     gc.collect()
     assert [one() for one in gone] == [None, None]
+
+
+def test_groups_of_one_kind_are_told_apart():
+    edge = int(np.searchsorted(BIN_EDGES, 5000.0))
+
+    def finding(verdict, *peaks):
+        profile = np.zeros(len(BIN_EDGES) - 1, np.float32)
+        for peak, height in peaks:
+            profile[edge + peak : edge + peak + 3] = height
+        return Finding("", (Mark(5000, 5010, verdict),), dict.fromkeys(FRAMES, profile / profile.sum()))
+
+    made = {}
+    for name, also in (("a", -200), ("b", 200)):  # the same highest place, other ones beside it
+        made |= {f"{name}{k}": finding("source", (0, 1.0), (also, 0.9), (also + 60, 0.9)) for k in "12"}
+    groups = find_groups(made)
+    assert [one.targets for one in groups] == [("a1", "a2"), ("b1", "b2")]
+    assert groups[0].feature == groups[1].feature
+    said = [one.name.partition(": ")[2] for one in groups]
+    assert len(set(said)) == 2 and all(", also rest " in one for one in said)
+    alike = {f"{name}{k}": finding("source", (0, 1.0), (also, 0.001)) for name, also in (("a", 200),) for k in "12"}
+    assert "also" not in find_groups(alike)[0].name, "there is no other of its kind"

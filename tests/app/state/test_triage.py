@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from app.computing.explainer import Explainer
 from app.computing.shelf import Shelf
+from app.findings.findings import Finding, Mark
 from app.html.table_cells import table_frame
 from app.labels import Label, LabelStore
 from app.labels.database import Database
@@ -485,7 +486,8 @@ class TestMarkup:
         return replace(survey, spectra=replace(spectra, **hostile), simulated=False)
 
     def test_in_the_table(self):
-        frame = table_frame(self.named(), (HTML,), lambda target: HTML, lambda target: Label(label_class=HTML))
+        found = Finding(HTML, (Mark(1, 2, HTML),), {})
+        frame = table_frame(self.named(), (HTML,), lambda target: found, lambda target: Label(label_class=HTML))
         for column in ("target", "label"):
             assert not frame[column].str.contains("<img").any()
         assert "&lt;img" in frame.loc[HTML, "target"]

@@ -137,3 +137,13 @@ def test_demo_survey_is_ranked_and_says_that_it_is_simulated():
     first = survey.spectra[survey.order()[:3]]
     assert model.log_prob(model.prepare(first)) == pytest.approx(survey.log_prob[survey.order()[:3]], rel=1e-3)
     assert len(pool) >= 8
+
+
+def test_signal_to_noise_is_not_said_where_the_noise_is_not_known():
+    survey = tiny_survey()
+    spectra = survey.spectra
+    ivar = spectra.ivar.copy()
+    ivar[0], ivar[1] = 0, 25
+    told = replace(survey, spectra=replace(spectra, ivar=ivar)).signal_to_noise
+    assert np.isnan(told[0])
+    assert told[1] == pytest.approx(5 * np.median(spectra.flux[1][spectra.measured[1]]), rel=0.2)

@@ -192,7 +192,7 @@ class TestPage:
 
     def test_table(self):
         survey = survey_with(spectype="QSO", zwarn=4)
-        frame = table_frame(survey, (), lambda target: "", lambda target: Label())
+        frame = table_frame(survey, (), lambda target: None, lambda target: Label())
         assert frame.index.tolist()[-2:] == [TARGETS[1], TARGETS[3]]
         assert np.isnan(frame.loc[TARGETS[1], "rank"]) and np.isfinite(frame.loc[TARGETS[1], "−log p"])
         assert ">QSO<" in frame.loc[TARGETS[1], "kind"] and "SMALL_DELTA_CHI2" in frame.loc[TARGETS[1], "kind"]
