@@ -88,11 +88,12 @@ ol > li, .likely > li { padding: 4px 0; border-top: 1px solid var(--imo-line); }
 .title { flex: 1; font-weight: 600; min-width: 0; }
 .verdict { flex: none; border: 1px solid currentColor; border-radius: 9px; padding: 0 7px;
   font-size: calc(11px * var(--imo-type, 1)); }
-.source { color: var(--imo-source); } .instrument { color: var(--imo-warning); } .unclear { color: var(--imo-muted); }
+.source { color: var(--imo-source); } .instrument { color: var(--imo-instrument); }
+.unclear { color: var(--imo-muted); }
 .facts { padding-left: calc(1.4em + 7px); font-size: calc(11.5px * var(--imo-type, 1)); }
 details { padding-left: calc(1.4em + 7px); font-size: calc(11.5px * var(--imo-type, 1)); }
 details .facts { padding-left: 0; }
 summary { cursor: pointer; width: max-content; }
 details li { color: var(--imo-text); padding: 1px 0; }
-details li.source b { color: var(--imo-source); } details li.instrument b { color: var(--imo-warning); }
+details li.source b { color: var(--imo-source); } details li.instrument b { color: var(--imo-instrument); }
 """

@@ -41,8 +41,8 @@ def page_look() -> dict[str, Any]:
     """Return what Material UI has to know."""
     return {
         "theme_config": {
-            "light": {"palette": {"primary": {"main": LIGHT.window}}},
-            "dark": {"palette": {"primary": {"main": DARK.window}, "background": {"default": DARK.background}}},
+            "light": {"palette": {"primary": {"main": LIGHT.accent}}},
+            "dark": {"palette": {"primary": {"main": DARK.accent}, "background": {"default": DARK.background}}},
         },
         "sx": {
             "& .MuiToolbar-root": {"minHeight": f"{HEADER}px !important"},

@@ -119,7 +119,7 @@ class ExplorerView:
         )
         return pmui.Column(
             strip,
-            toolbar(session.workspace.settings.window_sizes),
+            toolbar(session.workspace.settings.window_sizes, session.workspace.settings.weights),
             methods_bar(),
             pn.pane.Bokeh(self._stack.layout, sizing_mode="stretch_both", margin=0),
             self.comparisons.latent,
@@ -145,7 +145,8 @@ class ExplorerView:
             one.paint(colours, large=large)
 
     def _on_look(self, event: object) -> None:
-        self._body.styles = {**_HEIGHT, "--imo-type": "1.3" if self._session.choices.large_type else "1"}
+        large = {"--imo-type": "1.3", "--imo-extra": "none", "--imo-over": "absolute", "--imo-idle": "hidden"}
+        self._body.styles = {**_HEIGHT, **(large if self._session.choices.large_type else {})}
         self._session.schedule(self._paint)
 
     def _on_room(self, *events: object) -> None:
