@@ -81,6 +81,7 @@ class BrowserCode:
                 "lightSpeed": SPEED_OF_LIGHT,
             },
         )
+        stack.line_labels.js_on_change("text_font_size", CustomJS(code="window.imo?.explorer?.letters()"))
         self._connect(stack)
 
     def attach(self, document: Any) -> None:  # noqa: ANN401 - bokeh.document.Document, a Panel proxy at run time

@@ -74,7 +74,7 @@ def standalone_html(shown: StandaloneObject, *, dark: bool = False) -> str:
         raise InputError(f"'spectrum' has {len(shown.spectrum)} spectra, expected one")
     attribution = shown.attribution
     sources = PlotSources(attribution.wavelength, attribution.window_sizes, len(attribution.baselines))
-    stack = PlotStack(sources, attribution.weighting)
+    stack = PlotStack(sources)
     browser = BrowserCode(stack, [key for key in KEYS if not key.forwarded and key.action not in _ONLY_SERVED])
     stack.paint(DARK if dark else LIGHT)
     sources.show_spectrum(shown.spectrum, 0)
@@ -105,7 +105,9 @@ def standalone_html(shown: StandaloneObject, *, dark: bool = False) -> str:
             "variables": variables(),
             "style": _STYLE,
             "header": _header(shown, target),
-            "toolbar": _shadow(toolbar_html(attribution.window_sizes, alone=True), TOOLBAR_STYLE),
+            "toolbar": _shadow(
+                toolbar_html(attribution.window_sizes, attribution.weighting, alone=True), TOOLBAR_STYLE
+            ),
             "side": _shadow(_side(shown), TERM_STYLE + WHY_STYLE + REPAIR_STYLE + _SIDE_STYLE),
         },
         suppress_callback_warning=True,
@@ -199,7 +201,7 @@ _PAGE = """<!DOCTYPE html>
 _STYLE = """
 html, body { margin: 0; height: 100%; }
 body { display: flex; flex-direction: column; color: var(--imo-text);
-  font: 13px/1.4 system-ui, "Segoe UI", Roboto, Helvetica, Arial, sans-serif; font-variant-numeric: tabular-nums; }
+  font: 13px/1.4 Roboto, system-ui, "Segoe UI", Helvetica, Arial, sans-serif; font-variant-numeric: tabular-nums; }
 header { display: flex; flex-wrap: wrap; align-items: baseline; gap: 2px 16px; padding: 8px 12px;
   border-bottom: 1px solid var(--imo-line); }
 header b { font-size: 16px; user-select: all; overflow-wrap: anywhere; }

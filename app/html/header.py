@@ -89,7 +89,8 @@ def _box(name: str, on: bool) -> str:
 
 
 HEADER_STYLE = """
-.header { display: flex; align-items: center; gap: 14px; min-width: 0; height: 48px; font-size: 13px; color: #ffffff; }
+.header { display: flex; align-items: center; gap: 14px; min-width: 0; height: 48px;
+  font-size: calc(13px * var(--imo-type, 1)); color: #ffffff; }
 .space { flex: 1; }
 h1 { font-size: 16px; font-weight: 600; margin: 0; white-space: nowrap; }
 .badge { border: 1px solid #8fa6ba; border-radius: 4px; padding: 2px 8px; font-size: 12px; white-space: nowrap; }

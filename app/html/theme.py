@@ -7,13 +7,14 @@ __all__ = ["variables"]
 
 def variables() -> str:
     """Return the colours for the two classes that the theme switch toggles."""
+    curves = ("source", "instrument", "repair", "spectrum", "noise", "baseline", "model", "combined", "negative")
 
     def block(colours: Colours, surface: str, hover: str, warning: str, on_accent: str, star: str, edge: str) -> str:
         return (
             f"--imo-text:{colours.text};--imo-muted:{colours.muted};--imo-line:{colours.grid};--imo-surface:{surface};"
-            f"--imo-hover:{hover};--imo-accent:{colours.window};--imo-warning:{warning};--imo-on-accent:{on_accent};"
-            f"--imo-background:{colours.background};--imo-source:{colours.emission};--imo-star:{star};"
-            f"--imo-edge:{edge};--imo-repair:{colours.repair};"
+            f"--imo-hover:{hover};--imo-accent:{colours.accent};--imo-warning:{warning};--imo-on-accent:{on_accent};"
+            f"--imo-background:{colours.background};--imo-star:{star};--imo-edge:{edge};"
+            f"{''.join(f'--imo-{name}:{getattr(colours, name)};' for name in curves)}"
             f"background:{colours.background};"
         )
 

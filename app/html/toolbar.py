@@ -6,6 +6,7 @@ from itertools import groupby
 
 from app.browser.constants import IDLE, SMOOTHINGS
 from app.html.glossary import meaning
+from app.html.legend import LEGEND_STYLE, legend_html
 from app.plots.layers import LAYERS
 from app.state.keys import keys_of
 from imo_engine.spectra.ranges import range_words
@@ -18,38 +19,32 @@ _FOLDED = ("residual",)
 _MEANINGS = {"combined": "combined map", "map": "scale map", "baselines": "baselines"}
 
 
-def toolbar_html(window_sizes: Iterable[int], *, alone: bool = False) -> str:
+def toolbar_html(window_sizes: Iterable[int], weighting: str, *, alone: bool = False) -> str:
     """Return the bar; of its buttons only a range or a redshift that is asked about reaches the server.
 
     Args:
         window_sizes: In pixels; one panel each.
+        weighting: How they are combined, a name of ``WEIGHTINGS``.
         alone: Without those buttons, for a page that has no server.
     """
     views = "".join(
         _choice("view", v.name, v.label, v.low is None, f"view('{v.name}')", _tip(v.name, v.label, v.low, v.high))
         for v in LINE_VIEWS
     )
-    frames = _choice("frame", "observed", "Observed", True, "frame('observed')", f"({keys_of('frame')})")
-    frames += _choice("frame", "rest", "Rest", False, "frame('rest')", f"({keys_of('frame')})")
-    smoothing = "".join(
-        _choice("smoothing", str(n), str(n or "off"), not n, f"smooth({n})", _smoothing_tip(n)) for n in SMOOTHINGS
+    undo = _button("↶", "undo()", f"Undo zoom: the view before ({keys_of('undo-view')})", label="Undo zoom")
+    rest = _choice(
+        "frame", "rest", "Rest", False, "keys.run('frame')", f"Rest frame below ({keys_of('frame')})", ' class="extra"'
     )
-    drag = _choice("drag", "zoom", "Zoom", True, "asking(false)", "Drag over a panel to zoom")
-    drag += _choice(
-        "drag", "ask", "Ask", False, "asking(true)", f"Drag over a range to ask about it ({keys_of('brush')})"
+    ask = _choice(
+        "drag", "ask", "Ask", False, "keys.run('brush')", f"Drag over a range to ask about it ({keys_of('brush')})"
     )
-    undo = _button("Undo zoom", "undo()", f"Back to the view before ({keys_of('undo-view')})")
     keys = _button("?", "keys.run('help')", "All keys (?)", label="List of keys")
-    asks = "" if alone else _group("What dragging does", drag, "Drag")
     return (
         '<div class="bars"><div class="bar">'
-        f"{_group('Zoom to lines', views)}"
-        f"{undo}"
-        f"{asks}"
-        f"{_group('Wavelength axis', frames)}{_group('Smoothing, pixels', smoothing, 'Smooth')}"
-        f"{_redshift(alone)}{_significant()}{_menu(sorted(window_sizes, reverse=True))}"
-        f"{keys}"
+        f"{_group('Zoom to lines', views)}{undo}{'' if alone else ask}{rest}{_significant()}"
+        f"{_menu(sorted(window_sizes, reverse=True))}{keys}"
         f'</div><div class="readout" data-readout>{IDLE}</div>'
+        f'<div class="row">{legend_html(weighting)}{_redshift(alone)}</div>'
         '<div class="unseen" data-announce role="status"></div></div>'
     )
 
@@ -62,14 +57,13 @@ def _button(text: str, call: str, tip: str, *, label: str = "", more: str = "") 
     )
 
 
-def _choice(group: str, value: str, text: str, chosen: bool, call: str, tip: str) -> str:
-    more = f' data-group="{group}" data-value="{value}" aria-pressed="{str(chosen).lower()}"'
+def _choice(group: str, value: str, text: str, chosen: bool, call: str, tip: str, more: str = "") -> str:
+    more += f' data-group="{group}" data-value="{value}" aria-pressed="{str(chosen).lower()}"'
     return _button(text, call, tip, more=more)
 
 
-def _group(name: str, buttons: str, words: str = "") -> str:
-    shown = f'<span class="words" aria-hidden="true">{words}</span>' if words else ""
-    return f'<span class="set">{shown}<span class="group" role="group" aria-label="{name}">{buttons}</span></span>'
+def _group(name: str, buttons: str) -> str:
+    return f'<span class="group" role="group" aria-label="{name}">{buttons}</span>'
 
 
 def _redshift(alone: bool) -> str:
@@ -79,14 +73,16 @@ def _redshift(alone: bool) -> str:
     reset = _button("Reset", "nudge(0)", f"Back to the file's redshift ({keys_of('nudge-reset')})", more=hidden)
     use = "" if alone else _button("Use as VI_z", "useRedshift()", "Put this redshift into the label", more=hidden)
     return (
-        '<span class="set"><span class="redshift" data-redshift title="For checking: moves all line markers">z</span>'
+        '<span class="set extra">'
+        '<span class="redshift" data-redshift title="For checking: moves all line markers">z</span>'
         f'<span class="group" role="group" aria-label="Redshift for checking">{less}{more}{reset}{use}</span></span>'
     )
 
 
 def _significant() -> str:
     tip = f"Fade attributions that ordinary spectra show too, at 5 % counting every place ({keys_of('significant')})"
-    more = f' data-group="significant" data-value="on" aria-pressed="false" aria-disabled="true" data-tip="{tip}"'
+    more = ' class="extra" data-group="significant" data-value="on" aria-pressed="false" aria-disabled="true"'
+    more += f' data-tip="{tip}"'
     return _button("Significant only", "keys.run('significant')", tip, more=more)
 
 
@@ -96,6 +92,10 @@ def _menu(window_sizes: list[int]) -> str:
     sections = [("Panels", "".join(_switch("panel", *panel) for panel in panels))]
     for group, layers in groupby(LAYERS, key=lambda layer: layer.group):
         sections.append((group, "".join(_switch("layer", one.name, one.label, one.shown) for one in layers)))
+    smoothing = "".join(
+        _choice("smoothing", str(n), str(n or "off"), not n, f"smooth({n})", _smoothing_tip(n)) for n in SMOOTHINGS
+    )
+    sections.append(("Smoothing, pixels", _group("Smoothing, pixels", smoothing)))
     sections.append(("Beside", _switch("second", "halpha", "Second view at Hα", False)))
     fields = "".join(f"<fieldset><legend>{name}</legend>{boxes}</fieldset>" for name, boxes in sections)
     return (
@@ -132,13 +132,15 @@ def _smoothing_tip(pixels: int) -> str:
 
 
 TOOLBAR_STYLE = """
-.bars { padding: 2px 8px 0; font-size: calc(12.5px * var(--imo-type, 1)); color: var(--imo-text); }
-.bar { display: flex; flex-wrap: wrap; align-items: center; gap: 4px 10px; padding: 2px 0; }
+.bars { position: relative; padding: 2px 8px 0; font-size: calc(12.5px * var(--imo-type, 1)); color: var(--imo-text); }
+.bar, .row { display: flex; flex-wrap: wrap; align-items: center; gap: 4px 8px; padding: 2px 0; }
+.row { flex-wrap: nowrap; align-items: baseline; }
 .set { display: inline-flex; align-items: center; gap: 6px; }
-.words { color: var(--imo-muted); }
 .group { display: inline-flex; }
 button { font: inherit; color: var(--imo-text); background: var(--imo-surface);
-  border: 1px solid var(--imo-line); padding: 2px 9px; min-height: 26px; cursor: pointer; border-radius: 5px; }
+  border: 1px solid var(--imo-line); padding: 2px 8px;
+  min-height: calc(26px * var(--imo-type, 1)); cursor: pointer; border-radius: 5px; }
+.extra { display: var(--imo-extra, inline-flex); }
 button[hidden] { display: none; }
 .group button { border-radius: 0; margin-left: -1px; white-space: nowrap; }
 .group button:first-child { border-radius: 5px 0 0 5px; margin-left: 0; }
@@ -150,9 +152,12 @@ button[aria-pressed="true"] { background: var(--imo-accent); border-color: var(-
 button:focus-visible, input:focus-visible { outline: 2px solid var(--imo-accent); outline-offset: 1px; z-index: 1; }
 .redshift { font-variant-numeric: tabular-nums; white-space: nowrap; }
 .redshift[data-moved] { color: var(--imo-warning); font-weight: 600; }
-@media (max-width: 1500px) { button { padding: 2px 6px; } .bar { gap: 4px 7px; } }
-.readout { height: 1.5em; line-height: 1.5em; color: var(--imo-muted); white-space: nowrap; overflow: hidden;
+@media (max-width: 1500px) { button { padding: 2px 5px; } .bar { gap: 4px 6px; } }
+/* in large type it lies over the legend while it says something */
+.readout { position: var(--imo-over, static); left: 8px; right: 8px; z-index: 1; background: var(--imo-background);
+  height: 1.5em; line-height: 1.5em; color: var(--imo-muted); white-space: nowrap; overflow: hidden;
   text-overflow: ellipsis; font-variant-numeric: tabular-nums; }
+[data-readout]:not([data-said]) { visibility: var(--imo-idle, visible); }
 .unseen { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
 .menu { position: fixed; margin: 0; inset: auto; padding: 10px 14px; border: 1px solid var(--imo-line);
   border-radius: 8px; background: var(--imo-surface); color: var(--imo-text);
@@ -165,3 +170,4 @@ label { display: flex; align-items: center; gap: 6px; min-height: 22px; white-sp
 label:has(:disabled) { color: var(--imo-muted); cursor: not-allowed; }
 input { accent-color: var(--imo-accent); margin: 0; }
 """
+TOOLBAR_STYLE += LEGEND_STYLE

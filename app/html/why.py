@@ -159,12 +159,13 @@ ol > li, .likely > li { padding: 4px 0; border-top: 1px solid var(--imo-line); }
 .verdict { flex: none; border: 1px solid currentColor; border-radius: 9px; padding: 0 7px; cursor: help;
   font-size: calc(11px * var(--imo-type, 1)); }
 .head .verdict { font-size: calc(12.5px * var(--imo-type, 1)); font-weight: 600; }
-.source { color: var(--imo-source); } .instrument { color: var(--imo-warning); } .unclear { color: var(--imo-muted); }
+.source { color: var(--imo-source); } .instrument { color: var(--imo-instrument); }
+.unclear { color: var(--imo-muted); }
 .facts { padding-left: calc(1.4em + 7px); font-size: calc(11.5px * var(--imo-type, 1)); }
 .numbers { border-top: 1px solid var(--imo-line); padding-top: 4px; font-size: calc(11.5px * var(--imo-type, 1)); }
 .numbers h3 { color: var(--imo-text); }
 summary { cursor: pointer; width: max-content; }
 .numbers li { color: var(--imo-text); padding: 1px 0; }
-.numbers li.source b { color: var(--imo-source); } .numbers li.instrument b { color: var(--imo-warning); }
+.numbers li.source b { color: var(--imo-source); } .numbers li.instrument b { color: var(--imo-instrument); }
 .unseen { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
 """

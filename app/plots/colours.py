@@ -1,4 +1,8 @@
-"""Colours of the plots, light and dark; hues are Okabe & Ito's, which colour-blind readers can tell apart."""
+"""Colours of the plots, light and dark: each has one meaning, and colour-blind readers can tell them apart.
+
+Black is the spectrum and grey what is ordinary; vermilion is what lowers log p, purple what raises it. Green comes from
+the source, amber from instrument and sky. Magenta is a repair, teal the model, blue what the user chose.
+"""
 
 from dataclasses import dataclass
 
@@ -15,6 +19,7 @@ class Colours:
     text: str
     muted: str
     grid: str
+    accent: str
     spectrum: str
     noise: str
     baseline: str
@@ -23,6 +28,8 @@ class Colours:
     emission: str
     absorption: str
     negative: str
+    source: str
+    instrument: str
     model: str
     sky: str
     telluric: str
@@ -37,19 +44,22 @@ LIGHT = Colours(
     text="#1b1f24",
     muted="#5b6470",
     grid="#e6e9ed",
+    accent="#0b66a8",
     spectrum="#111418",
     noise="#9aa4b0",
     baseline="#8d96a1",
     combined="#c44601",
-    window="#0b66a8",
-    emission="#00795a",
-    absorption="#8a3d83",
-    negative="#0b66a8",
-    model="#0b66a8",
+    window="#c44601",
+    emission="#5b6470",
+    absorption="#5b6470",
+    negative="#7b3294",
+    source="#00795a",
+    instrument="#8a5a00",
+    model="#00808f",
     sky="#e69f00",
     telluric="#56b4e9",
     overlap="#8d96a1",
-    brush="#b58900",
+    brush="#0b66a8",
     repair="#c2006b",
     zero="#808890",
 )
@@ -59,19 +69,22 @@ DARK = Colours(
     text="#e7eaee",
     muted="#a3adb8",
     grid="#2a3038",
+    accent="#63b3ed",
     spectrum="#f2f4f7",
     noise="#5d6875",
     baseline="#77818d",
     combined="#ff8a4c",
-    window="#63b3ed",
-    emission="#3ecf9f",
-    absorption="#d58fd0",
-    negative="#63b3ed",
-    model="#63b3ed",
+    window="#ff8a4c",
+    emission="#a3adb8",
+    absorption="#a3adb8",
+    negative="#b79cf0",
+    source="#3ecf9f",
+    instrument="#f0b429",
+    model="#4dd0e1",
     sky="#f0b429",
     telluric="#3d8fc4",
     overlap="#9aa4b0",
-    brush="#f0d25a",
+    brush="#63b3ed",
     repair="#ff7ab8",
     zero="#8f98a1",
 )

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from app.plots.colours import Colours
 from app.plots.columns import columns_of
-from app.plots.panels import LARGE, NORMAL, Axes, add_legend, add_zero, curve, empty_panel, paint_panel
+from app.plots.panels import LARGE, NORMAL, Axes, add_title, add_zero, curve, empty_panel, paint_panel
 
 __all__ = ["HybridPlots"]
 
@@ -108,20 +108,19 @@ class HybridPlots:
         self.axes.crosshair.line_color = colours.muted
 
     def _panel(self, name: str) -> figure:
-        panel = empty_panel(self.axes, name, "nat / pixel" if name == "effect" else "normalised flux", prefix="hybrid")
+        panel = empty_panel(self.axes, name, "nat / pixel" if name == "effect" else "flux", prefix="hybrid")
         panel.update(sizing_mode="stretch_width", height=_HEIGHTS[name] + (34 if name == "effect" else 0))
+        add_title(panel, _LABELS[name])
         panel.toolbar.active_drag = None  # dragging moves the window
         strips = panel.vstrip(x0="low", x1="high", source=self.window, name="brush", fill_alpha=0.25)
         strips.glyph.line_alpha = 0.9
         if name == "effect":
             add_zero(panel)
-            points = panel.scatter("x", "y", source=self.effect, name="combined", size=4, line_color=None)
-            line = panel.line("x", "y", source=self.effect, name="combined", line_alpha=0.5)
-            add_legend(panel, {_LABELS[name]: [line, points]})
+            panel.scatter("x", "y", source=self.effect, name="combined", size=4, line_color=None)
+            panel.line("x", "y", source=self.effect, name="combined", line_alpha=0.5)
             return panel
-        source, colour = (self.curves, "spectrum") if name == "outlier" else (self.drawn, name)
+        source = self.curves if name == "outlier" else self.drawn
         if name == "hybrid":
             panel.line("x", "baseline", source=self.drawn, name="baseline", line_alpha=0.7)
-        line = curve(panel.line("x", name, source=source, name="window" if name == "hybrid" else colour))
-        add_legend(panel, {_LABELS[name]: [line]})
+        curve(panel.line("x", name, source=source, name="baseline" if name == "baseline" else "spectrum"))
         return panel

@@ -22,7 +22,7 @@ from bokeh.palettes import Cividis256, Colorblind, Viridis256
 from numpy.typing import NDArray
 
 from app.plots.colours import Colours
-from app.plots.panels import LARGE, NORMAL
+from app.plots.panels import FONT, LARGE, NORMAL
 from app.survey.latents import LatentMap
 
 __all__ = ["COLOURINGS", "Colouring", "LatentPlot", "by_class", "by_number"]
@@ -168,15 +168,17 @@ class LatentPlot:
             axis.axis_line_color = axis.major_tick_line_color = colours.muted
             axis.minor_tick_line_color = None
             axis.major_label_text_color = axis.axis_label_text_color = colours.text
-            axis.axis_label_text_font_size = axis.major_label_text_font_size = letters.axis_size
+            axis.axis_label_text_font_size = axis.major_label_text_font_size = letters.size
             axis.axis_label_text_font_style = "normal"
+            axis.axis_label_text_font = axis.major_label_text_font = FONT
         for grid in figure.grid:
             grid.grid_line_color = colours.grid
         bar.background_fill_alpha = 0
         bar.major_label_text_color = bar.title_text_color = colours.text
         bar.major_tick_line_color, bar.bar_line_color = colours.text, None
-        bar.major_label_text_font_size = bar.title_text_font_size = letters.axis_size
+        bar.major_label_text_font_size = bar.title_text_font_size = letters.size
         bar.title_text_font_style = "normal"
+        bar.major_label_text_font = bar.title_text_font = FONT
         bar.color_mapper.nan_color = colours.muted
         for glyph in (self.pool.glyph,):
             glyph.fill_color = glyph.line_color = colours.baseline

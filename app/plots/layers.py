@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from bokeh.core.properties import value
 from bokeh.models import (
     CategoricalColorMapper,
     CDSView,
@@ -11,13 +12,13 @@ from bokeh.models import (
     GroupFilter,
     Model,
 )
-from bokeh.models.annotations import LabelSet, LegendItem
+from bokeh.models.annotations import LabelSet
 from bokeh.plotting import figure
 from bokeh.transform import transform
 from numpy.typing import NDArray
 
 from app.plots.colours import Colours
-from app.plots.panels import curve
+from app.plots.panels import FONT, Type, curve
 from imo_engine.spectra.instrument import INSTRUMENTS, TELLURIC_BANDS, sky_line_mask
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "FeatureMarks",
     "Layer",
     "LayerModels",
+    "Numbers",
     "RepairMarks",
     "instrument_columns",
     "mark_lines",
@@ -46,6 +48,7 @@ class Layer:
 LAYERS: tuple[Layer, ...] = (
     Layer("emission", "Emission lines", "Lines", True),
     Layer("absorption", "Absorption lines", "Lines", True),
+    Layer("weak", "Weak lines too", "Lines", False),
     Layer("sky", "Sky lines", "Observed frame", False),
     Layer("telluric", "Telluric bands", "Observed frame", True),
     Layer("overlap", "Arm overlaps", "Observed frame", True),
@@ -74,19 +77,6 @@ class LayerModels:
         for model in models:
             model.update(visible=shown, syncable=False)
             self.models[name].append(model)
-
-    def add_legend_items(self, panel: figure) -> None:
-        """Let entries of the legend come and go with the curve that they name."""
-        for legend in panel.legend:
-            for item in legend.items:
-                if isinstance(item, LegendItem):
-                    self._add_item(item)
-
-    def _add_item(self, item: LegendItem) -> None:
-        for name, models in self.models.items():
-            if any(renderer in models for renderer in item.renderers):
-                self.add(name, item)
-                return
 
 
 def instrument_columns(wavelength: NDArray[np.float64], instrument: str) -> dict[str, Any]:
@@ -121,10 +111,43 @@ def shade(panel: figure, instrument: ColumnDataSource, layers: LayerModels) -> N
 
 
 def mark_lines(panel: figure, lines: ColumnDataSource, layers: LayerModels, *, alpha: float) -> None:
-    """Mark spectral lines: emission solid, absorption dashed."""
+    """Mark spectral lines, those that the browser chooses: emission solid, absorption dashed."""
     for family, dash in (("emission", "solid"), ("absorption", "dashed")):
         view = CDSView(filter=GroupFilter(column_name="family", group=family))
-        layers.add(family, panel.vspan(x="x", source=lines, view=view, name=family, line_dash=dash, line_alpha=alpha))
+        marks = panel.vspan(x="marked", source=lines, view=view, name=family, line_dash=dash, line_alpha=alpha)
+        layers.add(family, curve(marks))
+
+
+class Numbers:
+    """Numbers in a row along the top or bottom of a panel, each with a leader to its place; the browser moves them."""
+
+    def __init__(self, panel: figure, source: ColumnDataSource, *, top: bool) -> None:
+        """Draw the column ``number`` of ``source`` at wavelengths ``spot``, and leaders to wavelengths ``at``."""
+        self.leaders = panel.segment(
+            x0="at", y0="tip", x1="spot", y1="foot", source=source, y_range_name="share", name="leader"
+        )
+        self.labels = LabelSet(
+            x="spot",
+            y=float(top),
+            y_range_name="share",
+            y_offset=-5 if top else 4,
+            text="number",
+            source=source,
+            text_align="center",
+            text_baseline="top" if top else "bottom",
+            text_font=value(FONT),
+            text_font_style="bold",
+            border_line_width=4,
+            border_line_join="round",
+        )
+        panel.add_layout(self.labels)
+
+    def paint(self, fill: Any, colours: Colours, letters: Type) -> None:  # noqa: ANN401 - a colour, or one by row
+        """Write in the colour of the background on ``fill``."""
+        self.leaders.glyph.line_color = fill
+        self.leaders.glyph.line_width = letters.line
+        self.labels.background_fill_color = self.labels.border_line_color = fill
+        self.labels.text_color, self.labels.text_font_size = colours.background, letters.size
 
 
 class FeatureMarks:
@@ -133,33 +156,18 @@ class FeatureMarks:
     def __init__(self, panel: figure, features: ColumnDataSource) -> None:
         """Draw ``features`` on ``panel``."""
         self._mapper = CategoricalColorMapper(factors=list(VERDICTS), palette=["#000000"] * len(VERDICTS))
-        colour = transform("verdict", self._mapper)
+        self._colour = transform("verdict", self._mapper)
         strips = panel.vstrip(
-            x0="low", x1="high", source=features, name="feature", fill_color=colour, fill_alpha=0.16, line_color=None
-        )
+            x0="low", x1="high", source=features, name="feature", fill_color=self._colour, fill_alpha=0.16,
+            line_color=None,
+        )  # fmt: skip
         strips.level = "underlay"
-        self.numbers = LabelSet(
-            x="middle",
-            y="peak",
-            text="number",
-            x_offset="shift",
-            y_offset=6,
-            source=features,
-            text_align="center",
-            text_baseline="bottom",
-            text_font_style="bold",
-            background_fill_color=colour,
-            border_line_color=colour,
-            border_line_width=4,
-            border_line_join="round",
-        )
-        panel.add_layout(self.numbers)
+        self._numbers = Numbers(panel, features, top=True)
 
-    def paint(self, colours: Colours, font_size: str) -> None:
-        """Use a set of colours."""
-        self._mapper.palette = [colours.combined, colours.window, colours.muted]
-        self.numbers.text_color = colours.background
-        self.numbers.text_font_size = font_size
+    def paint(self, colours: Colours, letters: Type) -> None:
+        """Use a set of colours and sizes."""
+        self._mapper.palette = [colours.source, colours.instrument, colours.muted]
+        self._numbers.paint(self._colour, colours, letters)
 
 
 class RepairMarks:
@@ -169,25 +177,13 @@ class RepairMarks:
         """Draw ``repair`` on ``panel``."""
         strips = panel.vstrip(x0="low", x1="high", source=repair, name="repair", fill_alpha=0.12, line_alpha=0.55)
         strips.level = "underlay"
-        self.curve = curve(panel.multi_line("xs", "ys", source=repair, name="repair"))
-        self.numbers = LabelSet(
-            x="middle",
-            y=0,
-            y_range_name="share",
-            text="number",
-            y_offset="lift",
-            source=repair,
-            text_align="center",
-            text_baseline="bottom",
-            text_font_style="bold",
-        )
-        panel.add_layout(self.numbers)
-        layers.add("repair", strips, self.curve, self.numbers)
+        filled = curve(panel.multi_line("xs", "ys", source=repair, name="repair"))
+        self._numbers = Numbers(panel, repair, top=False)
+        layers.add("repair", strips, filled, self._numbers.leaders, self._numbers.labels)
 
-    def paint(self, colours: Colours, font_size: str) -> None:
-        """Use a set of colours."""
-        self.numbers.text_color, self.numbers.text_font_size = colours.repair, font_size
-        self.numbers.background_fill_color, self.numbers.background_fill_alpha = colours.background, 0.7
+    def paint(self, colours: Colours, letters: Type) -> None:
+        """Use a set of colours and sizes."""
+        self._numbers.paint(colours.repair, colours, letters)
 
 
 def _runs(wavelength: NDArray[np.float64], mask: NDArray[np.bool_]) -> list[tuple[float, float]]:

@@ -11,7 +11,7 @@ from bokeh.plotting import figure
 from app.plots.colours import Colours
 from app.plots.columns import columns_of
 from app.plots.layers import LayerModels, mark_lines, shade
-from app.plots.panels import Axes, Type, add_legend, add_zero, curve, empty_panel, paint_panel
+from app.plots.panels import FONT, Axes, Type, add_title, add_zero, curve, empty_panel, paint_panel
 from app.plots.sources import PlotSources
 from app.state.canvas import MethodRow
 from app.state.method_choices import METHODS_AT_ONCE
@@ -68,7 +68,7 @@ class MethodPanels:
         for panel, note in zip(self.panels, self.notes, strict=True):
             paint_panel(panel, colours, letters)
             note.text_color, note.background_fill_color = colours.text, colours.background
-            note.text_font_size = letters.axis_size
+            note.text_font, note.text_font_size = FONT, letters.size
 
     def arguments(self) -> dict[str, Any]:
         """Return what the browser's code needs."""
@@ -78,8 +78,8 @@ class MethodPanels:
         panel = empty_panel(axes, f"method{slot}", "nat", prefix="other")
         shade(panel, sources.instrument, layers)
         mark_lines(panel, sources.lines, layers, alpha=0.25)
-        line = curve(panel.line("x", f"m{slot}", source=self.values, name="window"))
-        add_legend(panel, {"method": [line]})
+        curve(panel.line("x", f"m{slot}", source=self.values, name="window"))
+        add_title(panel, " ")
         add_zero(panel)
         note = Label(
             x=10,

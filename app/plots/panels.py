@@ -1,8 +1,7 @@
-"""Empty panels that share one wavelength axis, and what stands in all of them: grids, axes, legends."""
+"""Empty panels that share one wavelength axis, and what stands in all of them: grids, axes, letters."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVar
 
 from bokeh.models import (
     Axis,
@@ -17,7 +16,7 @@ from bokeh.models import (
     Range1d,
     WheelZoomTool,
 )
-from bokeh.models.annotations import BoxAnnotation, Legend, LegendItem, Span
+from bokeh.models.annotations import BoxAnnotation, Span, Title
 from bokeh.models.glyph import Glyph
 from bokeh.models.renderers import GlyphRenderer
 from bokeh.plotting import figure
@@ -25,11 +24,12 @@ from bokeh.plotting import figure
 from app.plots.colours import Colours
 
 __all__ = [
+    "FONT",
     "LARGE",
     "NORMAL",
     "Axes",
     "Type",
-    "add_legend",
+    "add_title",
     "add_zero",
     "curve",
     "empty_panel",
@@ -37,6 +37,9 @@ __all__ = [
     "paint_panel",
     "set_borders",
 ]
+
+FONT = "Roboto, system-ui, 'Segoe UI', Helvetica, Arial, sans-serif"
+"""Letters of all plots: those of the page."""
 
 _G = TypeVar("_G", bound=Glyph)
 _Place = Literal["above", "below"]
@@ -47,23 +50,22 @@ _WORDS = {"observed": "observed", "rest": "rest-frame"}
 
 @dataclass(frozen=True)
 class Type:
-    """Sizes of letters and lines, in pixels, and what they need beside the panels so that their axes line up."""
+    """Size of all letters and of lines, in pixels, and what stands beside the panels so that their axes line up."""
 
-    axis: int
-    label: float
-    small: int
+    letters: int
     left: int
     right: int
     line: float
 
     @property
-    def axis_size(self) -> str:
-        """Letters of axes and legends, as CSS."""
-        return f"{self.axis}px"
+    def size(self) -> str:
+        """Letters as CSS."""
+        return f"{self.letters}px"
 
 
-NORMAL = Type(axis=11, label=10.5, small=10, left=66, right=48, line=1.0)
-LARGE = Type(axis=15, label=14, small=13, left=84, right=60, line=1.8)
+NORMAL = Type(letters=11, left=62, right=40, line=1.0)
+LARGE = Type(letters=21, left=100, right=52, line=2.5)
+"""From eight metres, on a screen two metres wide with 1280 pixels, digits of 21 pixels subtend 10 arcminutes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,25 +164,9 @@ def number_of_ticks(axis: Axis, number: int) -> ContinuousTicker:
     return ticker
 
 
-def add_legend(panel: figure, entries: "Mapping[str, Sequence[GlyphRenderer[Any]]]") -> list[LegendItem]:
-    """Name the curves, (words: renderers), along the top of the panel; return what stands there."""
-    items = [LegendItem(label=words, renderers=list(renderers)) for words, renderers in entries.items()]
-    legend = Legend(
-        items=items,
-        location="top_left",
-        orientation="horizontal",
-        label_standoff=4,
-        glyph_width=14,
-        glyph_height=12,
-        label_height=12,
-        spacing=9,
-        margin=3,
-        border_line_color=None,
-        background_fill_alpha=0.75,
-    )
-    legend.update(padding=2)  # apart from the others: Bokeh declares it with a type of properties, not of its values
-    panel.add_layout(legend)
-    return items
+def add_title(panel: figure, words: str) -> None:
+    """Name the panel above its frame, where nothing is drawn."""
+    panel.title = Title(text=words, text_font_style="normal", standoff=2, syncable=False)
 
 
 def add_zero(panel: figure) -> None:
@@ -197,12 +183,12 @@ def paint_panel(panel: figure, colours: Colours, letters: Type) -> None:
         axis.axis_line_color = axis.major_tick_line_color = colours.muted
         axis.minor_tick_line_color = None
         axis.major_label_text_color = axis.axis_label_text_color = colours.text
-        axis.axis_label_text_font_size = axis.major_label_text_font_size = letters.axis_size
+        axis.axis_label_text_font_size = axis.major_label_text_font_size = letters.size
+        axis.axis_label_text_font = axis.major_label_text_font = FONT
     for grid in panel.grid:
         grid.grid_line_color = colours.grid
-    for legend in panel.legend:
-        legend.label_text_color, legend.background_fill_color = colours.text, colours.background
-        legend.label_text_font_size = letters.axis_size
+    if isinstance(panel.title, Title):
+        panel.title.text_color, panel.title.text_font, panel.title.text_font_size = colours.text, FONT, letters.size
     for span in panel.center:  # select() would walk through every model of the panel
         if isinstance(span, Span) and span.name == "zero":
             span.line_color = colours.zero
@@ -217,14 +203,15 @@ def paint_panel(panel: figure, colours: Colours, letters: Type) -> None:
             if colour is not None and getattr(glyph, kind, None) is not None:
                 setattr(glyph, kind, colour)
         if "curve" in glyph.tags:
-            glyph.line_width = letters.line * _WIDTHS.get(renderer.name or "", 1.0)
+            glyph.line_width = max(1.0, letters.line * _WIDTHS.get(renderer.name or "", 1.0))
 
 
 def set_borders(panel: figure, letters: Type, left: int, right: int) -> None:
     """Keep as many pixels free beside the panel; the words of its axis stand at the outer edge of them."""
     panel.min_border_left, panel.min_border_right = left, right
     for axis in panel.yaxis:
-        axis.axis_label_standoff = left - round(1.5 * letters.axis)
+        axis.axis_label_standoff = left - round(1.5 * letters.letters)
 
 
-_WIDTHS = {"combined": 1.3}  # browsers draw lines of one pixel ten times as fast as wider ones
+# browsers draw lines of one pixel ten times as fast as wider ones
+_WIDTHS = {"combined": 1.3, "baseline": 0.6, "emission": 0.6, "absorption": 0.6}

@@ -89,7 +89,7 @@ def choices_figure(table: ScoreTable, colours: Colours) -> figure:
     labels = list(dict.fromkeys(table.labels))
     weightings = list(dict.fromkeys(table.families))
     panel = _panel(FactorRange(factors=labels[::-1]), 1.6 * len(labels), colours, width=760, title=table.text)
-    tones = [colours.combined, colours.window, colours.emission, colours.absorption]
+    tones = [colours.combined, colours.accent, colours.source, colours.negative]
     for number, weighting in enumerate(weightings):
         rows = [k for k, family in enumerate(table.families) if family == weighting]
         shift = 0.22 * (number - (len(weightings) - 1) / 2)
@@ -109,9 +109,9 @@ def _family_tones(colours: Colours) -> list[str]:
     return [
         colours.combined,
         colours.sky,
-        colours.window,
-        colours.emission,
-        colours.absorption,
+        colours.accent,
+        colours.source,
+        colours.negative,
         colours.muted,
         colours.baseline,
     ]

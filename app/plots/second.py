@@ -11,7 +11,7 @@ from app.plots.layers import LayerModels, mark_lines, shade
 from app.plots.panels import (
     Axes,
     Type,
-    add_legend,
+    add_title,
     add_zero,
     curve,
     empty_panel,
@@ -77,15 +77,15 @@ class SecondView:
         noise = panel.varea(x="x", y1="cut_lower", y2="cut_upper", source=self.pixels, name="noise", fill_alpha=0.35)
         singles = panel.multi_line("xs", "cut_baseline", source=self.baselines, name="baseline", line_alpha=0.45)
         model = curve(panel.line("x", "cut_reconstruction", source=self.pixels, name="model"))
-        flux = curve(panel.step("x", "cut_shown", source=self.pixels, name="spectrum", mode="center"))
-        add_legend(panel, {f"around {_VIEW.label}": [flux]})
+        curve(panel.step("x", "cut_shown", source=self.pixels, name="spectrum", mode="center"))
+        add_title(panel, f"around {_VIEW.label}")
         for name, renderer in (("noise", noise), ("baselines", singles), ("model", model)):
             layers.add(name, renderer)
         _few_ticks(panel)
         return panel
 
     def _combined(self, sources: PlotSources, layers: LayerModels) -> figure:
-        panel = empty_panel(self.axes, "combined", "", prefix="second")
+        panel = empty_panel(self.axes, "combined", "combined", prefix="second")
         shade(panel, sources.instrument, layers)
         mark_lines(panel, sources.lines, layers, alpha=0.25)
         panel.varea(
@@ -96,8 +96,7 @@ class SecondView:
             name="combined",
             fill_alpha=0.22,
         )
-        line = curve(panel.line("x", "cut_combined", source=self.pixels, name="combined"))
-        add_legend(panel, {"combined: nat / pixel": [line]})
+        curve(panel.line("x", "cut_combined", source=self.pixels, name="combined"))
         add_zero(panel)
         _few_ticks(panel)
         return panel

@@ -20,6 +20,8 @@ __all__ = ["NOT_YET", "PlotSources"]
 NOT_YET = "known when all window sizes are computed"
 """Why nothing is called significant while a target is being computed."""
 
+_PARTNERS = {"[O III] 4959", "[N II] 6584", "[S II] 6731", "Na D1"}  # the weaker ones of two that stand close together
+
 
 class PlotSources:
     """Data sources of one session's plots.
@@ -222,17 +224,17 @@ def _combination_columns(combined: NDArray[np.float64], scatter: NDArray[np.floa
 def _feature_columns(
     features: Sequence[tuple[float, float, str, str]], combined: NDArray[np.floating], wavelength: NDArray[np.float64]
 ) -> dict[str, Any]:
-    peaks = []
+    peaks, places = [], []
     for low, high, *_ in features:
-        inside = combined[(wavelength >= low) & (wavelength <= high)]
-        peaks.append(float(np.nanmax(inside, initial=0.0)))
+        inside = np.flatnonzero((wavelength >= low) & (wavelength <= high) & (combined > 0))
+        top = inside[np.argmax(combined[inside])] if len(inside) else None
+        peaks.append(0.0 if top is None else float(combined[top]))
+        places.append(float(low + high) / 2 if top is None else float(wavelength[top]))
     return {
         "low": [float(low) for low, *_ in features],
         "high": [float(high) for _, high, *_ in features],
-        "middle": [float(low + high) / 2 for low, high, *_ in features],
         "peak": peaks,
-        "shift": [0.0] * len(features),
-        "number": [str(k + 1) for k in range(len(features))],
+        **_number_columns(places),
         "label": [str(label) for *_, label, _ in features],
         "verdict": [str(verdict) for *_, verdict in features],
     }
@@ -247,33 +249,32 @@ def _repair_columns(
     return {
         "low": [low for low, _ in edges],
         "high": [high for _, high in edges],
-        "middle": [(low + high) / 2 for low, high in edges],
-        "number": [str(k + 1) for k in range(len(regions))],
-        "lift": _lifts(regions, len(wavelength)),
+        **_number_columns([(low + high) / 2 for low, high in edges]),
         "xs": [wavelength[pixels].astype(np.float32) for pixels in around],
         "ys": [flux[pixels].astype(np.float32) for pixels in around],
     }
 
 
-def _lifts(regions: Sequence[tuple[int, int]], count: int) -> list[float]:
-    """Return heights, screen pixels, at which numbers of neighbouring regions can be told apart."""
-    lifts, last = [3.0] * len(regions), (-count, 3.0)
-    for k in sorted(range(len(regions)), key=lambda k: sum(regions[k])):
-        middle = sum(regions[k]) // 2
-        if middle - last[0] < 0.03 * count:
-            lifts[k] = 3.0 if last[1] > 3 else 17.0
-        last = middle, lifts[k]
-    return lifts
+def _number_columns(places: Sequence[float]) -> dict[str, Any]:
+    """Return numbers from 1, the wavelengths they are about, and where they stand until the browser has placed them."""
+    return {
+        "at": list(places),
+        "spot": list(places),
+        "tip": [0.0] * len(places),
+        "foot": [0.0] * len(places),
+        "number": [str(k + 1) for k in range(len(places))],
+    }
 
 
 def _line_columns() -> dict[str, Any]:
     lines = [(line, "emission") for line in EMISSION_LINES] + [(line, "absorption") for line in ABSORPTION_LINES]
     return {
         "x": [float("nan")] * len(lines),
+        "marked": [float("nan")] * len(lines),  # the same of those that are marked
         "rest": [line.wavelength for line, _ in lines],
         "name": [line.name for line, _ in lines],
         "short": [_short(line.name) for line, _ in lines],
-        "major": [line.major for line, _ in lines],
+        "strong": [line.major and line.name not in _PARTNERS for line, _ in lines],
         "family": [family for _, family in lines],
         "text": [""] * len(lines),
     }

@@ -7,22 +7,19 @@ from typing import Any
 from bokeh.core.properties import value
 from bokeh.models import FixedTicker, GridBox, Image, LinearColorMapper, Range1d, Row
 from bokeh.models.annotations import ColorBar, LabelSet
-from bokeh.models.renderers import GlyphRenderer
 from bokeh.plotting import figure
 
 from app.plots.colours import LIGHT, Colours, diverging
 from app.plots.layers import FeatureMarks, LayerModels, RepairMarks, mark_lines, shade
 from app.plots.methods import MethodPanels
-from app.plots.panels import LARGE, NORMAL, Axes, add_legend, add_zero, curve, empty_panel, paint_panel
+from app.plots.panels import FONT, LARGE, NORMAL, Axes, add_zero, curve, empty_panel, paint_panel
 from app.plots.second import SecondView
 from app.plots.significant import SignificantOnly
 from app.plots.sources import PlotSources
-from imo_engine.attribution.record import RECOMMENDED_WEIGHTING, WEIGHTINGS
 
 __all__ = ["PlotStack"]
 
 _MAP_LIMIT = 5.0
-_FONT = "system-ui, 'Segoe UI', Roboto, Helvetica, Arial, sans-serif"
 _SHARES = {"spectrum": 6.6, "residual": 2.2, "combined": 2.6, "map": 2.1}
 _WINDOW_SHARE = 1.7
 _LEAST_HEIGHT = 420  # pixels of all panels together
@@ -40,9 +37,9 @@ class PlotStack:
         shares: Of the height, by panel.
     """
 
-    def __init__(self, sources: PlotSources, weighting: str = RECOMMENDED_WEIGHTING) -> None:
-        """Build all figures around ``sources``; ``weighting`` says how their window sizes are combined."""
-        self.sources, self._weighting = sources, weighting
+    def __init__(self, sources: PlotSources) -> None:
+        """Build all figures around ``sources``."""
+        self.sources = sources
         wave = sources.wavelength
         margin = 0.01 * (wave[-1] - wave[0])
         # not synced: nothing on the server depends on the view, and zooming must not wait for a socket
@@ -126,17 +123,16 @@ class PlotStack:
         self.second.paint(colours, letters)
         self.methods.paint(colours, letters)
         self.line_labels.text_color = colours.text
-        self.line_labels.text_font_size = f"{letters.label}px"
+        self.line_labels.text_font_size = letters.size
         self.line_labels.background_fill_color = colours.background
-        self._marks.paint(colours, letters.axis_size)
-        self._repair.paint(colours, letters.axis_size)
+        self._marks.paint(colours, letters)
+        self._repair.paint(colours, letters)
         self.axes.crosshair.line_color = self.second.axes.crosshair.line_color = colours.muted
         self.mapper.palette = diverging(colours)
         self._bar.background_fill_color = colours.background
-        self._bar.major_label_text_color = self._bar.title_text_color = colours.text
+        self._bar.major_label_text_color = colours.text
         self._bar.major_tick_line_color = colours.text
-        self._bar.major_label_text_font_size = f"{letters.small}px"
-        self._bar.title_text_font_size = f"{NORMAL.small}px"  # written along a low panel, larger would be cut
+        self._bar.major_label_text_font, self._bar.major_label_text_font_size = FONT, letters.size
 
     def _add_panels(self, panels: list[figure]) -> None:
         """Let panels of methods do and look like the others."""
@@ -157,31 +153,22 @@ class PlotStack:
         shade(panel, sources.instrument, layers)
         mark_lines(panel, sources.lines, layers, alpha=0.45)
         noise = panel.varea(x="x", y1="lower", y2="upper", source=sources.drawn, name="noise", fill_alpha=0.35)
-        singles = panel.multi_line("xs", "baseline", source=sources.singles, name="baseline", line_alpha=0.45)
-        flux = curve(panel.step("x", "shown", source=sources.drawn, name="spectrum", mode="center"))
+        singles = curve(panel.multi_line("xs", "baseline", source=sources.singles, name="baseline", line_alpha=0.45))
+        curve(panel.step("x", "shown", source=sources.drawn, name="spectrum", mode="center"))
         model = curve(panel.line("x", "reconstruction", source=sources.drawn, name="model", line_alpha=0.9))
         for name, renderer in (("noise", noise), ("baselines", singles), ("model", model)):
             layers.add(name, renderer)
         self._repair = RepairMarks(panel, sources.repair, layers)
-        legend: dict[str, list[GlyphRenderer[Any]]] = {
-            "spectrum": [flux],
-            "± 1 σ": [noise],
-            "baselines": [singles],
-            "model": [model],
-            "repaired": [self._repair.curve],
-        }
-        add_legend(panel, legend)
-        layers.add_legend_items(panel)
         self.line_labels = LabelSet(
-            x="x",
+            x="marked",
             y=1,
             y_range_name="share",
-            y_offset=-20,  # the legend is above
+            y_offset=-4,
             text_align="right",
             text="text",
             source=sources.lines,
             angle=math.pi / 2,
-            text_font=value(_FONT),
+            text_font=value(FONT),
             text_baseline="middle",
             background_fill_alpha=0.7,
         )
@@ -189,17 +176,15 @@ class PlotStack:
         return panel
 
     def _residual(self) -> figure:
-        panel = empty_panel(self.axes, "residual", "σ")
+        panel = empty_panel(self.axes, "residual", "residual / σ")
         shade(panel, self.sources.instrument, self.layers)
         mark_lines(panel, self.sources.lines, self.layers, alpha=0.25)
-        line = curve(panel.step("x", "residual", source=self.sources.drawn, name="spectrum", mode="center"))
-        (item,) = add_legend(panel, {"residual: (spectrum − model reconstruction) / σ": [line]})
-        item.syncable = False  # the browser says there if σ is not known
+        curve(panel.step("x", "residual", source=self.sources.drawn, name="spectrum", mode="center"))
         add_zero(panel)
         return panel
 
     def _combined(self) -> figure:
-        panel = empty_panel(self.axes, "combined", "")
+        panel = empty_panel(self.axes, "combined", "combined")
         shade(panel, self.sources.instrument, self.layers)
         mark_lines(panel, self.sources.lines, self.layers, alpha=0.25)
         source = self.sources.attribution
@@ -210,22 +195,19 @@ class PlotStack:
         line = curve(panel.line("x", "combined", source=source, name="combined"))
         self.significant.fade(band, line)
         self.significant.add_line(panel, "combined", colour="combined")
-        add_legend(panel, {f"combined, {WEIGHTINGS[self._weighting]}: nat / pixel": [line], "scatter": [band]})
         add_zero(panel)
         return panel
 
     def _window(self, size: int) -> figure:
-        panel = empty_panel(self.axes, f"w{size}", "")
+        panel = empty_panel(self.axes, f"w{size}", f"W = {size}")
         shade(panel, self.sources.instrument, self.layers)
         mark_lines(panel, self.sources.lines, self.layers, alpha=0.25)
         column = f"w{size}"
-        singles = panel.multi_line("xs", column, source=self.sources.singles, name="baseline", line_alpha=0.35)
+        singles = curve(panel.multi_line("xs", column, source=self.sources.singles, name="baseline", line_alpha=0.35))
         mean = curve(panel.line("x", column, source=self.sources.attribution, name="window"))
         self.layers.add("baselines", singles)
         self.significant.fade(singles, mean)
         self.significant.add_line(panel, column, colour="window")
-        add_legend(panel, {f"W = {size}: nat / pixel": [mean], "single baselines": [singles]})
-        self.layers.add_legend_items(panel)
         add_zero(panel)
         return panel
 
@@ -248,9 +230,6 @@ class PlotStack:
         self._bar = ColorBar(
             color_mapper=self.mapper,
             ticker=FixedTicker(ticks=[-_MAP_LIMIT, 0, _MAP_LIMIT]),
-            title="mean/σ",
-            title_text_font_style="normal",
-            title_standoff=3,
             width=8,
             padding=3,
             label_standoff=4,

@@ -36,7 +36,7 @@ def explorer_page(workspace: Workspace) -> pn.viewable.Viewable:
     document.theme = own_theme()
     survey, settings = workspace.survey, workspace.settings
     sources = PlotSources(survey.spectra.wavelength, settings.window_sizes, settings.n_baselines)
-    stack = PlotStack(sources, settings.weights)
+    stack = PlotStack(sources)
     browser = BrowserCode(stack)
     browser.attach(document)
     turns, place = PageTurns.of(document), place_in(arguments)

@@ -66,8 +66,8 @@ def frame_variables(*, dark: bool, explorer: bool) -> dict[str, Any]:
         dark: Whether colours are for a dark room.
         explorer: Whether the document has :data:`PARTS`; what is not one of them follows.
     """
-    scheme = f".mui-light {{ color-scheme: light; {_accent(LIGHT.window)} }} "
-    scheme += f".mui-dark {{ color-scheme: dark; {_accent(DARK.window)} }}"
+    scheme = f".mui-light {{ color-scheme: light; {_accent(LIGHT.accent)} }} "
+    scheme += f".mui-dark {{ color-scheme: dark; {_accent(DARK.accent)} }}"
     return {
         "theme": "mui-dark" if dark else "mui-light",
         "style": f"{_STYLE}{variables()}{scheme}",

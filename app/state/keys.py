@@ -70,7 +70,7 @@ KEYS: tuple[Key, ...] = (
     Key((">",), "nudge-up-more", "Redshift + 0.001", _CHECK, repeats=True),
     Key(("<",), "nudge-down-more", "Redshift − 0.001", _CHECK, repeats=True),
     Key((";",), "nudge-reset", "Back to the redshift of the file", _CHECK),
-    Key(("l",), "lines", "Line markers", _SHOW),
+    Key(("l",), "lines", "Line markers: those that matter, all, none", _SHOW),
     Key(("y",), "instrument", "Sky lines, telluric bands, overlaps of arms", _SHOW),
     Key(("x",), "noise", "Noise band", _SHOW),
     Key(("e",), "model", "Model reconstruction and residual", _SHOW),

@@ -5,7 +5,9 @@ from typing import Any
 import panel as pn
 from bokeh.themes import Theme
 
-__all__ = ["HEADER", "HEADER_ROW", "LEFT", "RIGHT", "SMALL_FIELDS", "own_theme", "set_theme"]
+from app.plots.colours import DARK, LIGHT
+
+__all__ = ["HEADER", "HEADER_ROW", "LARGE_TYPE", "LEFT", "MATERIAL", "RIGHT", "SMALL_FIELDS", "own_theme", "set_theme"]
 
 HEADER = 48
 
@@ -30,6 +32,15 @@ HEADER_ROW: dict[str, Any] = {
     "margin": 0,
     "styles": {"background": "#12283c", "color": "#ffffff", "align-items": "center", "padding": "0 12px"},
 }
+MATERIAL = {
+    "light": {"palette": {"primary": {"main": LIGHT.accent}}},
+    "dark": {"palette": {"primary": {"main": DARK.accent}, "background": {"default": DARK.background}}},
+}
+"""Colours of Material UI, in the way that it takes them."""
+
+LARGE_TYPE = {"--imo-type": "1.3", "--imo-extra": "none", "--imo-over": "absolute", "--imo-idle": "hidden"}
+"""What styles ask for in a part whose letters are to be read from the last row."""
+
 LEFT = _column("clamp(350px, 28vw, 540px)", "right")
 RIGHT = _column("clamp(270px, 21vw, 380px)", "left")
 

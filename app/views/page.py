@@ -20,7 +20,7 @@ from app.views.dialogs.explain import ExplanationSheet
 from app.views.dialogs.files import FilesDialog
 from app.views.dialogs.one_at_a_time import Dialog, OnDemand
 from app.views.header import Header
-from app.views.look import HEADER_ROW, LEFT, RIGHT, set_theme
+from app.views.look import HEADER_ROW, LARGE_TYPE, LEFT, RIGHT, set_theme
 from app.views.reasons.ask import AskPanel
 from app.views.reasons.label import LabelPanel
 from app.views.reasons.repair import RepairPanel
@@ -93,6 +93,7 @@ class ExplorerView:
             "plots": self._plots(),
             "reasons": self._reasons(),
         }
+        self._styles = [(part, dict(part.styles)) for part in (*self.parts.values(), self.over)]
         self._on_look()
         choices.param.watch(self._on_look, ["dark", "large_type"])
         choices.param.watch(self._on_room, ["details", "compare"])
@@ -116,7 +117,7 @@ class ExplorerView:
             sizing_mode="stretch_width",
             margin=0,
         )
-        bar = toolbar(session.workspace.settings.window_sizes)
+        bar = toolbar(session.workspace.settings.window_sizes, session.workspace.settings.weights)
         return pn.Column(strip, bar, methods_bar(), sizing_mode="stretch_width", margin=0)
 
     def _plots(self) -> pn.Column:
@@ -147,9 +148,8 @@ class ExplorerView:
 
     def _on_look(self, *events: object) -> None:
         choices = self._session.choices
-        size = {"--imo-type": "1.3" if choices.large_type else "1"}
-        for part in (*self.parts.values(), self.over):
-            part.styles = {**part.styles, **size}
+        for part, styles in self._styles:
+            part.styles = styles | (LARGE_TYPE if choices.large_type else {})
             for one in part.select(pmui.base.MaterialComponent):
                 one.dark_theme = choices.dark
         set_theme(dark=choices.dark)

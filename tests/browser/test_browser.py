@@ -399,7 +399,7 @@ class TestViews:
         assert bottom == {"observed": False, "rest-frame": True}
         assert top == {"observed": True, "rest-frame": False}
         assert page.x_range() == before
-        page.press("frame", "observed")
+        page.switch_off("frame")
         assert axes(page.figures())[1] == {"observed": True, "rest-frame": False}
         assert page.x_range() == before
 
@@ -416,7 +416,7 @@ class TestViews:
             page.press("view", name)
         page.page.get_by_role("button", name="Undo zoom").click()
         page.press("frame", "rest")
-        page.press("frame", "observed")
+        page.switch_off("frame")
         page.press("view", "full")
         page.page.mouse.move(x, y)
         page.page.mouse.wheel(0, -300)

@@ -41,7 +41,7 @@ PLACED = """
     const label = m.center.find((one) => one.type === "Label")
     return [m.name, {
       x: at.x, y: at.y, width: at.width, height: at.height, range: [m.x_range.start, m.x_range.end],
-      title: m.center.find((one) => one.type === "Legend")?.items[0].label.value,
+      title: m.title?.text,
       note: label?.visible ? label.text : "", unit: m.left[0].axis_label,
       lines: m.renderers.filter((r) => r.name === "emission").map((r) => r.visible),
       axes: [...m.above, ...m.below].filter((a) => a.visible).map((a) => a.axis_label.split(" ")[0]),

@@ -224,7 +224,7 @@ class TestPanels:
 
 class TestLayers:
     @pytest.mark.parametrize(
-        "layer", [layer for layer in LAYERS if layer.name not in ("baselines",)], ids=lambda o: o.name
+        "layer", [layer for layer in LAYERS if layer.name not in ("baselines", "weak")], ids=lambda o: o.name
     )
     def test_are_switched_in_the_menu(self, page, layer):
         page.page.get_by_role("button", name="Show").click()
@@ -236,15 +236,39 @@ class TestLayers:
         assert found == {not layer.shown}
 
     def test_keys_switch_families(self, page):
-        page.key("l")
+        few = np.isfinite(page.column("rest", "marked")).sum()
+        page.key("l")  # all of them
+        assert np.isfinite(page.column("rest", "marked")).sum() > few
+        page.key("l")  # none
         layers = page.tools()["w1"]["layers"]
         assert not layers["emission"] and not layers["absorption"]
         assert set(page.column("rest", "text")) == {""}
         page.key("l")
         assert page.tools()["w1"]["layers"]["emission"]
         assert "Hα" in page.column("rest", "text")
+        assert np.isfinite(page.column("rest", "marked")).sum() == few
         page.key("y")
         assert not page.tools()["w1"]["layers"]["telluric"]
+
+    def test_from_afar_only_strong_lines_are_marked_and_near_all(self, page):
+        def marked():
+            return set(page.column("rest", "name")[np.isfinite(page.column("rest", "marked"))])
+
+        assert "Hα" in marked() and not {"He I 5876", "[O I] 6300"} & marked()
+        assert "[N II] 6548" in marked()  # a feature is about it
+        page.press("view", "halpha")
+        assert {"[N II] 6548", "Hα", "[N II] 6584"} <= marked()
+
+    @pytest.mark.parametrize("view", ["full", "halpha"])
+    def test_no_label_is_drawn_over_the_spectrum(self, page, view):
+        page.press("view", view)
+        (low, high), (bottom, top) = page.range(), page.tools()["spectrum"]["y"]
+        wave, flux = page.column("shown", "x"), page.column("shown", "shown")
+        box = page.box("imo-spectrum")
+        longest = 7 * 11 * 0.5  # pixels: none has fewer than seven letters
+        for at in page.column("rest", "marked")[page.column("rest", "text") != ""]:
+            under = np.abs(wave - at) < 6 / box["width"] * (high - low)
+            assert (top - np.nanmax(flux[under], initial=bottom)) / (top - bottom) * box["height"] > longest
 
     @pytest.mark.parametrize("view", ["full", "halpha"])
     def test_labels_never_lie_over_each_other(self, page, view):
@@ -440,9 +464,9 @@ class TestFeatures:
         assert low < 7592 - 20 and high > 7700 + 20 and high - low < 1000
         page.key("r")
         page.at_rest(page.tools)
-        box, (low, high), (bottom, top) = page.box("imo-combined"), page.range(), page.tools()["combined"]["y"]
+        box, (low, high) = page.box("imo-combined"), page.range()
         x = box["x"] + (6565 * 1.32 - low) / (high - low) * box["width"]
-        y = box["y"] + (top - page.column("peak", "peak")[0]) / (top - bottom) * box["height"] - 13
+        y = box["y"] + 12
         page.page.mouse.click(x, y)
         page.page.wait_for_function(
             """() => {
@@ -453,15 +477,37 @@ class TestFeatures:
         low, high = page.range()
         assert low < 6540 * 1.32 and high > 6590 * 1.32
 
+    def test_in_large_type_what_matters_least_makes_room_and_can_be_brought_back(self, page):
+        page.page.set_viewport_size({"width": 1280, "height": 660})
+        page.key("T")
+        page.until(lambda: not page.tools()["map"]["visible"])
+        tools = page.at_rest(page.tools)
+        shown = {name: one for name, one in tools.items() if one["visible"]}
+        assert {"spectrum", "combined", "w1"} <= set(shown) and "map" not in shown
+        assert all(page.box(f"imo-{name}")["height"] >= 110 for name in shown)
+        page.page.evaluate("() => window.imo.explorer.panel('map', true)")
+        assert page.at_rest(page.tools)["map"]["visible"]
+        page.key("T")
+        page.page.set_viewport_size({"width": 1440, "height": 900})
+        page.until(lambda: [name for name, one in page.tools().items() if not one["visible"]] == ["residual"])
+
     def test_numbers_that_would_overlap_stand_side_by_side(self, page):
         box, (low, high) = page.box("imo-combined"), page.range()
-        middle, shift = page.column("shift", "middle"), page.column("shift", "shift")
-        at = (middle - low) / (high - low) * box["width"] + shift
-        assert np.diff(np.sort(at)).min() > 18
-        assert shift[0] == 0 and abs(shift[1:]).min() > 1
+        at, spot = (page.column("peak", name) for name in ("at", "spot"))
+        place = (spot - low) / (high - low) * box["width"]
+        assert np.diff(np.sort(place)).min() > 18
+        assert spot[0] == pytest.approx(at[0]) and (spot[1:] != at[1:]).any()
+        tip, foot, peak = (page.column("peak", name) for name in ("tip", "foot", "peak"))
+        bottom, top = page.tools()["combined"]["y"]
+        np.testing.assert_allclose(bottom + tip * (top - bottom), peak, atol=1e-3 * (top - bottom))  # leaders end there
+        assert (tip <= foot).all()
         page.page.evaluate("() => window.imo.explorer.zoomTo(7590, 7720)")
         page.painted()
-        assert set(page.column("shift", "shift")) == {0}
+        at, spot = (page.column("peak", name) for name in ("at", "spot"))
+        low, high = page.range()
+        seen = (at > low) & (at < high)
+        assert seen.any() and not seen.all()
+        np.testing.assert_allclose(spot[seen], at[seen])
 
 
 class TestSecondView:
@@ -642,7 +688,7 @@ class TestSocket:
             page.press("smoothing", name)
         page.press("frame", "rest")
         page.press("drag", "ask")
-        page.press("drag", "zoom")
+        page.switch_off("drag")
         page.drag("imo-combined", 0.2, 0.4)
         page.page.mouse.wheel(0, -300)
         page.page.get_by_role("button", name="Undo zoom").click()

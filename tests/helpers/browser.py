@@ -277,8 +277,22 @@ class Visit:
         return dict(zip(self.column("rest", "name").tolist(), self.column("rest", "x").tolist(), strict=True))
 
     def press(self, group: str, value: str) -> None:
-        self.page.locator(f'button[data-group="{group}"][data-value="{value}"]').click()
-        self.page.wait_for_selector(f'button[data-group="{group}"][data-value="{value}"][aria-pressed="true"]')
+        button = self.page.locator(f'button[data-group="{group}"][data-value="{value}"]')
+        in_menu = not button.is_visible()
+        if in_menu:
+            self.page.get_by_role("button", name="Show").click()
+        button.click()
+        if in_menu:
+            self.page.keyboard.press("Escape")
+        self.page.wait_for_selector(
+            f'button[data-group="{group}"][data-value="{value}"][aria-pressed="true"]', state="attached"
+        )
+        self.painted()
+
+    def switch_off(self, group: str) -> None:
+        """Release a button that stays pressed."""
+        self.page.locator(f'button[data-group="{group}"][aria-pressed="true"]').click()
+        self.page.wait_for_selector(f'button[data-group="{group}"][aria-pressed="false"]')
         self.painted()
 
     def until(self, true: Callable[[], object]) -> None:

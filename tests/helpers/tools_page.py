@@ -18,7 +18,7 @@ from app.plots.colours import DARK, LIGHT  # noqa: E402
 from app.plots.sources import PlotSources  # noqa: E402
 from app.plots.stack import PlotStack  # noqa: E402
 from app.views.spectrum.toolbar import toolbar  # noqa: E402
-from imo_engine.attribution.record import Attribution  # noqa: E402
+from imo_engine.attribution.record import RECOMMENDED_WEIGHTING, Attribution  # noqa: E402
 from imo_engine.reasons.significance import Significance  # noqa: E402
 from imo_engine.spectra.instrument import desi_wavelength  # noqa: E402
 from imo_engine.spectra.spectra import Spectra  # noqa: E402
@@ -172,7 +172,7 @@ def page() -> pn.viewable.Viewable:
     )
     return pn.Column(
         pn.widgets.TextInput(name="field", css_classes=["imo-comment"]),
-        toolbar(WINDOWS),
+        toolbar(WINDOWS, RECOMMENDED_WEIGHTING),
         pn.pane.Bokeh(stack.layout, sizing_mode="stretch_both", margin=0, min_height=420),
         sizing_mode="stretch_both",
         styles={"height": "98vh"},

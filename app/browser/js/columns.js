@@ -1,9 +1,8 @@
 // Where the panels stand: one below the other, or in two columns while other methods are beside inverse occlusion.
 import {viewOf} from "./bokeh.js"
 import {methodBoxes, methodList, panelBox, panels, shares} from "./models.js"
-import {state} from "./page.js"
+import {large, letters, state} from "./page.js"
 
-export const AXIS_ROOM = 34  // pixels of a wavelength axis with its words
 const SIDES = {left: ["spectrum", "residual"], method: 2.2}  // share of the height of a method's panel
 export const methodPanels = []  // made by Python when they are first wanted
 
@@ -14,10 +13,16 @@ export const comparing = () => Boolean(methodList.data.shown[0]) && methodPanels
 export const methodRows = () => methodList.data.name.slice(1)
 export const allPanels = () => [...Object.values(panels), ...methodPanels]
 
+// Pixels of the wavelength axes with their words above the first and below the last panel; large ones have no room above.
+export const roomAbove = () => large() ? 0 : 12 + 2 * letters()
+export const roomBelow = () => 12 + 2 * letters()
+export const shareOf = (name) => !large() ? shares[name] : name === "spectrum" ? SPECTRUM : 1
+export const SPECTRUM = 1.3  // times as high as the others in large type
+
 // Columns of panels from top to bottom, each {key, panel, share}.
 export function columns() {
   const own = Object.keys(panels).filter((name) => state.panels[name])
-    .map((name) => ({key: name, panel: panels[name], share: shares[name]}))
+    .map((name) => ({key: name, panel: panels[name], share: shareOf(name)}))
   if (!comparing()) return [own]
   const others = methodRows().slice(0, methodBoxes.length)
     .map((_, slot) => ({key: "method" + slot, panel: methodPanels[slot], share: SIDES.method}))
@@ -28,15 +33,16 @@ export function columns() {
 
 // Rows of a grid in which every panel of every column begins and ends at a row's edge.
 function tracks(placed, height) {
-  const free = Math.max(200, height - 2 * AXIS_ROOM)
-  const cuts = new Set([0, free + 2 * AXIS_ROOM])
+  const axes = [roomAbove(), roomBelow()], whole = Math.max(200 + axes[0] + axes[1], height)
+  const free = whole - axes[0] - axes[1]
+  const cuts = new Set([0, whole])
   const places = placed.map((column) => {
-    const whole = column.reduce((sum, {share}) => sum + share, 0)
+    const shared = column.reduce((sum, {share}) => sum + share, 0)
     let at = 0
     return column.map(({key, share}, i) => {
       const from = at
-      at += share / whole * free + (Number(i === 0) + Number(i === column.length - 1)) * AXIS_ROOM
-      if (i === column.length - 1) at = free + 2 * AXIS_ROOM
+      at += share / shared * free + (i === 0 ? axes[0] : 0)
+      if (i === column.length - 1) at = whole
       at = Math.round(at)
       cuts.add(at)
       return {key, from, to: at}

@@ -8,7 +8,7 @@ import {forward} from "./forward.js"
 import {
   axisModels, gridModels, layerModels, methodBoxes, methodList, methodValues, rangeTools, zoomTools,
 } from "./models.js"
-import {sizeOf, state} from "./page.js"
+import {letters, sizeOf, state} from "./page.js"
 import {arrange, nameAxes} from "./panels.js"
 
 let methodTitles = [], methodNotes = []
@@ -17,7 +17,7 @@ function adoptMethods() {
   if (methodPanels.length || !methodList.tags.length) return
   methodPanels.push(...methodList.tags)
   const one = (models, type) => models.find((model) => model.type === type)
-  methodTitles = methodPanels.map((panel) => one(panel.center, "Legend").items[0])
+  methodTitles = methodPanels.map((panel) => panel.title)
   methodNotes = methodPanels.map((panel) => one(panel.center, "Label"))
   methodPanels.forEach((panel, slot) => {
     for (const renderer of panel.renderers) {
@@ -45,7 +45,7 @@ export function listMethods() {
   adoptMethods()
   const {name, title, state: states, shown} = methodList.data
   methodPanels.forEach((_, slot) => {
-    methodTitles[slot].label = {value: title[slot + 1] ?? ""}
+    methodTitles[slot].text = title[slot + 1] ?? ""
   })
   for (const button of findAll('button[data-group="method"]')) {
     const row = name.indexOf(button.dataset.value)
@@ -62,27 +62,27 @@ export function fitMethods(from, to) {
   methodRows().slice(0, methodBoxes.length).forEach((_, slot) => {
     const panel = methodPanels[slot]
     tick(panel)
-    fitAttribution(panel, methodValues.data["m" + slot], from, to, 16)
+    fitAttribution(panel, methodValues.data["m" + slot], from, to, 0)
     const axis = panel.left[0], unit = methodList.data.unit[slot + 1]
     const height = sizeOf(panel, "inner_height", 60)
     // read upwards: what lies above zero is what makes the spectrum improbable
-    axis.axis_label = unit === "" ? "" : height > 130 ? `${unit} · more anomalous →` : height > 66 ? `${unit} · odd →` : unit
+    axis.axis_label = unit === "" ? "" : height > 12 * letters() ? `${unit} · more anomalous →` : height > 6 * letters() ? `${unit} · odd →` : unit
     writeNote(methodNotes[slot], panel, methodList.data.note[slot + 1])
   })
 }
 
 function writeNote(note, panel, words) {
   if (!words) { note.visible = false; return }
-  const letters = Math.max(20, Math.floor(sizeOf(panel, "inner_width", 400) / 6.4) - 4)
+  const wide = Math.max(20, Math.floor(sizeOf(panel, "inner_width", 400) / (0.58 * letters())) - 4)
   const lines = [""]
   for (const word of words.split(" ")) {
     const line = lines[lines.length - 1]
-    if (line && line.length + word.length + 1 > letters) lines.push(word)
+    if (line && line.length + word.length + 1 > wide) lines.push(word)
     else lines[lines.length - 1] = line ? `${line} ${word}` : word
   }
-  const most = Math.max(1, Math.floor((sizeOf(panel, "inner_height", 60) - 22) / 14))
+  const most = Math.max(1, Math.floor((sizeOf(panel, "inner_height", 60) - 8) / (1.3 * letters())))
   if (lines.length > most) { lines.length = most; lines[most - 1] += " …" }
-  note.setv({text: lines.join("\n"), y: (sizeOf(panel, "inner_height", 60) - 16) / 2, visible: true})
+  note.setv({text: lines.join("\n"), y: sizeOf(panel, "inner_height", 60) / 2, visible: true})
 }
 
 export function chooseMethod(name) {

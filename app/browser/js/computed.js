@@ -2,7 +2,7 @@
 import {viewOf} from "./bokeh.js"
 import {allPanels} from "./columns.js"
 import {fit} from "./drawing.js"
-import {legendOfRepair} from "./layers.js"
+import {showLegend} from "./legend.js"
 import {
   attribution, features, methodValues, notYet, panels, repairs, scaleMap, significance, singles, spectrum,
 } from "./models.js"
@@ -48,7 +48,7 @@ export function newSpectrum() {
   if (another) empty()
   derive()
   if (!another) return
-  legendOfRepair()
+  showLegend()
   emitted(["singles", "repair"])  // drawn into the spectrum's panel, which waits no longer
   fit()
   hold(false, [panels.spectrum, panels.residual])

@@ -32,5 +32,8 @@ export function write(selector, text) {
 }
 
 // The read-out follows the mouse; only what answers an action is announced to screen readers.
-export const read = (text) => write("[data-readout]", text)
+export function read(text, idle = false) {
+  write("[data-readout]", text)
+  find("[data-readout]")?.toggleAttribute("data-said", !idle)
+}
 export function say(text) { read(text); write("[data-announce]", text) }

@@ -9,12 +9,14 @@ import {fitWith, schedule} from "./drawing.js"
 import {fitAttribution, fitResidual, fitSpectrum, tick, tickWavelengths} from "./fitting.js"
 import {imo} from "./imo.js"
 import {keys, onKey} from "./keys.js"
-import {layer, legendOfRepair, nameWhatIsKnown} from "./layers.js"
-import {moveLines, nudge, placeFeatures, placeLabels, showRedshift, useRedshift} from "./lines.js"
-import {attribution, axisModels, drawn, features, panels, target, windows} from "./models.js"
+import {layer, nameWhatIsKnown} from "./layers.js"
+import {showLegend} from "./legend.js"
+import {labelRoom, moveLines, nudge, placeLabels, showRedshift, useRedshift} from "./lines.js"
+import {attribution, axisModels, drawn, features, panels, repairs, target, windows} from "./models.js"
+import {numberRow, placeNumbers} from "./numbers.js"
 import {hideOldWords} from "./old_words.js"
 import {state} from "./page.js"
-import {arrange, fold, frame, nameAxes} from "./panels.js"
+import {arrange, fold, frame, makeRoom, nameAxes} from "./panels.js"
 import {tellPatches} from "./patches.js"
 import {hover, tapped} from "./readout.js"
 import {repaired, stopRepair} from "./repair.js"
@@ -31,14 +33,16 @@ function fitPanels(from, to) {
     const panel = panelNamed(name)
     if (panel.visible) tickWavelengths(panel, axes)
   }
-  if (state.panels.spectrum) fitSpectrum(panels.spectrum, drawn.data, from, to, 58)
+  placeLabels()
+  const numbers = state.layers.repair && repairs.data.low.length ? numberRow() + 4 : 0
+  if (state.panels.spectrum) fitSpectrum(panels.spectrum, drawn.data, from, to, labelRoom + 8, numbers)
   if (state.panels.residual) fitResidual(panels.residual, from, to)
   if (state.panels.combined) {
-    fitAttribution(panels.combined, attribution.data.combined, from, to, features.data.low.length ? 34 : 16)
+    fitAttribution(panels.combined, attribution.data.combined, from, to, features.data.low.length ? numberRow() + 4 : 0)
   }
   for (const size of windows) {
     const name = "w" + size
-    if (state.panels[name]) fitAttribution(panels[name], attribution.data[name], from, to, 16)
+    if (state.panels[name]) fitAttribution(panels[name], attribution.data[name], from, to, 0)
   }
 }
 
@@ -57,9 +61,16 @@ function newTarget() {  // back to the whole spectrum, and to the file's redshif
 imo.explorer?.stop?.()  // a page that is made anew has one dispatcher
 window.addEventListener("keydown", onKey)
 let resizing = null
+
+function otherLetters() {  // of another size, or another room for them
+  makeRoom()
+  arrange()
+  schedule()
+}
+
 function onResize() {
   clearTimeout(resizing)
-  resizing = setTimeout(() => { arrange(); schedule() }, 150)
+  resizing = setTimeout(otherLetters, 150)
 }
 window.addEventListener("resize", onResize)
 
@@ -67,6 +78,7 @@ imo.explorer = {
   view, zoomTo, undo: undoView, frame, smooth, layer, panel: fold, second, nudge, useRedshift, asking, brushed,
   hover, tapped, moved, repaired, stopRepair, keys, state, method: chooseMethod, methods: listMethods,
   significance: drawSignificant, copy, placeMenu, switched, theme,
+  letters() { otherLetters(); onResize() },  // the page around the panels changes with them, a little later
   target() { empty(); hideOldWords(target.data.id[0]); gather(300); newTarget() },  // its spectrum follows
   spectrum: newSpectrum,
   data: computed,
@@ -77,10 +89,10 @@ imo.explorer = {
 }
 lighten()
 paintThinned()
-fitWith(fitPanels, fitMethods, fitSignificant, placeLabels, placeFeatures, fitSecond)
+fitWith(fitPanels, fitMethods, fitSignificant, placeNumbers, fitSecond)
 derive()
 frameSecond()
-legendOfRepair()
+showLegend()
 newTarget()
 listMethods()
 drawSignificant()

@@ -17,14 +17,14 @@ function setRange(range, low, high, zero) {
   range.setv({start: low - pad, end: high + pad})
 }
 
-// Room for legend and line labels, in pixels, as a share of the data's height.
+// Room for numbers and names of lines, in pixels, as a share of the data's height.
 function headroom(panel, pixels) {
   const share = Math.min(0.55, pixels / sizeOf(panel, "inner_height", 120))
   return share / (1 - share)
 }
 
 // Spectrum: extremes that stand out of the noise count, so that emission lines fit and a noisy edge does not.
-export function fitSpectrum(panel, data, from, to, room) {
+export function fitSpectrum(panel, data, from, to, room, below = 0) {
   const {shown, upper} = data
   const values = finite(shown, from, to)
   if (!values.length) return
@@ -39,7 +39,8 @@ export function fitSpectrum(panel, data, from, to, room) {
     high = Math.max(high, sure ? shown[i] : shown[i] - 3 * sigma)
     low = Math.min(low, sure ? shown[i] : shown[i] + 3 * sigma)
   }
-  setRange(panel.y_range, low, high + headroom(panel, room) * (high - low), false)
+  const tall = high - low
+  setRange(panel.y_range, low - headroom(panel, below) * tall, high + headroom(panel, room) * tall, false)
 }
 
 // Stands in for a noise that is not known: half of what holds the middle 68 %, continuum included.
@@ -49,7 +50,7 @@ export function fitResidual(panel, from, to) {
   const values = finite(drawn.data.residual, from, to)
   if (!values.length) return
   const low = Math.min(-4, quantile(values, 0.002)), high = Math.max(4, quantile(values, 0.998))
-  setRange(panel.y_range, low, high + headroom(panel, 16) * (high - low), true)
+  setRange(panel.y_range, low, high, true)
 }
 
 export function fitAttribution(panel, values, from, to, room) {

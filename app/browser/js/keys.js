@@ -4,7 +4,7 @@ import {find, roots} from "./dom.js"
 import {forward} from "./forward.js"
 import {help} from "./help.js"
 import {imo} from "./imo.js"
-import {toggleAll, toggleInstrument, toggleNoise} from "./layers.js"
+import {nextLines, toggleInstrument, toggleNoise} from "./layers.js"
 import {nudge} from "./lines.js"
 import {keyboard, views, wavelength} from "./models.js"
 import {state} from "./page.js"
@@ -33,7 +33,7 @@ const actions = {
   "nudge-up-more": () => nudge(10),
   "nudge-down-more": () => nudge(-10),
   "nudge-reset": () => nudge(0),
-  lines: () => toggleAll(["emission", "absorption"]),
+  lines: nextLines,
   instrument: toggleInstrument,
   noise: toggleNoise,
   model: toggleModel,

@@ -1,19 +1,15 @@
 // Layers that are switched, and what the file of a target says nothing of: that cannot be shown, and says so.
 import {check, findAll, say, write} from "./dom.js"
-import {placeLabels} from "./lines.js"
-import {layerModels, panels, repairs} from "./models.js"
+import {NOISE_UNKNOWN, showLegend} from "./legend.js"
+import {everyLineInView, placeLabels} from "./lines.js"
+import {layerModels} from "./models.js"
 import {noiseKnown, partOfInstrument, state} from "./page.js"
 
-const NOISE_UNKNOWN = "noise not known", INSTRUMENT_UNKNOWN = "instrument not known"
-/** @type {any} */
-const bandEntry = layerModels.noise.find((model) => model.type === "LegendItem")
-const residualEntry = panels.residual.center.find((model) => model.type === "Legend").items[0]
-const bandWords = bandEntry.label.value, residualWords = residualEntry.label.value
+const INSTRUMENT_UNKNOWN = "instrument not known"
 
 export function nameWhatIsKnown() {
   const noise = noiseKnown(), part = partOfInstrument()
-  bandEntry.label = {value: noise ? bandWords : NOISE_UNKNOWN}
-  residualEntry.label = {value: noise ? residualWords : `residual: ${NOISE_UNKNOWN}, so there is none in σ`}
+  showLegend()
   offer("noise", noise ? "" : NOISE_UNKNOWN)
   for (const name of ["sky", "telluric", "overlap"]) offer(name, part ? "" : INSTRUMENT_UNKNOWN)
   const overlaps = part === "camera" ? "Camera overlaps" : part === "arm" ? "Arm overlaps" : "Overlaps"
@@ -39,8 +35,8 @@ export function layer(name, shown) {
   state.layers[name] = shown
   for (const model of layerModels[name]) model.visible = shown
   check("layer", name, shown)
-  if (name === "emission" || name === "absorption") placeLabels()
-  if (name === "repair") legendOfRepair()
+  if (["emission", "absorption", "weak"].includes(name)) placeLabels()
+  showLegend()
 }
 
 export function toggleAll(names) {
@@ -48,9 +44,11 @@ export function toggleAll(names) {
   for (const name of names) layer(name, shown)
 }
 
-// Its entry in the legend comes with it.
-export function legendOfRepair() {
-  for (const item of layerModels.repair.filter((model) => model.type === "LegendItem")) {
-    item.visible = state.layers.repair && repairs.data.low.length > 0
-  }
+// The lines that matter; all of them; none.
+export function nextLines() {
+  const shown = state.layers.emission || state.layers.absorption
+  if (shown && !everyLineInView()) { layer("weak", true); say("all lines are marked"); return }
+  layer("weak", false)
+  for (const name of ["emission", "absorption"]) layer(name, !shown)
+  say(shown ? "no lines are marked" : "lines are marked")
 }

@@ -3,41 +3,62 @@ import {find, findAll, say} from "./dom.js"
 import {schedule} from "./drawing.js"
 import {imo} from "./imo.js"
 import {features, labels, lightSpeed, lines, panels, wavelength} from "./models.js"
-import {known, fileRedshift, redshift, sizeOf, state} from "./page.js"
+import {fileRedshift, known, letters, redshift, sizeOf, state} from "./page.js"
 import {followSecond} from "./second.js"
 import {followRest} from "./view.js"
 
 const NUDGE = 0.0001
-const NUMBER = 19  // pixels that the number of a feature takes
+const NEAR = 1000, CLOSE = 400  // Angstrom in view, rest frame: all lines are marked, and named in full
+const pen = /** @type {CanvasRenderingContext2D} */ (document.createElement("canvas").getContext("2d"))
 
+export const everyLineInView = () =>
+  (wavelength.end - wavelength.start) / (1 + (known() ? redshift() : 0)) < NEAR || state.layers.weak
+
+// Whether it is among what a numbered feature is about, which is narrow then.
+const inFeature = (at) => features.data.low.some((low, i) =>
+  features.data.high[i] - low < 150 && at > low - 5 && at < features.data.high[i] + 5)
+
+/** Pixels that the longest name in view takes at the top of the spectrum. */
+export let labelRoom = 0
+
+// Strong lines are marked, all if one looks closely; names are where they fit, and from afar a mark needs a name.
 export function placeLabels() {
   const width = sizeOf(panels.spectrum, "inner_width", 800)
   const scale = width / (wavelength.end - wavelength.start)
-  const letters = parseFloat(labels.text_font_size.value ?? labels.text_font_size) || 10.5
-  const apart = 1.25 * letters
+  const apart = 1.25 * letters()
   const taken = []
-  const {x, rest: restWavelength, major, name, short, family} = lines.data
-  const close = (wavelength.end - wavelength.start) / (1 + (known() ? redshift() : 0)) < 400
-  const text = name.map(() => "")
-  // the major ones first, and none that would lie over one already there
-  const order = [...name.keys()].sort((a, b) => major[b] - major[a] || restWavelength[a] - restWavelength[b])
+  const {x, rest: restWavelength, strong, name, short, family} = lines.data
+  const every = everyLineInView()
+  const close = (wavelength.end - wavelength.start) / (1 + (known() ? redshift() : 0)) < CLOSE
+  const words = close && sizeOf(panels.spectrum, "inner_height", 200) > 15 * letters() ? name : short
+  const text = name.map(() => ""), mark = name.map(() => NaN)
+  const near = x.map((at, i) => !strong[i] && !every && inFeature(at))
+  // the strong ones first, and no name that would lie over one already there
+  const order = [...name.keys()].sort((a, b) => strong[b] - strong[a] || restWavelength[a] - restWavelength[b])
   for (const i of order) {
-    if (!state.layers[family[i]]) continue
+    if (!state.layers[family[i]] || !(every || strong[i] || near[i])) continue
     const at = (x[i] - wavelength.start) * scale
-    if (!(at > 8 && at < width - 4)) continue
-    if (taken.some((other) => Math.abs(other - at) < apart)) continue
+    if (!(at > 0 && at < width)) continue
+    const fits = at > 0.6 * letters() && at < width - 0.6 * letters() &&
+      taken.every((other) => Math.abs(other - at) >= apart)
+    if (!fits && !every && !near[i]) continue
+    mark[i] = x[i]
+    if (!fits) continue
     taken.push(at)
-    text[i] = close ? name[i] : short[i]
+    text[i] = words[i]
   }
-  if (text.every((word, i) => word === lines.data.text[i])) return
-  lines.data.text = text
+  pen.font = `${letters()}px ${labels.text_font.value}`
+  labelRoom = Math.max(0, ...text.map((word) => word ? pen.measureText(word).width : 0))
+  const same = (a, b) => a.every((value, i) => value === b[i] || (value !== value && b[i] !== b[i]))
+  if (same(text, lines.data.text) && same(mark, lines.data.marked)) return
+  Object.assign(lines.data, {text, marked: mark})
   lines.change.emit()
 }
 
 export function moveLines() {
   const z = known() ? redshift() : NaN
   lines.data.x = lines.data.rest.map((w) => w * (1 + z))
-  lines.change.emit()
+  placeLabels()
 }
 
 export function nearestLine(angstrom) {
@@ -75,27 +96,6 @@ export function useRedshift() {
   const z = Number(redshift().toFixed(6))
   imo.form?.change({redshift: z})
   say(`z = ${z.toFixed(4)} is used for the label`)
-}
-
-// Numbers of neighbouring features stand side by side.
-export function placeFeatures() {
-  const {middle, shift} = features.data
-  if (!middle.length) return
-  const scale = sizeOf(panels.combined, "inner_width", 800) / (wavelength.end - wavelength.start)
-  const order = [...middle.keys()].sort((a, b) => middle[a] - middle[b])
-  const shifted = [...shift]
-  for (let first = 0, next; first < order.length; first = next) {
-    next = first + 1
-    while (next < order.length && (middle[order[next]] - middle[order[next - 1]]) * scale < NUMBER) next++
-    const group = order.slice(first, next)
-    const centre = group.reduce((sum, i) => sum + middle[i], 0) / group.length
-    group.forEach((i, k) => {
-      shifted[i] = group.length === 1 ? 0 : (centre - middle[i]) * scale + NUMBER * (k - (group.length - 1) / 2)
-    })
-  }
-  if (shifted.every((value, i) => value === shift[i])) return
-  features.data.shift = shifted
-  features.change.emit()
 }
 
 export function featureAt(angstrom) {

@@ -1,5 +1,5 @@
 // What the other files share: the grid, the state of the page, and what is known of the target.
-import {grid, layersAtFirst, panels, target} from "./models.js"
+import {grid, labels, layersAtFirst, panels, target} from "./models.js"
 
 export const first = grid.start
 export const step = grid.step
@@ -28,6 +28,10 @@ export const partOfInstrument = () => target.data.part[0]  // "arm", "camera", o
 
 // Pixels of a panel, or another number while Bokeh has not laid it out: then it does not say.
 export const sizeOf = (panel, name, otherwise) => panel.property(name).is_unset ? otherwise : panel[name] || otherwise
+
+// Pixels of all letters in the plots, and whether they are those for a projector.
+export const letters = () => parseFloat(labels.text_font_size.value ?? labels.text_font_size) || 11
+export const large = () => letters() > 15
 
 // Bokeh lays a hidden panel out anew at every change, for its axes ask for room in vain: they are hidden with it.
 export function put(panel, shown) {

@@ -1,34 +1,33 @@
 // Panels that fold, and axes outside the first and last of them.
 import {
-  AXIS_ROOM, boxHeight, columns, comparing, panelNamed, placeBelow, placeBeside, side, slotOf,
+  SPECTRUM, boxHeight, columns, comparing, panelNamed, placeBelow, placeBeside, roomAbove, roomBelow, shareOf, slotOf,
 } from "./columns.js"
 import {check, press, say} from "./dom.js"
 import {schedule} from "./drawing.js"
 import {layer} from "./layers.js"
-import {axisModels, gridModels, methodBoxes, panels, shares, spectrum, target, windows} from "./models.js"
-import {known, put, sizeOf, state} from "./page.js"
+import {showLegend} from "./legend.js"
+import {axisModels, gridModels, methodBoxes, panels, spectrum, target, windows} from "./models.js"
+import {known, large, put, state} from "./page.js"
 import {frameSecond} from "./second.js"
 
 export function arrange() {
   const names = Object.keys(panels)
   const shown = names.filter((name) => state.panels[name])
-  const tall = (name) => panels[name].visible ? sizeOf(panels[name], "outer_height", 0) : 0
-  const height = side ? boxHeight() : names.reduce((sum, name) => sum + tall(name), 0)
-  const whole = shown.reduce((sum, name) => sum + shares[name], 0)
-  const free = Math.max(200, (height || 640) - 2 * AXIS_ROOM)
+  const whole = shown.reduce((sum, name) => sum + shareOf(name), 0)
+  const free = Math.max(200, boxHeight() - roomAbove() - roomBelow())
   const placed = columns()
   const tops = placed.map((column) => column[0]?.key), bottoms = placed.map((column) => column[column.length - 1]?.key)
   const rows = names.map((name) => {
     if (!state.panels[name]) return {size: "0px"}
-    const axes = Number(name === shown[0]) + Number(name === shown[shown.length - 1])
-    return {size: `${(shares[name] / whole * free + axes * AXIS_ROOM).toFixed(1)}fr`}
+    const axes = (name === shown[0] ? roomAbove() : 0) + (name === shown.at(-1) ? roomBelow() : 0)
+    return {size: `${(shareOf(name) / whole * free + axes).toFixed(1)}fr`}
   })
   const seen = new Set(placed.flat().map(({key}) => key))
   for (const [name, {above, below}] of Object.entries(axisModels)) {
     const panel = panelNamed(name)
     const other = state.frame === "rest" ? "observed" : "rest"
     for (const frame of ["observed", "rest"]) {
-      above[frame].visible = tops.includes(name) && frame === other
+      above[frame].visible = tops.includes(name) && frame === other && !large()
       below[frame].visible = bottoms.includes(name) && frame === state.frame
     }
     put(panel, seen.has(name))
@@ -36,6 +35,27 @@ export function arrange() {
   }
   if (comparing()) placeBeside(placed)
   else placeBelow(rows)
+  showLegend()
+}
+
+// In large type, panels that would be too low to be read from afar make room for those that matter more, until somebody
+// brings them back.
+const LEAST = 114  // pixels
+const smallest = windows.map((size) => "w" + size).reverse()
+const matter = ["spectrum", "combined", ...smallest.slice(0, 2), "residual", "map", ...smallest.slice(2)]
+let left = []
+
+export function makeRoom() {
+  for (const name of left) state.panels[name] = true
+  left = []
+  if (large()) {
+    const room = (boxHeight() - roomBelow()) / LEAST
+    const shown = matter.filter((name) => state.panels[name])
+    const most = Math.max(2, Math.floor(state.panels.spectrum ? room - SPECTRUM + 1 : room))
+    left = shown.slice(most)
+  }
+  for (const name of left) state.panels[name] = false
+  for (const [name, on] of Object.entries(state.panels)) check("panel", name, on)
 }
 
 // What the axes mean for this target: without a redshift there is no rest frame, and nothing to normalise by.
@@ -59,6 +79,7 @@ export function fold(name, shown) {
     return
   }
   state.panels[name] = shown
+  left = left.filter((other) => other !== name)
   check("panel", name, shown)
   arrange()
   schedule()

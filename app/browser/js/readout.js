@@ -1,7 +1,8 @@
 // The line of numbers that follows the mouse.
 import {read} from "./dom.js"
 import {featureAt, nearestLine} from "./lines.js"
-import {attribution, features, idle, instrument, panels, spectrum, target, wavelength} from "./models.js"
+import {attribution, features, idle, instrument, spectrum, target} from "./models.js"
+import {numberAt} from "./numbers.js"
 import {first, known, last, noiseKnown, number, pixel, redshift, state} from "./page.js"
 import {significantAt} from "./significant.js"
 import {zoomTo} from "./view.js"
@@ -14,7 +15,7 @@ function instrumentAt(angstrom) {
 }
 
 export function hover(x) {
-  if (!(x >= first && x <= last)) { read(idle); return }
+  if (!(x >= first && x <= last)) { read(idle, true); return }
   const i = pixel(x)
   const {flux, sigma, model} = spectrum.data
   const parts = [`${x.toFixed(1)} Å`]
@@ -35,13 +36,6 @@ export function hover(x) {
 }
 
 export function tapped(sx, sy) {  // on the number of a feature
-  const width = panels.combined.inner_width, height = panels.combined.inner_height
-  const {start, end} = panels.combined.y_range
-  const {low, high, middle, peak, shift} = features.data
-  const left = panels.combined.min_border_left
-  for (let i = 0; i < low.length; i++) {
-    const x = left + (middle[i] - wavelength.start) / (wavelength.end - wavelength.start) * width + shift[i]
-    const y = (end - peak[i]) / (end - start) * height - 13
-    if (Math.abs(sx - x) < 11 && Math.abs(sy - y) < 14) { zoomTo(low[i], high[i]); return }
-  }
+  const feature = numberAt(sx, sy)
+  if (feature >= 0) zoomTo(features.data.low[feature], features.data.high[feature])
 }

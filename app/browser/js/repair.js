@@ -2,7 +2,8 @@
 import {arrived} from "./computed.js"
 import {find, say} from "./dom.js"
 import {forward} from "./forward.js"
-import {layer, legendOfRepair} from "./layers.js"
+import {layer} from "./layers.js"
+import {showLegend} from "./legend.js"
 import {repairs} from "./models.js"
 import {state} from "./page.js"
 
@@ -29,7 +30,7 @@ export const stopRepair = () => forward("repair-stop")
 
 export function repaired() {
   arrived("repair")
-  legendOfRepair()
+  showLegend()
   const count = repairs.data.low.length
   if (announcing) lookAtRepair()
   if (announcing && count) say(`repaired in ${count} region${count > 1 ? "s" : ""}`)

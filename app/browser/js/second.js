@@ -31,8 +31,8 @@ export function fitSecond() {
   const {data} = secondView.pixels
   const end = data.x.length - 1
   if (end < 0) return
-  fitSpectrum(secondView.panels.spectrum, {shown: data.cut_shown, upper: data.cut_upper}, 0, end, 16)
-  fitAttribution(secondView.panels.combined, data.cut_combined, 0, end, 16)
+  fitSpectrum(secondView.panels.spectrum, {shown: data.cut_shown, upper: data.cut_upper}, 0, end, 0)
+  fitAttribution(secondView.panels.combined, data.cut_combined, 0, end, 0)
 }
 
 export function frameSecond() {

@@ -1,6 +1,7 @@
 // What is drawn of the spectrum: smoothed with its inverse variance, with its noise, and its residual.
 import {press, say} from "./dom.js"
 import {schedule} from "./drawing.js"
+import {showLegend} from "./legend.js"
 import {drawn, smoothings, spectrum} from "./models.js"
 import {count, noiseKnown, state} from "./page.js"
 
@@ -56,6 +57,7 @@ function bridged(values) {
 export function smooth(pixels) {
   state.smoothing = pixels
   press("smoothing", String(pixels))
+  showLegend()
   derive()
   schedule()
 }

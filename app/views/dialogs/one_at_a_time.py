@@ -5,14 +5,18 @@ from typing import ClassVar, Protocol
 
 import panel as pn
 import panel_material_ui as pmui
+import param
 
 from app.state.choices import Choices
+from app.views.look import MATERIAL
 
 __all__ = ["Dialog", "OnDemand", "Sheet"]
 
 
 class Sheet(pmui.Dialog):
     """A dialog of which Python hears at once that it was closed; Panel (1.9) would wait, and a key pass it by."""
+
+    theme_config = param.Dict(default=MATERIAL)
 
     _priority_changes: ClassVar[list[str]] = ["open"]
 

@@ -182,7 +182,7 @@ button:focus-visible { outline: 2px solid var(--imo-accent); outline-offset: 1px
 .stamp path { fill: none; stroke: var(--imo-text); stroke-width: 1; vector-effect: non-scaling-stroke;
   stroke-linejoin: round; }
 .stamp rect { fill: var(--imo-muted); fill-opacity: 0.25; }
-.stamp rect.source { fill: var(--imo-source); } .stamp rect.instrument { fill: var(--imo-warning); }
+.stamp rect.source { fill: var(--imo-source); } .stamp rect.instrument { fill: var(--imo-instrument); }
 .who { display: flex; flex-direction: column; min-width: 0; }
 .who > * { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 b { font-weight: 600; } .said { color: var(--imo-accent); }

@@ -9,6 +9,7 @@ from app.html.toolbar import TOOLBAR_STYLE, toolbar_html
 __all__ = ["toolbar"]
 
 
-def toolbar(window_sizes: Iterable[int]) -> pn.viewable.Viewable:
-    """Return the bar; ``window_sizes`` in pixels, one panel each."""
-    return pn.pane.HTML(toolbar_html(window_sizes), sizing_mode="stretch_width", stylesheets=[TOOLBAR_STYLE], margin=0)
+def toolbar(window_sizes: Iterable[int], weighting: str) -> pn.viewable.Viewable:
+    """Return the bar; ``window_sizes`` in pixels, one panel each, and how they are combined."""
+    html = toolbar_html(window_sizes, weighting)
+    return pn.pane.HTML(html, sizing_mode="stretch_width", stylesheets=[TOOLBAR_STYLE], margin=0)

@@ -10,21 +10,24 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from bokeh.core.property.vectorization import Value
 from bokeh.core.serialization import Serializer
 from bokeh.document import Document
-from bokeh.models import BoxSelectTool, ColumnDataSource, CrosshairTool, LegendItem, Range1d
+from bokeh.models import Axis, BoxSelectTool, ColumnDataSource, CrosshairTool, Range1d
+from bokeh.models.annotations import ColorBar, Label, LabelSet, Title
 from helpers.networks import WAVELENGTH
 from helpers.surveys import tiny_spectra
 
 from app.browser.client import BrowserCode
+from app.html.legend import legend_html
 from app.plots.colours import DARK, LIGHT, diverging
 from app.plots.layers import LAYERS, VERDICTS, instrument_columns
-from app.plots.panels import LARGE, NORMAL
+from app.plots.panels import FONT, LARGE, NORMAL
 from app.plots.sources import PlotSources
 from app.plots.stack import PlotStack
 from app.state import keys
 from app.state.keys import KEYS, keyboard_table
-from imo_engine.attribution.record import Attribution
+from imo_engine.attribution.record import RECOMMENDED_WEIGHTING, Attribution
 from imo_engine.spectra.instrument import ARM_OVERLAPS, TELLURIC_BANDS, desi_wavelength, sky_line_mask
 from imo_engine.spectra.spectra import normalise
 from imo_engine.spectra.spectral_lines import ABSORPTION_LINES, EMISSION_LINES, LINE_VIEWS
@@ -192,7 +195,7 @@ class TestSources:
         data = sources.features.data
         assert (data["number"], data["verdict"]) == (["1", "2"], ["source", "instrument"])
         assert data["peak"] == [9.0, 0.0]
-        assert data["middle"][0] == pytest.approx((low + high) / 2)
+        assert data["at"] == pytest.approx([high, low])  # where the combination is highest
         assert len(set(map(len, data.values()))) == 1
         sources.show_spectrum(spectra, 0)
         assert sources.features.data["low"] == []
@@ -354,10 +357,32 @@ class TestStack:
         models = browser.start.args["models"]["layerModels"]
         assert list(models) == [layer.name for layer in LAYERS]
         for layer in LAYERS:
+            if layer.name == "weak":  # the browser chooses which lines are marked
+                continue
             assert models[layer.name], layer.name
             assert {model.visible for model in models[layer.name]} == {layer.shown}
-        named = {name: [m for m in of if isinstance(m, LegendItem)] for name, of in models.items()}
-        assert all(named[name] for name in ("noise", "baselines", "model"))
+
+    def test_nothing_is_drawn_under_a_legend(self, stack):
+        """There is one legend, above the panels, and it names every curve in its colour."""
+        assert not [panel.name for panel in stack.every_panel if panel.legend]
+        html = legend_html(RECOMMENDED_WEIGHTING)
+        for name in ("spectrum", "noise", "baselines", "model", "repair", "combined", "scatter", "map"):
+            assert f'data-legend="{name}"' in html
+
+    def test_all_letters_are_of_one_font_and_size(self, stack):
+        stack.methods.show(True, [])
+        for letters in (NORMAL, LARGE):
+            stack.paint(LIGHT, large=letters is LARGE)
+            found = set()
+            for panel in stack.every_panel:
+                for model in filter(_is_written, (*panel.axis, *panel.center, *panel.right, panel.title)):
+                    for name in model.properties():
+                        if not name.endswith("text_font_size") or (isinstance(model, ColorBar) and "title" in name):
+                            continue  # the bar has no title
+                        size, font = getattr(model, name), getattr(model, name.removesuffix("_size"))
+                        plain = [one.value if isinstance(one, Value) else one for one in (size, font)]
+                        found.add(tuple(plain))
+            assert found == {(letters.size, FONT)}
 
     def test_ranges_can_be_asked_about_on_every_panel_and_select_no_points(self, stack):
         for panel in stack.every_panel:
@@ -492,12 +517,12 @@ class TestPainting:
             panel = stack.panels["combined"]
             curve = next(r.glyph.line_width for r in panel.renderers if "curve" in r.glyph.tags)
             axis = panel.yaxis[0].major_label_text_font_size
-            return axis, panel.legend[0].label_text_font_size, curve, panel.min_border_left
+            return axis, stack.line_labels.text_font_size, curve, panel.min_border_left
 
         normal = sizes()
         stack.paint(LIGHT, large=True)
         large = sizes()
-        assert (normal[0], large[0]) == (f"{NORMAL.axis}px", f"{LARGE.axis}px")
+        assert (normal[0], large[0]) == (NORMAL.size, LARGE.size)
         assert large[2] > normal[2] and large[3] > normal[3]
         assert {panel.min_border_left for panel in stack.panels.values()} == {large[3]}  # axes stay aligned
         stack.paint(LIGHT)
@@ -538,6 +563,11 @@ def test_a_stack_leaves_no_trace_in_memory(spectra):
 
 def _tables(sources):
     return sources.spectrum, sources.attribution, sources.drawn
+
+
+def _is_written(model):
+    """Whether it writes anything: axes that carry numbers, names, notes and the colour bar."""
+    return isinstance(model, (Axis, ColorBar, Label, LabelSet)) or (isinstance(model, Title) and model.text.strip())
 
 
 def _contrast(one, other):

@@ -343,8 +343,7 @@ class TestDrawing:
         sources = PlotSources(wave, SETTINGS.window_sizes, 3)
         flux = np.arange(len(wave), dtype=float)
         sources.show_repair([(20, 22), (10, 12), (16, 18)], flux)
-        lift = sources.repair.data["lift"]
-        assert lift[1] != lift[2] and lift[2] != lift[0]  # numbers of neighbours are not drawn over each other
+        assert sources.repair.data["at"] == pytest.approx([wave[20:22].mean(), wave[10:12].mean(), wave[16:18].mean()])
         sources.show_repair([(10, 20), (0, 1), (299, 300)], flux)
         data = sources.repair.data
         assert data["number"] == ["1", "2", "3"]
