@@ -1,5 +1,8 @@
 """One legend for all panels, as HTML above them; the browser shows what is drawn of it."""
 
+from html import escape
+
+from app.html.glossary import meaning
 from imo_engine.attribution.record import WEIGHTINGS
 
 __all__ = ["LEGEND_STYLE", "legend_html"]
@@ -19,9 +22,15 @@ _ENTRIES = (
 
 def legend_html(weighting: str) -> str:
     """Return the line; ``weighting``, a name of ``WEIGHTINGS``, says how window sizes are combined."""
-    tip = f"How much log p falls: with each window of W pixels, and combined with {WEIGHTINGS[weighting]}"
+    shown = f"How much log p falls: with each window of W pixels, and combined with {WEIGHTINGS[weighting]}."
+    tips = {
+        "combined": f"{shown} {meaning('attribution')} {meaning('nat')}",
+        "baselines": meaning("baselines"),
+        "scatter": meaning("scatter"),
+        "map": meaning("scale map"),
+    }
     entries = "".join(
-        f'<span class="entry {name}" data-legend="{name}"{_tip(tip) if name == "combined" else ""}>'
+        f'<span class="entry {name}" data-legend="{name}"{_tip(tips.get(name, ""))}>'
         f'<i class="{kind}"></i><span data-legend-words="{name}">{words}</span></span>'
         for name, kind, words in _ENTRIES
     )
@@ -29,7 +38,7 @@ def legend_html(weighting: str) -> str:
 
 
 def _tip(words: str) -> str:
-    return f' title="{words}"'
+    return f' title="{escape(words)}"' if words else ""
 
 
 LEGEND_STYLE = """

@@ -109,7 +109,8 @@ TABLE_STYLE = """
 .tabulator-cell > div { white-space: normal; }
 .own, .said-verdict { font-style: normal; margin-right: 5px; }
 .own { color: var(--imo-accent); }
-.source { color: var(--imo-source); } .instrument { color: var(--imo-warning); } .unclear { color: var(--imo-muted); }
+.source { color: var(--imo-source); } .instrument { color: var(--imo-instrument); }
+.unclear { color: var(--imo-muted); }
 .tabulator-row:has([tabulator-field="verdict"]:not([style*="display: none"])) .said-verdict { display: none; }
 .kind { display: block; font-style: normal; font-size: calc(10.5px * var(--imo-type, 1)); color: var(--imo-warning); }
 .star { font-style: normal; color: var(--imo-star); margin-right: 3px; }

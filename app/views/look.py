@@ -39,7 +39,7 @@ MATERIAL = {
 """Colours of Material UI, in the way that it takes them."""
 
 LARGE_TYPE = {"--imo-type": "1.3", "--imo-extra": "none", "--imo-over": "absolute", "--imo-idle": "hidden"}
-"""What styles ask for in a part whose letters are to be read from the last row."""
+"""CSS of the speaker's view: larger letters, fewer buttons, values in place of the legend; ``initial`` ends it."""
 
 LEFT = _column("clamp(350px, 28vw, 540px)", "right")
 RIGHT = _column("clamp(270px, 21vw, 380px)", "left")

@@ -93,7 +93,6 @@ class ExplorerView:
             "plots": self._plots(),
             "reasons": self._reasons(),
         }
-        self._styles = [(part, dict(part.styles)) for part in (*self.parts.values(), self.over)]
         self._on_look()
         choices.param.watch(self._on_look, ["dark", "large_type"])
         choices.param.watch(self._on_room, ["details", "compare"])
@@ -117,7 +116,8 @@ class ExplorerView:
             sizing_mode="stretch_width",
             margin=0,
         )
-        bar = toolbar(session.workspace.settings.window_sizes, session.workspace.settings.weights)
+        settings = session.workspace.settings
+        bar = toolbar(settings.window_sizes, settings.weights)
         return pn.Column(strip, bar, methods_bar(), sizing_mode="stretch_width", margin=0)
 
     def _plots(self) -> pn.Column:
@@ -148,8 +148,9 @@ class ExplorerView:
 
     def _on_look(self, *events: object) -> None:
         choices = self._session.choices
-        for part, styles in self._styles:
-            part.styles = styles | (LARGE_TYPE if choices.large_type else {})
+        size = LARGE_TYPE if choices.large_type else dict.fromkeys(LARGE_TYPE, "initial")
+        for part in (*self.parts.values(), self.over):
+            part.styles = {**part.styles, **size}
             for one in part.select(pmui.base.MaterialComponent):
                 one.dark_theme = choices.dark
         set_theme(dark=choices.dark)

@@ -3,7 +3,7 @@ import {find, findAll, say} from "./dom.js"
 import {schedule} from "./drawing.js"
 import {imo} from "./imo.js"
 import {features, labels, lightSpeed, lines, panels, wavelength} from "./models.js"
-import {fileRedshift, known, letters, redshift, sizeOf, state} from "./page.js"
+import {known, fileRedshift, letters, redshift, sizeOf, state} from "./page.js"
 import {followSecond} from "./second.js"
 import {followRest} from "./view.js"
 

@@ -16,7 +16,7 @@ _WAITING = {
     "unscored": "Without a score there is nothing to explain.",
     "failed": "It could not be explained.",
     "stopped": "The computation was stopped.",
-    "done": "Compared with its ordinary twin …",
+    "done": "Being compared with ordinary spectra …",
 }
 
 

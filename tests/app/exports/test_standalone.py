@@ -121,7 +121,8 @@ class TestInTheBrowser:
         press(seen, "frame", "rest")
         axes = seen.figures()["w1"]["axes"]
         assert axes[-1] == {"label": "rest-frame wavelength (Å, vacuum)", "visible": True}
-        press(seen, "frame", "observed")
+        seen.page.keyboard.press("v")
+        assert seen.figures()["w1"]["axes"][-1]["label"].startswith("observed")
         seen.page.keyboard.press("j")
         assert "w1" not in seen.figures()
         seen.page.keyboard.press("j")
@@ -172,5 +173,11 @@ def wait_for_range(seen, wanted):
 
 
 def press(seen, group, value):
-    seen.page.locator(f'button[data-group="{group}"][data-value="{value}"]').click()
+    button = seen.page.locator(f'button[data-group="{group}"][data-value="{value}"]')
+    in_menu = not button.is_visible()
+    if in_menu:
+        seen.page.get_by_role("button", name="Show").click()
+    button.click()
     seen.page.locator(f'button[data-group="{group}"][data-value="{value}"][aria-pressed="true"]').wait_for()
+    if in_menu:
+        seen.page.keyboard.press("Escape")

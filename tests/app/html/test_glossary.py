@@ -27,6 +27,7 @@ from app.views.dialogs.groups import groups_html
 from app.views.reasons.ask import ask_html
 from app.views.spectrum.methods import methods_bar
 from app.views.spectrum.target import TargetStrip
+from imo_engine.attribution.record import RECOMMENDED_WEIGHTING
 from imo_engine.reasons.evidence import Evidence
 from imo_engine.reasons.features import Feature
 from imo_engine.reasons.features import Findings as Found
@@ -101,7 +102,7 @@ def parts():
         "why": why_html(reason(feature(), feature(window_size=4))),
         "repair": repair_html(RepairState("stopped", "Without it log p would be 3 nats more over 4 baselines.")),
         "ask": ask_html(Question("idle")),
-        "toolbar": toolbar_html((1, 4, 256)),
+        "toolbar": toolbar_html((1, 4, 256), RECOMMENDED_WEIGHTING),
         "strip": strip.html(TARGETS[0]),
         "methods": methods_bar().object,
         "groups": groups_html(find_groups(made), findings, 2, 3),
