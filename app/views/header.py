@@ -18,18 +18,25 @@ class Header(pn.viewable.Viewer):
     """Writes the switches among the choices; its HTML stays as it is, so that the focus does."""
 
     def __init__(
-        self, choices: Choices, actions: dict[str, Callable[[], None]], *, simulated: bool, truth: bool
+        self,
+        choices: Choices,
+        actions: dict[str, Callable[[], None]],
+        schedule: Callable[[Callable[[], None]], object],
+        *,
+        simulated: bool,
+        truth: bool,
     ) -> None:
         """Build the header.
 
         Args:
             choices: Its switches are written and followed.
             actions: What a button does, by its label.
+            schedule: Runs a function soon where the page may be changed.
             simulated: Whether to say that the data are simulated.
             truth: Whether it is known what was injected.
         """
         super().__init__()
-        self._choices, self._actions = choices, actions
+        self._choices, self._actions, self._schedule = choices, actions, schedule
         self._busy = ""
         self._on = ColumnDataSource(self._columns())
         self.pane = pn.pane.HTML(
@@ -69,7 +76,10 @@ class Header(pn.viewable.Viewer):
         self._show()
 
     def _show(self) -> None:
-        self._on.data = self._columns()
+        def now() -> None:
+            self._on.data = self._columns()
+
+        self._schedule(now)
 
     def _columns(self) -> dict[str, Any]:
         return {"on": [self._names()], "busy": [self._busy]}

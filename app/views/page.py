@@ -85,7 +85,8 @@ class ExplorerView:
         }
         self.over = pn.Column(*(OnDemand(choices, *one) for one in dialogs.items()), self._explain, margin=0)
         truth = bool(session.workspace.truth)
-        self.header = Header(choices, actions, simulated=session.workspace.survey.simulated, truth=truth)
+        simulated = session.workspace.survey.simulated
+        self.header = Header(choices, actions, session.schedule, simulated=simulated, truth=truth)
         self.parts = {
             "header": pn.Row(self.header, **HEADER_ROW),
             "targets": self._targets(),

@@ -73,7 +73,7 @@ def opened(browser, url):
     seen = visit(browser, url)
     seen.page.wait_for_function("() => window.imo?.form !== undefined && window.imo?.address !== undefined")
     seen.page.locator(".strip .id").wait_for()
-    seen.page.locator(".imo-form:not([inert])").wait_for()
+    seen.page.locator(".imo-form:not([inert])").wait_for(state="attached")  # in sight or folded away
     seen.page.locator(".tabulator-row .id").first.wait_for()
     return seen
 
