@@ -521,7 +521,27 @@ class TestCancelling:
         assert page.x_range() == view  # only another target sets it back
 
 
+SELECTED = """
+() => {
+  function* roots(node) {
+    yield node
+    for (const element of node.querySelectorAll("*")) if (element.shadowRoot) yield* roots(element.shadowRoot)
+  }
+  const row = [...roots(document)].map((root) => root.querySelector(".tabulator-selected")).find(Boolean)
+  const style = row && getComputedStyle(row)
+  return row && [style.backgroundColor, getComputedStyle(document.documentElement).getPropertyValue("--imo-accent")]
+}
+"""
+
+
 class TestTheme:
+    def test_the_selected_row_has_the_colour_of_what_was_chosen(self, page):
+        page.show(FULL)
+        page.page.wait_for_function(f"({SELECTED})()?.[0].startsWith('rgb(')")
+        shown, accent = page.page.evaluate(SELECTED)
+        channels = [int(accent.strip()[k : k + 2], 16) for k in (1, 3, 5)]
+        assert shown == f"rgb({', '.join(map(str, channels))})"
+
     def test_the_button_repaints_the_plots(self, page):
         page.show(FULL)
         assert {figure["text"] for figure in page.figures().values()} == {LIGHT.text}

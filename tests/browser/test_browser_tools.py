@@ -686,7 +686,7 @@ class TestSocket:
         page.key("Escape")
         for name in ("3", "31", "0"):
             page.press("smoothing", name)
-        page.press("frame", "rest")
+        page.switch_off("frame")  # its key was pressed
         page.press("drag", "ask")
         page.switch_off("drag")
         page.drag("imo-combined", 0.2, 0.4)
