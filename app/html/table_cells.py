@@ -114,8 +114,8 @@ TABLE_STYLE = """
 .tabulator-row:has([tabulator-field="verdict"]:not([style*="display: none"])) .said-verdict { display: none; }
 .kind { display: block; font-style: normal; font-size: calc(10.5px * var(--imo-type, 1)); color: var(--imo-warning); }
 .star { font-style: normal; color: var(--imo-star); margin-right: 3px; }
-.tabulator .tabulator-tableholder .tabulator-table .tabulator-row.tabulator-selected { color: var(--imo-on-accent);
-  background: var(--imo-accent); }
+.tabulator-row.tabulator-selected, .tabulator-row.tabulator-selected:hover { color: var(--imo-on-accent) !important;
+  background: var(--imo-accent) !important; }
 .tabulator-selected :is(.brief, .star, .own, .kind, .source, .instrument, .unclear) { color: inherit; }
 .quality { font-style: normal; font-weight: 600; }
 """
