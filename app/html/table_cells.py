@@ -65,7 +65,7 @@ def finding_cells(target: str, finding: Finding | None, own: bool) -> dict[str, 
         own: Whether the user brought the file.
 
     Returns:
-        By column: identifier over what stands out, as HTML; verdict, or empty; p-value, or NaN.
+        Identifier over what stands out, as HTML; verdict, or empty; p-value, or NaN.
     """
     verdict = "" if finding is None else finding.verdict
     brief = "" if finding is None else finding.brief.removesuffix(", instrument")

@@ -103,7 +103,7 @@ Tabs = Collection[str] | None
 def undo(connection: Connection, scanner: str, client_id: str, tabs: Tabs) -> list[LabelRecord]:
     """Take back the last request of ``scanner`` that is in effect; an import counts as one request.
 
-    Only requests from these ``tabs``, see :meth:`app.labels.LabelStore.undo`.
+    Only requests from these ``tabs``, see :meth:`app.labels.store.LabelStore.undo`.
     """
     later, again = change.alias(), change.alias()
     redone = exists().where(again.c.undoes == later.c.id)
