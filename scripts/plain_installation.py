@@ -156,11 +156,15 @@ async def files_of_the_page(url: str) -> None:
     socket = await websocket_connect(address, subprotocols=["bokeh", token[1]], max_message_size=200 << 20)
     await _until(socket, lambda text: '"ACK"' in text)
     await _send(socket, "PULL-DOC-REQ", {})
-    buttons = dict(_buttons(json.loads(await _until(socket, lambda text: text.startswith('{"doc"')))))
-    if buttons.keys() != FILES.keys():
-        raise Failure(f"the page has buttons for {sorted(buttons)}; {__file__} knows {sorted(FILES)}")
+    document = json.loads(await _until(socket, lambda text: text.startswith('{"doc"')))
     await _send(socket, "PATCH-DOC", _event("document_ready"))
     await _until(socket, lambda text: "data-status=&quot;done&quot;" in text)
+    # the dialog is made when it is first opened
+    await _send(socket, "PATCH-DOC", _told(next(_channels(document)), "key", "files"))
+    dialog = await _until(socket, lambda text: '"FileDownload"' in text)
+    buttons = dict(_buttons(json.loads(dialog)))
+    if buttons.keys() != FILES.keys():
+        raise Failure(f"the page has buttons for {sorted(buttons)}; {__file__} knows {sorted(FILES)}")
     for label, button in buttons.items():
         print(f"  Files > {label}", flush=True)
         data = ["data", {"type": "map", "entries": []}]
@@ -178,13 +182,32 @@ async def files_of_the_page(url: str) -> None:
     await _fetched(url + "evaluation")
 
 
-def _buttons(part: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401 - any part of a document
-    if isinstance(part, dict):
-        attributes = part.get("attributes", {})
-        if attributes.get("class_name") == "FileDownload":
-            yield attributes["data"]["attributes"]["label"], part["id"]
+def _models(part: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - any part of a document
+    """Yield every model that stands in a part of a document, with all that it has."""
+    if isinstance(part, dict) and isinstance(part.get("attributes"), dict):
+        yield part
     for below in part.values() if isinstance(part, dict) else part if isinstance(part, list) else ():
-        yield from _buttons(below)
+        yield from _models(below)
+
+
+def _buttons(part: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401
+    for model in _models(part):
+        if model["attributes"].get("class_name") == "FileDownload":
+            yield model["attributes"]["data"]["attributes"]["label"], model["id"]
+
+
+def _channels(part: Any) -> Iterator[str]:  # noqa: ANN401
+    for model in _models(part):
+        columns = model["attributes"].get("data")
+        names = [name for name, _ in columns.get("entries", ())] if isinstance(columns, dict) else []
+        if names == ["action", "payload", "count"]:
+            yield model["id"]
+
+
+def _told(channel: str, action: str, word: str) -> dict[str, Any]:
+    """Return what a page sends that tells its server something; see app/browser/channel.py."""
+    columns = {"type": "map", "entries": [["action", [action]], ["payload", [json.dumps(word)]], ["count", [1]]]}
+    return {"events": [{"kind": "ModelChanged", "model": {"id": channel}, "attr": "data", "new": columns}]}
 
 
 def _event(name: str, *entries: list[Any]) -> dict[str, Any]:
