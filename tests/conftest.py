@@ -78,3 +78,14 @@ def fresh_model():
     from helpers.networks import tiny_model
 
     return tiny_model()
+
+
+@pytest.fixture
+def table(tmp_path):
+    """A triage of the tiny survey with a database; what is left to do is done at the end."""
+    from helpers.tables import Table
+
+    table = Table(tmp_path)
+    yield table
+    table.drain()
+    table.store.close()

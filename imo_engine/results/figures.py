@@ -28,7 +28,7 @@ HALPHA = (line_view("halpha").low or 0.0, line_view("halpha").high or 0.0)
 
 # Okabe & Ito's hues, darkened to stand on white, as on the page
 _SPECTRUM, _SINGLE, _METHOD, _COMBINED, _MUTED, _ZOOMED = (
-    "#111418", "#8d96a1", "#0b66a8", "#c44601", "#5b6470", "#e69f00"
+    "#111418", "#8d96a1", "#c44601", "#c44601", "#5b6470", "#e69f00"
 )  # fmt: skip
 
 
