@@ -30,7 +30,7 @@ def legend_html(weighting: str) -> str:
         "map": meaning("scale map"),
     }
     entries = "".join(
-        f'<span class="entry {name}" data-legend="{name}"{_tip(tips.get(name, ""))}>'
+        f'<span class="entry" data-legend="{name}"{_tip(tips.get(name, ""))}>'
         f'<i class="{kind}"></i><span data-legend-words="{name}">{words}</span></span>'
         for name, kind, words in _ENTRIES
     )
@@ -52,8 +52,8 @@ i.line { border-top: max(2px, calc(2px * var(--imo-type, 1))) solid; }
 i.area { height: 0.8em; background: currentColor; opacity: 0.35; }
 i.map { height: 0.8em; width: 26px; outline: 1px solid var(--imo-line);
   background: linear-gradient(90deg, var(--imo-negative), var(--imo-background), var(--imo-combined)); }
-.spectrum { --imo-curve: var(--imo-spectrum); } .noise { --imo-curve: var(--imo-noise); }
-.baselines { --imo-curve: var(--imo-baseline); } .model { --imo-curve: var(--imo-model); }
-.repair { --imo-curve: var(--imo-repair); }
-.combined, .scatter { --imo-curve: var(--imo-combined); }
+[data-legend="spectrum"] { --imo-curve: var(--imo-spectrum); } [data-legend="noise"] { --imo-curve: var(--imo-noise); }
+[data-legend="baselines"] { --imo-curve: var(--imo-baseline); } [data-legend="model"] { --imo-curve: var(--imo-model); }
+[data-legend="repair"] { --imo-curve: var(--imo-repair); }
+[data-legend="combined"], [data-legend="scatter"] { --imo-curve: var(--imo-combined); }
 """
