@@ -23,9 +23,9 @@ class Choices(param.Parameterized):
     large_type = param.Boolean(default=False, doc="Letters for a projector.")
     truth = param.Boolean(default=False, doc="Whether to say what was injected into a simulated target.")
 
-    def toggle_latent(self) -> None:
-        """Show or hide latent space."""
-        self.latent = not self.latent
+    def toggle(self, name: str) -> None:
+        """Turn one of the switches on or off, such as "large_type"."""
+        setattr(self, name, not getattr(self, name))
 
     def open_or_close(self, dialog: str) -> None:
         """Open a dialog in place of any other, or close it if it is the one that is open."""

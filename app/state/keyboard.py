@@ -24,16 +24,8 @@ def on_key(triage: Triage, state: Choices, action: str) -> None:
             triage.move(-1)
         case "next-unlabelled":
             triage.next_unlabelled()
-        case "large-type":
-            state.large_type = not state.large_type
-        case "compare":
-            state.compare = not state.compare
-        case "latent":
-            state.toggle_latent()
-        case "details":
-            state.details = not state.details
-        case "truth":
-            state.truth = not state.truth
+        case "large-type" | "compare" | "latent" | "details" | "truth":
+            state.toggle(action.replace("-", "_"))
         case _ if action in DIALOGS:
             state.open_or_close(action)
         case _ if action.startswith("method-"):

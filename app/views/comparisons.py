@@ -64,7 +64,7 @@ class Comparisons:
         groups.param.watch(lambda _: self.similar.update(), "groups")
         labels.param.watch(lambda _: self.similar.update(), "changed")
         triage.param.watch(lambda _: self.latent.refresh(), "own")
-        self.latent.close.on_click(lambda _: session.choices.toggle_latent())
+        self.latent.close.on_click(lambda _: session.choices.toggle("latent"))
         session.choices.param.watch(lambda event: self.latent.show(visible=event.new), "latent")
         session.choices.param.watch(lambda event: schedule(partial(self.latent.mark, event.new)), "target_id")
 
@@ -77,7 +77,7 @@ class Comparisons:
     def actions(self) -> dict[str, Callable[[], None]]:
         """What buttons of the header do, by their label."""
         choices = self._session.choices
-        return {"Groups": partial(choices.open_or_close, "groups"), "Latent space": choices.toggle_latent}
+        return {"Groups": partial(choices.open_or_close, "groups"), "Latent space": partial(choices.toggle, "latent")}
 
     def attach(self, document: Any, channel: Channel) -> None:  # noqa: ANN401 - bokeh.document.Document, a proxy
         """Hear what buttons say in the page's channel."""

@@ -68,7 +68,7 @@ class Header(pn.viewable.Viewer):
 
     def _switch(self, name: str) -> None:
         if name in SWITCHES:
-            self._choices.param.update(**{name: not getattr(self._choices, name)})
+            self._choices.toggle(name)
 
     def busy(self, words: str) -> None:
         """Say what is being done with spectra that were added, or nothing."""
