@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from app.labels.news import News
 from imo_engine.attribution.record import Attribution
 from imo_engine.reasons.features import Feature
 from imo_engine.reasons.profiles import FRAMES, attribution_profile
@@ -65,7 +66,7 @@ class Findings:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._known: dict[str, Finding] = {}
-        self._listeners: list[Callable[[Sequence[str]], object]] = []
+        self._news: News[Sequence[str]] = News()
 
     def __len__(self) -> int:
         return len(self._known)
@@ -85,18 +86,8 @@ class Findings:
             return
         with self._lock:
             self._known.update(found)
-            listeners = list(self._listeners)
-        for listener in listeners:
-            listener(tuple(found))
+        self._news.tell(tuple(found))
 
     def listen(self, listener: Callable[[Sequence[str]], object]) -> Callable[[], None]:
         """Call ``listener`` with the targets of every finding, from any thread; return what ends that."""
-        with self._lock:
-            self._listeners.append(listener)
-
-        def stop() -> None:
-            with self._lock:
-                if listener in self._listeners:
-                    self._listeners.remove(listener)
-
-        return stop
+        return self._news.listen(listener)

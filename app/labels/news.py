@@ -1,34 +1,33 @@
-"""What one session of a process has saved is told to the others at once."""
+"""What is new in one place of a process is told to others at once, such as what a session has saved."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from typing import Generic, TypeVar
 
-from app.labels.records import LabelRecord
+__all__ = ["News"]
 
-__all__ = ["LabelNews"]
-
-Listener = Callable[[Sequence[LabelRecord]], object]
+T = TypeVar("T")
 
 
-class LabelNews:
+class News(Generic[T]):
     """Safe to use from any thread.
 
-    >>> news, heard = LabelNews(), []
-    >>> stop = news.listen(heard.extend)
-    >>> news.tell([LabelRecord("7", "ann")])
+    >>> news, heard = News(), []
+    >>> stop = news.listen(heard.append)
+    >>> news.tell("7")
     >>> stop()
-    >>> news.tell([LabelRecord("8", "ann")])
-    >>> [one.target_id for one in heard]
+    >>> news.tell("8")
+    >>> heard
     ['7']
     """
 
     def __init__(self) -> None:
         """Start with nobody listening."""
         self._lock = threading.Lock()
-        self._listeners: list[Listener] = []
+        self._listeners: list[Callable[[T], object]] = []
 
-    def listen(self, listener: Listener) -> Callable[[], None]:
-        """Call ``listener`` with what is saved, in the thread that saves; return what ends that."""
+    def listen(self, listener: Callable[[T], object]) -> Callable[[], None]:
+        """Call ``listener`` with what is told, in the thread that tells; return what ends that."""
         with self._lock:
             self._listeners.append(listener)
 
@@ -39,9 +38,9 @@ class LabelNews:
 
         return stop
 
-    def tell(self, records: Sequence[LabelRecord]) -> None:
-        """Tell all who listen what labels have become."""
+    def tell(self, what: T) -> None:
+        """Tell all who listen."""
         with self._lock:
             listeners = list(self._listeners)
         for listener in listeners:
-            listener(records)
+            listener(what)

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, select
 from app.labels import changes
 from app.labels.classes import ClassList, ensure_class
 from app.labels.database import Database
-from app.labels.news import LabelNews
+from app.labels.news import News
 from app.labels.records import (
     Disagreement,
     ImportSummary,
@@ -50,7 +50,7 @@ class LabelStore:
         """
         self._database = Database(url_or_path)
         self.classes = ClassList(self._database)
-        self.news = LabelNews()
+        self.news: News[Sequence[LabelRecord]] = News()
 
     @property
     def name(self) -> str:
