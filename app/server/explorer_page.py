@@ -50,13 +50,13 @@ def explorer_page(workspace: Workspace) -> pn.viewable.Viewable:
         alive=partial(_has_browser, document),
         send=turns.send,
     )
+    remember_look(session.choices, browser.channel, document, look, owner)
     view = ExplorerView(
         session,
         stack,
         browser.channel,
         lambda milliseconds, callback: document.add_timeout_callback(callback, milliseconds),
     )
-    remember_look(session.choices, browser.channel, document, look, owner)
     browser.channel.on_word("forget-candidate", session.candidates.forget)
 
     def act(action: str) -> None:

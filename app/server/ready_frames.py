@@ -44,7 +44,7 @@ class ReadyFrames:
             pages: What makes each page, by path.
         """
         self._url, self._secret = url, token_hex()
-        self.pages: dict[str, Page] = {path: self._or_frame(page) for path, page in pages.items()}
+        self.pages: dict[str, Page] = {path: self._or_frame(page, explorer=path == "/") for path, page in pages.items()}
 
     async def prepare(self, then: Callable[[], object] | None = None) -> None:
         """Make them; without them all pages come too, later. Calls ``then`` at the end."""
@@ -68,13 +68,13 @@ class ReadyFrames:
         if then is not None:
             then()
 
-    def _or_frame(self, page: Page) -> Page:
+    def _or_frame(self, page: Page, *, explorer: bool) -> Page:
         def made() -> pn.viewable.Viewable:
             document = pn.state.curdoc
             assert document is not None  # a page is made for one
             # Panel writes where its style sheets are when it answers a request; the session itself was not asked for
             document.template_variables["dist_url"] = LOCAL_DIST
-            return _frame() if pn.state.headers.get(_HEADER) == self._secret else page()
+            return _frame(explorer=explorer) if pn.state.headers.get(_HEADER) == self._secret else page()
 
         return made
 
@@ -99,8 +99,7 @@ def set_frame(parts: Mapping[str, pn.viewable.Viewable], *, dark: bool) -> None:
                     root.name = name
 
 
-def _frame() -> pn.viewable.Viewable:
+def _frame(*, explorer: bool) -> pn.viewable.Viewable:
     dark = look_in({}, pn.state.session_args).dark
-    explorer = not pn.state.rel_path and pn.state.app_url in ("/", "")
     set_frame({name: pn.Column() for _, names in PARTS for name in names} if explorer else {}, dark=dark)
     return pn.Column()

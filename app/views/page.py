@@ -94,7 +94,9 @@ class ExplorerView:
             "plots": self._plots(),
             "reasons": self._reasons(),
         }
-        self._on_look()
+        self._restyle()
+        self._paint()
+        self._on_room()
         choices.param.watch(self._on_look, ["dark", "large_type"])
         choices.param.watch(self._on_room, ["details", "compare"])
         # the spectrum comes first
@@ -148,6 +150,10 @@ class ExplorerView:
             one.paint(colours, large=large)
 
     def _on_look(self, *events: object) -> None:
+        self._restyle()
+        self._session.schedule(self._paint)
+
+    def _restyle(self) -> None:
         choices = self._session.choices
         size = LARGE_TYPE if choices.large_type else dict.fromkeys(LARGE_TYPE, "initial")
         for part in (*self.parts.values(), self.over):
@@ -155,7 +161,6 @@ class ExplorerView:
             for one in part.select(pmui.base.MaterialComponent):
                 one.dark_theme = choices.dark
         set_theme(dark=choices.dark)
-        self._session.schedule(self._paint)
 
     def _on_room(self, *events: object) -> None:
         # two columns of plots need the width
