@@ -80,6 +80,15 @@ def fresh_model():
     return tiny_model()
 
 
+@pytest.fixture(scope="module")
+def browser():
+    """Chromium, for a module whose servers are its own."""
+    from helpers.browser import chromium
+
+    with chromium() as browser:
+        yield browser
+
+
 @pytest.fixture
 def table(tmp_path):
     """A triage of the tiny survey with a database; what is left to do is done at the end."""

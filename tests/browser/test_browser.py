@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from helpers.browser import Gate, chromium, serving, visit, write_desi_model
+from helpers.browser import Gate, serving, visit, write_desi_model
 from helpers.galaxies import FAR, FULL, HALPHA, REDSHIFT, SPARE, UNSCORED, write_galaxies
 
 from app.computing.events import Settings
@@ -119,12 +119,6 @@ def server(folder, gates, browser):  # after the browser, whose start does not c
     given = "--model", folder / "narrow.safetensors", "--device", "cpu", "--n-baselines", N_BASELINES, "--no-ahead"
     with serving(*spectra, *given, threads=1, gate=gates) as server:
         yield server
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")
@@ -522,26 +516,18 @@ class TestCancelling:
         assert page.x_range() == view  # only another target sets it back
 
 
-SELECTED = """
-() => {
-  function* roots(node) {
-    yield node
-    for (const element of node.querySelectorAll("*")) if (element.shadowRoot) yield* roots(element.shadowRoot)
-  }
-  const row = [...roots(document)].map((root) => root.querySelector(".tabulator-selected")).find(Boolean)
-  const style = row && getComputedStyle(row)
-  return row && [style.backgroundColor, getComputedStyle(document.documentElement).getPropertyValue("--imo-accent")]
-}
-"""
-
-
 class TestTheme:
     def test_the_selected_row_has_the_colour_of_what_was_chosen(self, page):
         page.show(FULL)
-        page.page.wait_for_function(f"({SELECTED})()?.[0].startsWith('rgb(')")
-        shown, accent = page.page.evaluate(SELECTED)
+        accent = page.page.evaluate("() => getComputedStyle(document.documentElement).getPropertyValue('--imo-accent')")
         channels = [int(accent.strip()[k : k + 2], 16) for k in (1, 3, 5)]
-        assert shown == f"rgb({', '.join(map(str, channels))})"
+        row = page.page.locator(".tabulator-row.tabulator-selected")
+        page.until(
+            lambda: (
+                row.evaluate("(row) => getComputedStyle(row).backgroundColor")
+                == f"rgb({', '.join(map(str, channels))})"
+            )
+        )
 
     def test_the_button_repaints_the_plots(self, page):
         page.show(FULL)

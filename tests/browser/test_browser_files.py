@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
-from helpers.browser import chromium, serving, visit, write_desi_model
+from helpers.browser import serving, visit, write_desi_model
 from helpers.fits_files import arms, write_coadd, write_redrock
 from helpers.routes import ROUTES
 
@@ -26,12 +26,6 @@ def folder(tmp_path_factory):
         arm["flux"] += np.random.default_rng(7).normal(0, 0.1, arm["flux"].shape).astype(np.float32)
     write_coadd(folder / "coadd-files.fits", TARGETS, data)
     return folder
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")

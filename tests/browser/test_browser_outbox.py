@@ -4,7 +4,7 @@ import os
 import signal
 
 import pytest
-from helpers.browser import chromium, serving
+from helpers.browser import serving
 from helpers.proxy import proxy_to
 from helpers.triage_pages import (
     CLASS_SHOWN,
@@ -63,12 +63,6 @@ ONLY_WHEN_ASKED = """
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     return write_survey(tmp_path_factory.mktemp("outbox"))
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")

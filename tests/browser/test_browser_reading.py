@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from helpers.browser import chromium, serving, visit
+from helpers.browser import serving, visit
 
 pytestmark = pytest.mark.browser
 
@@ -54,12 +54,6 @@ def server(tmp_path_factory):
     places = ["--labels", folder / "labels.sqlite", "--cache", folder / "cache"]
     with serving("--no-ahead", *places) as server:
         yield server
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture

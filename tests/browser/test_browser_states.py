@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from helpers.browser import chromium, serving
+from helpers.browser import serving
 from helpers.triage_pages import arguments, opened, table_order, wait_for_target, write_survey
 
 pytestmark = pytest.mark.browser
@@ -45,12 +45,6 @@ OPEN = """
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     return write_survey(tmp_path_factory.mktemp("states"))
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")

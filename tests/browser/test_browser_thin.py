@@ -1,7 +1,7 @@
 """Curves with more points than the screen has pixels, in a real Chromium: fewer are painted, and it looks the same."""
 
 import pytest
-from helpers.browser import CHROMIUM, chromium
+from helpers.browser import CHROMIUM
 
 from app.browser.modules import joined
 
@@ -76,12 +76,6 @@ SHARES = f"""
   }}
 }}
 """
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as browser:
-        yield browser
 
 
 def test_of_each_column_the_lowest_and_the_highest_point_are_drawn(browser):

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
-from helpers.browser import chromium, serving
+from helpers.browser import serving
 from helpers.triage_pages import (
     CLASS_SHOWN,
     IN_THE_COMMENT,
@@ -47,12 +47,6 @@ COUNT_ROWS = """
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     return write_survey(tmp_path_factory.mktemp("triage"))
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")
